@@ -1,0 +1,53 @@
+"""A reading: what one meter said at one time, with a stable name and a person's unit for every value."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from types import MappingProxyType
+
+from mbusgw.model.record import Record, Value
+from mbusgw.model.telegram import Header
+
+
+class Lane(str, Enum):
+    """How a reading reached us."""
+
+    WIRED = "wired"
+    WIRELESS = "wireless"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One named value of a reading, in the unit a person expects (kWh, GJ, m³, …). **immutable**
+
+    ``value`` is None where the meter sent none it stands by. ``record`` is where it
+    came from; None for fields that are not from a data record (rssi).
+    """
+
+    name: str
+    value: Value | None
+    unit: str
+    record: Record | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one meter said, whichever lane it came by. **immutable**
+
+    ``fields`` keeps the order of the records. ``read_at`` is aware UTC: when the answer
+    was complete, or when the radio telegram was received. ``manufacturer_data`` is kept raw.
+    """
+
+    device_id: str
+    read_at: datetime
+    lane: Lane
+    header: Header
+    fields: Mapping[str, Field]
+    records: tuple[Record, ...] = ()
+    manufacturer_data: bytes | None = None
+    problems: tuple[str, ...] = ()
+    gateway_id: str | None = None
+    rssi_dbm: float | None = None
+    extra: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))

@@ -1,0 +1,1 @@
+"""Floor 1: threads, time, logs, metrics. The only place that starts a thread."""

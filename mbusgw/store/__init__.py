@@ -1,0 +1,1 @@
+"""Floor 5: what we must not forget. The home of SQLite."""

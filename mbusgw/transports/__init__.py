@@ -1,0 +1,1 @@
+"""Floor 2: the ports bytes come through."""

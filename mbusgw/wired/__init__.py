@@ -1,0 +1,1 @@
+"""Floor 6: one thread per bus, one per meter."""
