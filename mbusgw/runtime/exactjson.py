@@ -1,0 +1,50 @@
+"""JSON with exact decimals. The home of simplejson.
+
+The standard library turns a Decimal into a float or refuses it; a counter of 16 digits
+would come out changed.
+"""
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+import simplejson
+
+from mbusgw.runtime.clock import iso
+
+
+def dumps(document: Any, *, indent: int | None = None) -> str:
+    """JSON text. Decimals stay exact and plain; aware times end in Z, a meter's local ones have no zone;
+    bytes become hex. Raises ``ValueError`` for NaN and infinity, which are not JSON."""
+    return simplejson.dumps(
+        document,
+        indent=indent,
+        use_decimal=True,
+        allow_nan=False,
+        ensure_ascii=False,
+        default=_plain,
+        separators=None if indent else (",", ":"),
+    )
+
+
+def loads(text: str | bytes) -> Any:
+    """The document of a JSON text, fractions as Decimal. Raises ``ValueError``."""
+    return simplejson.loads(text, use_decimal=True)
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return iso(value)
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, (bytes, bytearray)):
+        return value.hex()
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    raise TypeError(f"no JSON form for {type(value).__name__}")
+
+
+def plain_decimal(number: Decimal) -> str:
+    """A number without an exponent: ``1E+3`` becomes ``1000``, ``123.450`` stays."""
+    return format(number, "f")

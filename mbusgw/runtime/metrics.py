@@ -1,0 +1,86 @@
+"""What is counted. The home of prometheus-client; the names are a contract."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+
+READ_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+PARSE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5, 10)
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """All counters of one process, in a registry of its own so that two can live in one test. **any thread**"""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._reads = Counter("mbus_reads", "Readings of a wired meter", ["device"], registry=registry)
+        self._read_duration = Histogram(
+            "mbus_read_duration_seconds", "One read to its last byte", ["device"], registry=registry, buckets=READ_BUCKETS
+        )
+        self._errors = Counter("mbus_errors", "Failed tries to read a meter", ["device", "type"], registry=registry)
+        self._publishes = Counter("mqtt_publish", "Messages the broker took or refused", ["result"], registry=registry)
+        self._telegrams = Counter(
+            "oms_telegrams", "Radio telegrams by what became of them", ["gateway", "result"], registry=registry
+        )
+        self.parse_duration = Histogram(
+            "oms_parse_duration_seconds", "One radio telegram through the parser", registry=registry, buckets=PARSE_BUCKETS
+        )
+        self._lobaro = Counter("lobaro_requests", "Calls of the Lobaro API", ["result"], registry=registry)
+        self._crashes = Gauge("mbusgw_worker_crashes", "Crashes since the start", ["worker"], registry=registry)
+        # A label look-up costs three times the increment; the sets are small, so remember the children.
+        self._child = lru_cache(maxsize=100_000)(lambda metric, *labels: metric.labels(*labels))
+
+    def read_done(self, device: str, seconds: float) -> None:
+        """A wired meter was read."""
+        self._child(self._reads, device).inc()
+        self._child(self._read_duration, device).observe(seconds)
+
+    def read_failed(self, device: str, kind: str) -> None:
+        """A try to read a wired meter failed; ``kind`` is the class of the error."""
+        self._child(self._errors, device, kind).inc()
+
+    def published(self, count: int = 1, *, success: bool = True) -> None:
+        """The broker acknowledged (or refused) so many messages."""
+        self._child(self._publishes, "success" if success else "failure").inc(count)
+
+    def telegram(self, gateway: str, result: str) -> None:
+        """A radio telegram took a step: accepted, duplicate, parsed, failed, refused …"""
+        self._child(self._telegrams, gateway, result).inc()
+
+    def lobaro_request(self, result: str) -> None:
+        """A call of the Lobaro API ended."""
+        self._child(self._lobaro, result).inc()
+
+    def worker_crashes(self, worker: str, count: int) -> None:
+        """How often a worker crashed so far."""
+        self._child(self._crashes, worker).set(count)
+
+    def gauge(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        """A number that is looked up when somebody asks."""
+        Gauge(name, help_text, registry=self._registry).set_function(read)
+
+    def family(self, name: str, help_text: str, label: str, read: Callable[[], dict[str, float]]) -> None:
+        """A number per label value, looked up when somebody asks."""
+        self._registry.register(_Family(name, help_text, label, read))
+
+    def render(self) -> bytes:
+        """The exposition text for ``GET /metrics``."""
+        return generate_latest(self._registry)
+
+
+class _Family:
+    def __init__(self, name: str, help_text: str, label: str, read: Callable[[], dict[str, float]]) -> None:
+        self._name, self._help, self._label, self._read = name, help_text, label, read
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        return [GaugeMetricFamily(self._name, self._help, labels=[self._label])]
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        family = GaugeMetricFamily(self._name, self._help, labels=[self._label])
+        for label, value in self._read().items():
+            family.add_metric([label], value)
+        return [family]
