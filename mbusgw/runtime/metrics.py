@@ -7,8 +7,8 @@ from functools import lru_cache
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
-READ_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-PARSE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5, 10)
+READ_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+PARSE_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5, 10)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -19,7 +19,11 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         self._reads = Counter("mbus_reads", "Readings of a wired meter", ["device"], registry=registry)
         self._read_duration = Histogram(
-            "mbus_read_duration_seconds", "One read to its last byte", ["device"], registry=registry, buckets=READ_BUCKETS
+            "mbus_read_duration_seconds",
+            "One read to its last byte",
+            ["device"],
+            registry=registry,
+            buckets=READ_BUCKETS_S,
         )
         self._errors = Counter("mbus_errors", "Failed tries to read a meter", ["device", "type"], registry=registry)
         self._publishes = Counter("mqtt_publish", "Messages the broker took or refused", ["result"], registry=registry)
@@ -27,7 +31,10 @@ class Metrics:
             "oms_telegrams", "Radio telegrams by what became of them", ["gateway", "result"], registry=registry
         )
         self.parse_duration = Histogram(
-            "oms_parse_duration_seconds", "One radio telegram through the parser", registry=registry, buckets=PARSE_BUCKETS
+            "oms_parse_duration_seconds",
+            "One radio telegram through the parser",
+            registry=registry,
+            buckets=PARSE_BUCKETS_S,
         )
         self._lobaro = Counter("lobaro_requests", "Calls of the Lobaro API", ["result"], registry=registry)
         self._crashes = Gauge("mbusgw_worker_crashes", "Crashes since the start", ["worker"], registry=registry)

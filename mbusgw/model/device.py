@@ -1,0 +1,62 @@
+"""What we know of one meter now."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import MappingProxyType
+
+from mbusgw.model.meter import MeterIdentity
+from mbusgw.model.reading import Field, Lane, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """The state of one device. Each change makes a new one with the next ``version``. **immutable**
+
+    ``fields`` holds the newest value of every field ever read, also of those that the last
+    telegram did not carry (radio meters alternate). ``stale``: loaded from the database at
+    start, not yet confirmed by a reading. ``last_error`` is why the last try failed, or None.
+    """
+
+    device_id: str
+    name: str
+    version: int = 0
+    online: bool = False
+    stale: bool = False
+    lane: Lane = Lane.WIRED
+    read_at: datetime | None = None
+    meter: MeterIdentity | None = None
+    access_no: int | None = None
+    status: int | None = None
+    fields: Mapping[str, Field] = field(default_factory=lambda: MappingProxyType({}))
+    manufacturer_data: bytes | None = None
+    problems: tuple[str, ...] = ()
+    gateway_id: str | None = None
+    rssi_dbm: float | None = None
+    last_error: str | None = None
+
+    def read(self, reading: Reading) -> "DeviceState":
+        """The next state after ``reading``; an older reading than the last one only fills gaps in ``fields``."""
+        newer = self.read_at is None or reading.read_at >= self.read_at
+        fields = {**self.fields, **reading.fields} if newer else {**reading.fields, **self.fields}
+        if not newer:
+            return replace(self, version=self.version + 1, fields=MappingProxyType(fields))
+        header = reading.header
+        return replace(
+            self,
+            version=self.version + 1,
+            online=True,
+            stale=False,
+            lane=reading.lane,
+            read_at=reading.read_at,
+            meter=header.meter or self.meter,
+            access_no=header.access_no,
+            status=header.status,
+            fields=MappingProxyType(fields),
+            manufacturer_data=reading.manufacturer_data,
+            problems=reading.problems,
+            gateway_id=reading.gateway_id,
+            rssi_dbm=reading.rssi_dbm,
+            last_error=None,
+        )
