@@ -1,0 +1,116 @@
+"""The kinds of value a configuration is made of, each with the sentence a person reads when it is wrong.
+
+No message ever repeats the value: some are secrets. Whoever shows the message may add
+the value where it is none (``config.loader`` does).
+"""
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+DURATION_UNITS_S = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?)\s*([a-z]+)\s*")
+_PLAIN_NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)?")
+
+
+def parse_duration(value: Any) -> float:
+    """Seconds from a number or from ``"500ms"``, ``"15m"``, ``"1h 30m"``. Raises ``ValueError``. **any thread**"""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    text = str(value).strip().lower()
+    if _PLAIN_NUMBER.fullmatch(text):
+        return float(text)
+    seconds, position = 0.0, 0
+    while position < len(text):
+        part = _DURATION_PART.match(text, position)
+        if part is None or part[2] not in DURATION_UNITS_S:
+            raise ValueError('no duration: write seconds (15) or a number with a unit ("500ms", "15m", "1h")')
+        seconds += float(part[1]) * DURATION_UNITS_S[part[2]]
+        position = part.end()
+    if not text:
+        raise ValueError("no duration: it is empty")
+    return seconds
+
+
+#: A year: longer than that is a slip of the pen.
+_LONGEST_S = 366 * 86400.0
+
+#: Seconds, 0 allowed.
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, le=_LONGEST_S, allow_inf_nan=False)]
+#: Seconds, more than 0.
+Period = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=_LONGEST_S, allow_inf_nan=False)]
+
+
+def _check_meter_id(value: Any) -> str:
+    text = str(value).strip().upper()
+    if not re.fullmatch(r"[0-9A-F]*", text):
+        raise ValueError("a meter's number has 8 digits (0-9, rarely A-F) and nothing else")
+    if len(text) != 8:
+        raise ValueError(f'a meter\'s number has 8 digits, this one {len(text)}: write all, in quotes ("00012345")')
+    return text
+
+
+def _check_manufacturer(value: Any) -> str:
+    text = str(value).strip().upper()
+    if not re.fullmatch(r"[A-Z]{3}", text):
+        raise ValueError("a manufacturer is three letters, such as ELS")
+    return text
+
+
+def _check_hex_key(value: SecretStr) -> SecretStr:
+    digits = "".join(value.get_secret_value().split()).upper()
+    if not re.fullmatch(r"[0-9A-F]*", digits):
+        raise ValueError("a key is 32 hex digits (0-9, A-F); this one holds another character")
+    if len(digits) != 32:
+        raise ValueError(f"a key is 32 hex digits (16 bytes); this one has {len(digits)}")
+    return SecretStr(digits)
+
+
+MeterId = Annotated[str, BeforeValidator(_check_meter_id)]
+Manufacturer = Annotated[str, BeforeValidator(_check_manufacturer)]
+HexKey = Annotated[SecretStr, BeforeValidator(lambda value: value if isinstance(value, SecretStr) else str(value)),
+                   AfterValidator(_check_hex_key)]
+
+
+def _check_topic(value: str) -> str:
+    if not value or value.startswith("/") or value.endswith("/") or "//" in value:
+        raise ValueError("a topic has levels parted by single slashes, none at its ends")
+    if any(sign in value for sign in "+#\0") or value.startswith("$"):
+        raise ValueError("a topic to publish on holds no + and no # and does not begin with $")
+    return value
+
+
+def _check_topic_level(value: Any) -> str:
+    text = str(value)
+    if not re.fullmatch(r"[A-Za-z0-9_.:-]{1,64}", text):
+        raise ValueError("1 to 64 letters, digits, and . _ : - only: it becomes part of a topic")
+    return text
+
+
+def _check_device_id(value: Any) -> str:
+    text = str(value)
+    if not re.fullmatch(r"[a-z0-9_]{1,64}", text):
+        raise ValueError("1 to 64 lower-case letters, digits and _ only: it becomes part of topics and entity names")
+    if text == "bridge":
+        raise ValueError("this name is taken: the gateway itself speaks below it")
+    return text
+
+
+def _check_bus_name(value: Any) -> str:
+    text = str(value)
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", text):
+        raise ValueError("1 to 32 letters, digits, and . _ - only")
+    return text
+
+
+#: A topic or the beginning of one, without wildcards.
+Topic = Annotated[str, AfterValidator(_check_topic)]
+#: One level of a topic.
+TopicLevel = Annotated[str, BeforeValidator(_check_topic_level)]
+DeviceId = Annotated[str, BeforeValidator(_check_device_id)]
+BusName = Annotated[str, BeforeValidator(_check_bus_name)]
+#: A path; ``~`` is the home folder.
+FilePath = Annotated[Path, AfterValidator(lambda path: path.expanduser())]
