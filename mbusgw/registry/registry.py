@@ -1,0 +1,132 @@
+"""The one place that holds the state of every device."""
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from mbusgw.model.device import DeviceState
+from mbusgw.model.reading import Reading
+from mbusgw.registry.changes import Change, difference
+from mbusgw.runtime.clock import Clock
+
+Observer = Callable[[Change], None]
+
+
+@dataclass(slots=True)
+class _Entry:
+    state: DeviceState
+    ttl_s: float
+    expires_mono: float
+
+
+class Registry:
+    """Holds a ``DeviceState`` for every device; each change is atomic and raises its version. **any thread**
+
+    A device that is not read within its time to live goes offline when ``expire`` is
+    called. Observers get every change, in the thread that made it and outside the lock;
+    they must not block.
+    """
+
+    def __init__(self, clock: Clock, *, radio_ttl_s: float) -> None:
+        self._clock = clock
+        self._radio_ttl_s = radio_ttl_s
+        self._lock = threading.Lock()
+        self._entries: dict[str, _Entry] = {}
+        self._observers: tuple[Observer, ...] = ()
+
+    def observe(self, observer: Observer) -> None:
+        """``observer`` gets every change from now on."""
+        self._observers = (*self._observers, observer)
+
+    # -------------------------------------------------- who there is
+    def expect(self, device_id: str, *, name: str, ttl_s: float) -> None:
+        """A configured device: it is known (offline) before it has ever been read."""
+        with self._lock:
+            entry = self._entries.get(device_id)
+            state = replace(entry.state, name=name) if entry else DeviceState(device_id, name)
+            self._entries[device_id] = _Entry(state, ttl_s, self._clock.mono() + ttl_s)
+
+    def restore(self, states: Iterable[DeviceState]) -> None:
+        """States of an earlier run: stale until a reading confirms them.
+
+        A device whose time to live has passed meanwhile counts as offline; any other gets
+        its full time again, so that a quick restart shows nobody as gone.
+        """
+        now, mono = self._clock.now(), self._clock.mono()
+        with self._lock:
+            for state in states:
+                known = self._entries.get(state.device_id)
+                ttl_s = known.ttl_s if known else self._radio_ttl_s
+                fresh = state.read_at is not None and (now - state.read_at).total_seconds() < ttl_s
+                restored = replace(
+                    state,
+                    name=known.state.name if known else state.name,
+                    online=state.online and fresh,
+                    stale=state.read_at is not None,
+                    version=state.version + 1,
+                )
+                self._entries[state.device_id] = _Entry(restored, ttl_s, mono + ttl_s)
+
+    def forget(self, device_id: str) -> bool:
+        """Removes a device; says whether it was there."""
+        with self._lock:
+            return self._entries.pop(device_id, None) is not None
+
+    # -------------------------------------------------- what happens
+    def record(self, reading: Reading) -> Change:
+        """Takes in a reading; the device becomes known and online by it."""
+        with self._lock:
+            entry = self._entries.get(reading.device_id)
+            if entry is None:
+                entry = _Entry(DeviceState(reading.device_id, reading.device_id), self._radio_ttl_s, 0.0)
+                self._entries[reading.device_id] = entry
+            before = entry.state
+            entry.state = after = before.read(reading)
+            entry.expires_mono = self._clock.mono() + entry.ttl_s
+        return self._tell(Change(before, after, difference(before.fields, after.fields)))
+
+    def failed(self, device_id: str, error: str) -> None:
+        """A try to read the device failed; it stays online until its time to live is over."""
+        with self._lock:
+            entry = self._entries.get(device_id)
+            if entry is not None:
+                entry.state = replace(entry.state, last_error=error)
+
+    def expire(self) -> list[Change]:
+        """Takes those offline whose time to live is over."""
+        mono = self._clock.mono()
+        changes = []
+        with self._lock:
+            for entry in self._entries.values():
+                if entry.state.online and mono >= entry.expires_mono:
+                    before = entry.state
+                    entry.state = replace(before, online=False, version=before.version + 1)
+                    changes.append(Change(before, entry.state, frozenset()))
+        for change in changes:
+            self._tell(change)
+        return changes
+
+    # -------------------------------------------------- what is known
+    def get(self, device_id: str) -> DeviceState | None:
+        """The state of one device."""
+        with self._lock:
+            entry = self._entries.get(device_id)
+            return entry.state if entry else None
+
+    def ttl_s(self, device_id: str) -> float:
+        """How long the device may be silent."""
+        with self._lock:
+            entry = self._entries.get(device_id)
+            return entry.ttl_s if entry else self._radio_ttl_s
+
+    def snapshot(self) -> MappingProxyType[str, DeviceState]:
+        """All states of one moment, by device id."""
+        with self._lock:
+            return MappingProxyType({device_id: entry.state for device_id, entry in self._entries.items()})
+
+    def _tell(self, change: Change) -> Change:
+        for observer in self._observers:
+            observer(change)
+        return change

@@ -1,0 +1,25 @@
+"""What Home Assistant was last told (table ``discovery``), so that what is gone can be taken back."""
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+
+from mbusgw.runtime.clock import iso
+
+
+def load(connection: sqlite3.Connection) -> dict[str, tuple[str, str]]:
+    """topic -> (device_id, payload) of every announcement in force."""
+    return {row[0]: (row[1], row[2]) for row in connection.execute("SELECT topic, device_id, payload FROM discovery")}
+
+
+def remember(connection: sqlite3.Connection, topic: str, device_id: str, payload: str, now: datetime) -> None:
+    """An announcement was made."""
+    connection.execute(
+        "INSERT OR REPLACE INTO discovery (topic, device_id, payload, updated_at) VALUES (?, ?, ?, ?)",
+        (topic, device_id, payload, iso(now)),
+    )
+
+
+def forget(connection: sqlite3.Connection, topic: str) -> None:
+    """An announcement was taken back."""
+    connection.execute("DELETE FROM discovery WHERE topic = ?", (topic,))

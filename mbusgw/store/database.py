@@ -1,0 +1,100 @@
+"""Opening the database: the file, its settings, its schema. Translates sqlite3's errors."""
+from __future__ import annotations
+
+import sqlite3
+from importlib import resources
+from pathlib import Path
+
+from mbusgw.model.errors import SchemaTooNew, StoreBusy, StoreDamaged, StoreError, StoreFull
+
+#: How long a connection waits for another process (a backup, an inspecting person) that holds the file.
+BUSY_TIMEOUT_S = 5.0
+
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def translate(error: sqlite3.Error) -> StoreError:
+    """Our error for one of sqlite3's."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _FULL:
+        return StoreFull(f"the database cannot grow: {error}", hint="make room on the disk; nothing kept is lost")
+    if code in _BUSY:
+        return StoreBusy(f"the database is held by another process: {error}", hint="is a second mbusgw running?")
+    if code in _DAMAGED:
+        return StoreDamaged(f"the database is damaged: {error}", hint="move the file away, or restore a backup")
+    return StoreError(f"the database refuses: {error}")
+
+
+def spoils_transaction(error: sqlite3.Error) -> bool:
+    """The disk, a lock or the file itself: nothing of the running transaction can be kept."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _FULL | _BUSY | _DAMAGED
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """The one connection that writes, with the newest schema.
+
+    WAL, and ``synchronous=FULL``: what is committed survives a power cut; NORMAL would
+    not promise that. Raises ``StoreError`` and its kinds.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+    except OSError as error:
+        raise StoreError(
+            f"cannot create {path.parent}: {error.strerror}", hint="set storage.path or use --state-dir DIR"
+        ) from error
+    except sqlite3.Error as error:
+        raise StoreError(f"cannot open {path}: {error}", hint="set storage.path or use --state-dir DIR") from error
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA journal_size_limit=16777216")
+        _migrate(connection)
+    except sqlite3.Error as error:
+        connection.close()
+        raise translate(error) from error
+    except StoreError:
+        connection.close()
+        raise
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A connection that only reads; one per thread that wants to. Raises ``StoreError``."""
+    try:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro",
+            uri=True,
+            isolation_level=None,
+            timeout=BUSY_TIMEOUT_S,
+            check_same_thread=False,
+        )
+        connection.row_factory = sqlite3.Row
+        return connection
+    except sqlite3.Error as error:
+        raise translate(error) from error
+
+
+def migrations() -> list[tuple[int, str]]:
+    """(number, SQL) of every step, in order. The number is that of the file's name."""
+    folder = resources.files("mbusgw.store").joinpath("migrations")
+    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
+    return [(int(entry.name.split("_")[0]), entry.read_text(encoding="utf-8")) for entry in files]
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    steps = migrations()
+    current = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    newest = steps[-1][0]
+    if current > newest:
+        raise SchemaTooNew(
+            f"the database has schema {current}, this mbusgw knows up to {newest}",
+            hint="install the newer mbusgw again",
+        )
+    for number, script in steps:
+        if number > current:
+            # One transaction a step: a crash in the middle leaves the step undone, not half done.
+            connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")

@@ -1,0 +1,28 @@
+"""The history of readings."""
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+
+from mbusgw.model.reading import Reading
+from mbusgw.model.units import plain_text
+from mbusgw.runtime import exactjson
+from mbusgw.runtime.clock import iso
+
+
+def add(connection: sqlite3.Connection, reading: Reading, ingest_id: str | None) -> None:
+    """Appends one reading: ``{field: [value, unit]}``, values as the plain text of their topics."""
+    fields = {
+        name: [plain_text(field.value), field.unit] for name, field in reading.fields.items() if field.value is not None
+    }
+    connection.execute(
+        "INSERT INTO readings (device_id, read_at, ingest_id, fields_json) VALUES (?, ?, ?, ?)",
+        (reading.device_id, iso(reading.read_at), ingest_id, exactjson.dumps(fields)),
+    )
+
+
+def forget(connection: sqlite3.Connection, before: datetime, limit: int) -> int:
+    """Deletes up to ``limit`` readings older than ``before``; says how many."""
+    return connection.execute(
+        "DELETE FROM readings WHERE id IN (SELECT id FROM readings WHERE read_at < ? LIMIT ?)", (iso(before), limit)
+    ).rowcount

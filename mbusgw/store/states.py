@@ -1,0 +1,87 @@
+"""The last known state of every device, kept over restarts."""
+from __future__ import annotations
+
+import logging
+import sqlite3
+from typing import Any
+
+from mbusgw.model.device import DeviceState
+from mbusgw.model.meter import MeterIdentity
+from mbusgw.model.reading import Lane
+from mbusgw.runtime import exactjson
+from mbusgw.runtime.clock import iso, parse_iso
+from mbusgw.store.fieldtext import from_fields, to_fields
+
+log = logging.getLogger(__name__)
+
+
+def save(connection: sqlite3.Connection, state: DeviceState) -> bool:
+    """Stores ``state`` unless a newer version is there already; says whether it did."""
+    cursor = connection.execute(
+        "INSERT INTO device_states (device_id, state_json, last_update, online, version) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (device_id) DO UPDATE SET state_json = excluded.state_json, last_update = excluded.last_update,"
+        " online = excluded.online, version = excluded.version WHERE excluded.version > device_states.version",
+        (
+            state.device_id,
+            exactjson.dumps(_document(state)),
+            iso(state.read_at) if state.read_at else None,
+            state.online,
+            state.version,
+        ),
+    )
+    return cursor.rowcount > 0
+
+
+def load(connection: sqlite3.Connection) -> list[DeviceState]:
+    """Every stored state. One that cannot be understood is left out with a warning: fresh data replaces it."""
+    states = []
+    for row in connection.execute("SELECT device_id, state_json, version FROM device_states ORDER BY device_id"):
+        try:
+            states.append(_state(row[0], row[2], exactjson.loads(row[1])))
+        except (KeyError, TypeError, ValueError) as error:
+            log.warning("the stored state of %s cannot be read and is left out: %r", row[0], error)
+    return states
+
+
+def delete(connection: sqlite3.Connection, device_id: str) -> None:
+    """Forgets a device."""
+    connection.execute("DELETE FROM device_states WHERE device_id = ?", (device_id,))
+
+
+def _document(state: DeviceState) -> dict[str, Any]:
+    meter = state.meter
+    return {
+        "name": state.name,
+        "online": state.online,
+        "lane": state.lane.value,
+        "read_at": state.read_at,
+        "meter": [meter.id, meter.manufacturer, meter.version, meter.medium] if meter else None,
+        "access_no": state.access_no,
+        "status": state.status,
+        "fields": from_fields(state.fields),
+        "manufacturer_data": state.manufacturer_data,
+        "problems": state.problems,
+        "gateway_id": state.gateway_id,
+        "rssi_dbm": state.rssi_dbm,
+    }
+
+
+def _state(device_id: str, version: int, document: dict[str, Any]) -> DeviceState:
+    raw = document["manufacturer_data"]
+    rssi = document["rssi_dbm"]
+    return DeviceState(
+        device_id=device_id,
+        name=document["name"],
+        version=version,
+        online=document["online"],
+        lane=Lane(document["lane"]),
+        read_at=parse_iso(document["read_at"]) if document["read_at"] else None,
+        meter=MeterIdentity(*document["meter"]) if document["meter"] else None,
+        access_no=document["access_no"],
+        status=document["status"],
+        fields=to_fields(document["fields"]),
+        manufacturer_data=bytes.fromhex(raw) if raw is not None else None,
+        problems=tuple(document["problems"]),
+        gateway_id=document["gateway_id"],
+        rssi_dbm=float(rssi) if rssi is not None else None,
+    )

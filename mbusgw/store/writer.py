@@ -1,0 +1,162 @@
+"""The only writer of the database: everything that waits goes into one commit."""
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mbusgw.model.errors import MbusgwError, StoreBusy, StoreError
+from mbusgw.model.ports import Write
+from mbusgw.runtime.clock import Clock
+from mbusgw.runtime.mailbox import Mailbox
+from mbusgw.runtime.worker import Worker
+from mbusgw.store import database
+
+log = logging.getLogger(__name__)
+
+#: Units of work in one commit. More would not be faster, only slower to answer the first.
+GROUP = 256
+
+
+class _Unit(NamedTuple):
+    writes: tuple[Write, ...]
+    future: "Future[list[Any]]"
+
+
+class Store(Worker):
+    """Owns the database file and the thread that writes to it.
+
+    ``submit`` takes a unit of work: functions that get the connection. A unit is done whole
+    or not at all; its future gets their results once it is on the disk (group commit,
+    ``synchronous=FULL``), or the error. One unit's error does not touch the others of its
+    commit. ``open``, ``close``: the main thread. ``submit``, ``reader``, ``count``: **any thread**
+    """
+
+    def __init__(self, path: Path, *, clock: Clock, waiting: int = 20_000) -> None:
+        super().__init__("store", clock)
+        self.path = path
+        self.last_error: StoreError | None = None
+        self._units: Mailbox[_Unit] = Mailbox(waiting)
+        self._connection: sqlite3.Connection | None = None
+        self._counters: dict[str, int] = {}
+        self._listeners: list[Callable[[], None]] = []
+
+    # -------------------------------------------------- the main thread
+    def open(self) -> None:
+        """Opens the file and brings its schema up to date. Raises ``StoreError``."""
+        self._connection = database.open_writer(self.path)
+        self._count()
+
+    def on_commit(self, listener: Callable[[], None]) -> None:
+        """``listener`` is called in the store's thread after each commit; it must not block."""
+        self._listeners.append(listener)
+
+    def stop(self) -> None:
+        """Accepts nothing more; what was accepted is still written."""
+        super().stop()
+        self._units.close()
+
+    def close(self) -> None:
+        """Closes the file, once the thread has ended."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    # -------------------------------------------------- anyone
+    def submit(self, *writes: Write) -> "Future[list[Any]]":
+        """Queues a unit of work; never blocks. A full queue or a closed store fails the future with ``StoreBusy``."""
+        future: Future[list[Any]] = Future()
+        if not self._units.offer(_Unit(writes, future)):
+            reason = "the store is closed" if self._units.closed else "too much waits to be written"
+            future.set_exception(StoreBusy(reason))
+        return future
+
+    def reader(self) -> sqlite3.Connection:
+        """A new read-only connection; the caller closes it. Raises ``StoreError``."""
+        return database.open_reader(self.path)
+
+    def count(self, name: str) -> int:
+        """How many rows wait: ``outbox``, ``telemetry`` (the part of it that is not retained), ``backlog``."""
+        return self._counters.get(name, 0)
+
+    # -------------------------------------------------- own thread
+    def _run(self) -> None:
+        super()._run()
+        self._finish()
+
+    def step(self) -> None:
+        """One commit for all that wait."""
+        first = self._units.take(5.0)
+        if first is not None:
+            self._commit([first, *self._units.drain(GROUP - 1)])
+
+    def _finish(self) -> None:
+        """Writes what was accepted before the stop."""
+        while rest := self._units.drain(GROUP):
+            self._commit(rest)
+
+    def _commit(self, units: list[_Unit]) -> None:
+        assert self._connection is not None, "open() comes before start()"
+        outcomes: list[list[Any] | Exception] = []
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for unit in units:
+                outcomes.append(self._apply(unit))
+            self._connection.execute("COMMIT")
+            self._count()
+        except sqlite3.Error as error:
+            self._roll_back()
+            self._trouble(database.translate(error))
+            outcomes = [database.translate(error)] * len(units)
+        else:
+            self._recovered()
+        for unit, outcome in zip(units, outcomes):
+            if isinstance(outcome, Exception):
+                unit.future.set_exception(outcome)
+            else:
+                unit.future.set_result(outcome)
+        for listener in self._listeners:
+            listener()
+
+    def _apply(self, unit: _Unit) -> list[Any] | Exception:
+        """Runs one unit in a savepoint. An error of its own is returned, one that spoils the transaction raised."""
+        assert self._connection is not None
+        self._connection.execute("SAVEPOINT unit")
+        try:
+            results = [write(self._connection) for write in unit.writes]
+        except sqlite3.Error as error:
+            if database.spoils_transaction(error):
+                raise
+            self._connection.execute("ROLLBACK TO unit")
+            return database.translate(error)
+        except MbusgwError as error:  # the unit itself refuses, e.g. because a limit is reached
+            self._connection.execute("ROLLBACK TO unit")
+            return error
+        except Exception as error:  # a mistake of ours in one unit must not fail the others
+            self._connection.execute("ROLLBACK TO unit")
+            log.exception("a unit of work failed")
+            return error
+        self._connection.execute("RELEASE unit")
+        return results
+
+    def _roll_back(self) -> None:
+        assert self._connection is not None
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _count(self) -> None:
+        assert self._connection is not None
+        self._counters = dict(self._connection.execute("SELECT name, value FROM counters"))
+
+    def _trouble(self, error: StoreError) -> None:
+        if self.last_error is None:
+            log.error("%s%s", error, f" ({error.hint})" if error.hint else "")
+        self.last_error = error
+
+    def _recovered(self) -> None:
+        if self.last_error is not None:
+            log.warning("the database works again, after: %s", self.last_error)
+            self.last_error = None
