@@ -1,0 +1,30 @@
+"""CRC-16/EN-13757: the checksum of the radio link layer, of the ELL payload and of format signatures."""
+from __future__ import annotations
+
+_POLYNOMIAL = 0x3D65
+
+
+def _table() -> tuple[int, ...]:
+    table = []
+    for byte in range(256):
+        value = byte << 8
+        for _ in range(8):
+            value = (value << 1) ^ _POLYNOMIAL if value & 0x8000 else value << 1
+        table.append(value & 0xFFFF)
+    return tuple(table)
+
+
+_TABLE = _table()
+
+
+def crc16(data: bytes) -> int:
+    """The CRC of EN 13757-4, 9.2 (polynomial 3D65, start 0, inverted at the end). Any thread."""
+    value = 0
+    for byte in data:
+        value = ((value << 8) & 0xFF00) ^ _TABLE[(value >> 8) ^ byte]
+    return value ^ 0xFFFF
+
+
+def crc_field(data: bytes) -> bytes:
+    """The two CRC bytes as the link layer sends them, high byte first. Any thread."""
+    return crc16(data).to_bytes(2, "big")
