@@ -188,7 +188,7 @@ def _session_key(header: TransportHeader, outer: _Outer, key: bytes) -> tuple[by
 def _authenticated(header: TransportHeader, outer: _Outer, key: bytes | None) -> Proof:
     """Verifies the MAC of a telegram that is authenticated but not encrypted, if the key is there."""
     afl = outer.afl
-    if afl is None or not afl.mac or afl.counter is None or key is None or header.mode != 7:
+    if afl is None or not afl.mac or afl.counter is None or key is None:
         return Proof.NONE
     _, mac_key = derived_keys(require_key(key), afl.counter, header.address[2:6])
     _check_mac(afl, mac_key)
