@@ -5,6 +5,7 @@ and so is an empty one (radio meters only). All durations are seconds.
 """
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
@@ -49,8 +50,17 @@ class StorageConfig(Section):
     path: FilePath = Path("/var/lib/mbusgw/mbusgw.db")
 
 
-def _protocol(value: Any) -> Any:
-    return {"5": 5, "5.0": 5, "3.1.1": 4, "3.1": 4, "311": 4, "4": 4}.get(str(value).strip(), value)
+def _protocol(value: Any) -> int:
+    number = {"5": 5, "5.0": 5, "3.1.1": 4, "3.1": 4, "311": 4, "4": 4}.get(str(value).strip())
+    if number is None:
+        raise ValueError("must be 5 or 3.1.1")
+    return number
+
+
+def _whole_number(value: Any) -> Any:
+    # 0x0A is a usual way to write an address; YAML texts reach us as they were written.
+    text = str(value).strip().lower()
+    return int(text, 16) if re.fullmatch(r"0x[0-9a-f]+", text) else value
 
 
 def _check_port(parts: SplitResult) -> None:
@@ -330,7 +340,7 @@ class DeviceConfig(Section):
     id: DeviceId
     name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     bus: BusName
-    address: int
+    address: Annotated[int, BeforeValidator(_whole_number)]
     interval: Period | None = None
     enabled: bool = True
 

@@ -1,0 +1,82 @@
+"""What single keys cannot tell: names that occur twice, buses that do not exist."""
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from mbusgw.config.lines import Path_
+from mbusgw.config.models import BusConfig, DeviceConfig, KeyConfig, Section
+from mbusgw.config.shape import guess
+
+Item = TypeVar("Item", bound=Section)
+ONLY_METER = 254
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two parts of a configuration that do not fit. **immutable**"""
+
+    path: Path_
+    message: str
+    suggestion: str = ""
+
+
+def conflicts(
+    buses: Mapping[int, BusConfig],
+    devices: Mapping[int, DeviceConfig],
+    keys: Mapping[int, KeyConfig],
+    *,
+    buses_wanted: Mapping[int, str],
+    bus_names: Iterable[str],
+) -> list[Conflict]:
+    """All that does not fit, by the items' numbers; items that are wrong in themselves are left out.
+
+    ``buses_wanted`` (by device) and ``bus_names`` are as written, those of wrong items
+    too: a device is not to blame for its bus. **any thread**
+    """
+    return [
+        *_doubles("buses", buses, "name", lambda bus: bus.name),
+        *_doubles("buses", buses, "port", lambda bus: bus.port),
+        *_doubles("devices", devices, "id", lambda device: device.id),
+        *_doubles("devices", devices, "address", _line_address),
+        *_doubles("keys", keys, "meter_id", lambda key: (key.meter_id, key.manufacturer)),
+        *_unknown_buses(buses_wanted, sorted(set(bus_names))),
+        *_not_alone(devices),
+    ]
+
+
+def _line_address(device: DeviceConfig) -> Hashable:
+    return (device.bus, device.address) if device.enabled else None
+
+
+def _doubles(
+    section: str, items: Mapping[int, Item], key: str, identity: Callable[[Item], Hashable]
+) -> Iterable[Conflict]:
+    first: dict[Hashable, int] = {}
+    for number, item in items.items():
+        mark = identity(item)
+        if mark is None:
+            continue
+        if mark in first:
+            yield Conflict((section, number, key), f"is the same as that of {section}[{first[mark]}]; it must differ")
+        first.setdefault(mark, number)
+
+
+def _unknown_buses(wanted: Mapping[int, str], names: list[str]) -> Iterable[Conflict]:
+    for number, bus in wanted.items():
+        if bus not in names:
+            known = f"known: {', '.join(names)}" if names else "there are no buses at all"
+            message = f"no bus is named `{bus}`"
+            yield Conflict(("devices", number, "bus"), message, guess(bus, names) or known)
+
+
+def _not_alone(devices: Mapping[int, DeviceConfig]) -> Iterable[Conflict]:
+    for number, device in devices.items():
+        company = [other for other in devices.values() if other.enabled and other.bus == device.bus]
+        if device.enabled and device.address == ONLY_METER and len(company) > 1:
+            yield Conflict(
+                ("devices", number, "address"),
+                f"{ONLY_METER} calls every meter on bus `{device.bus}`, where {len(company)} are configured",
+                "give it its own primary address",
+            )

@@ -1,0 +1,98 @@
+"""What the models expect at a place: the keys known there, whether it is a secret, whether it may be empty."""
+from __future__ import annotations
+
+from difflib import get_close_matches
+from types import NoneType
+from typing import Any, get_args, get_origin
+
+from pydantic import SecretStr
+
+from mbusgw.config.lines import Path_, Tree
+from mbusgw.config.models import Config, Section
+
+#: Not declared secret, but people write passwords into them.
+_MAY_HOLD_SECRETS = {("mqtt", "url"), ("lobaro", "url")}
+
+
+def annotation_at(path: Path_) -> Any:
+    """The type that belongs at ``path``; None where no such place exists."""
+    kind: Any = Config
+    for part in path:
+        kind = _inside(kind, part)
+        if kind is None:
+            return None
+    return kind
+
+
+def section_at(path: Path_) -> type[Section] | None:
+    """The model of the section at ``path``, if one belongs there."""
+    kind = annotation_at(path)
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
+def is_secret(path: Path_) -> bool:
+    """The value there must not be shown, and neither must what lies below it."""
+    places = [path[:length] for length in range(1, len(path) + 1)]
+    return any(place in _MAY_HOLD_SECRETS or _mentions(annotation_at(place), SecretStr) for place in places)
+
+
+def without_empty(tree: Tree, path: Path_ = ()) -> Tree:
+    """``tree`` without the keys that are written but left empty, where the default is meant."""
+    if isinstance(tree, list):
+        return [without_empty(item, (*path, number)) for number, item in enumerate(tree)]
+    if not isinstance(tree, dict):
+        return tree
+    section = section_at(path)
+    return {
+        key: without_empty(value, (*path, key))
+        for key, value in tree.items()
+        if not (value is None and section is not None and not _may_be_none(section, key))
+    }
+
+
+def guess(word: str, words: list[str]) -> str:
+    """``did you mean `address`?`` or nothing."""
+    near = get_close_matches(word.lower(), words, n=1, cutoff=0.6)
+    return f"did you mean `{near[0]}`?" if near else ""
+
+
+def guess_key(path: Path_) -> str:
+    """What was probably meant by the unknown key at ``path``: one nearby, or the section it belongs to."""
+    section, key = section_at(path[:-1]), str(path[-1])
+    if section is None:
+        return ""
+    known = list(section.model_fields)
+    exact_elsewhere = [
+        name for name in Config.model_fields if key in getattr(_section_of(name), "model_fields", {})
+    ]
+    if exact_elsewhere:
+        return f"`{key}` is a key of {' and '.join(exact_elsewhere)}"
+    return guess(key, known) or f"known here: {', '.join(known)}"
+
+
+def _section_of(name: str) -> type[Section] | None:
+    return section_at((name,)) or section_at((name, 0))
+
+
+def _inside(kind: Any, part: str | int) -> Any:
+    if isinstance(kind, type) and issubclass(kind, Section):
+        known = kind.model_fields.get(str(part))
+        return known.annotation if known else None
+    if get_origin(kind) is tuple:
+        return get_args(kind)[0] if isinstance(part, int) else None
+    if get_origin(kind) is dict:
+        return get_args(kind)[1]
+    return None
+
+
+def _may_be_none(section: type[Section], key: str) -> bool:
+    known = section.model_fields.get(key)
+    return known is None or _mentions(known.annotation, NoneType)
+
+
+def _mentions(kind: Any, wanted: type) -> bool:
+    if kind is wanted:
+        return True
+    if isinstance(kind, type) and issubclass(kind, Section):
+        return False
+    return get_origin(kind) is not tuple and any(_mentions(part, wanted) for part in get_args(kind))
