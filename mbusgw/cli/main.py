@@ -1,0 +1,117 @@
+"""What people type: ``mbusgw COMMAND``.
+
+A command is a module with ``NAME``, ``HELP``, ``add_arguments(parser)`` and
+``run(args) -> int``, and a row in ``COMMANDS``. Only the one that is asked for is
+imported, because imports are most of the time a short command takes.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration, 130 Ctrl-C.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Protocol, cast
+
+from mbusgw import __version__
+from mbusgw.model.errors import ConfigError, MbusgwError
+
+#: Command → module, in the order of ``--help``.
+COMMANDS: dict[str, str] = {
+    "run": "mbusgw.cli.run",
+    "check-config": "mbusgw.cli.check_config",
+    "decode": "mbusgw.cli.decode",
+    "simulate": "mbusgw.cli.simulate",
+    "demo": "mbusgw.cli.demo",
+}
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 3
+EXIT_INTERRUPTED = 130
+
+
+class Command(Protocol):
+    """What a command's module offers."""
+
+    NAME: str
+    HELP: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Adds the command's own options."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Does it and returns the exit code. Raises ``MbusgwError``."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code; errors that we know become a line on stderr."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _dispatch(arguments)
+        sys.stdout.flush()  # a reader that is gone shows here, not in the interpreter's last moment
+        return code
+    except ConfigError as error:
+        _report_problems(error)
+        return EXIT_CONFIG
+    except MbusgwError as error:
+        _complain(f"mbusgw: {error}", error.hint)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        _drop_stdout()
+        return EXIT_FAILED
+
+
+def _dispatch(arguments: list[str]) -> int:
+    parser = _parser(arguments)
+    args = parser.parse_args(arguments)
+    command = cast(Command, args.command)
+    return command.run(args)
+
+
+def _parser(arguments: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mbusgw",
+        description="M-Bus and wireless M-Bus meters to MQTT and Home Assistant.",
+        epilog="`mbusgw COMMAND --help` explains a command. Exit codes: 0 done, 1 failed, 2 usage, 3 configuration.",
+    )
+    parser.add_argument("--version", action="version", version=f"mbusgw {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in _wanted(arguments):
+        command = cast(Command, import_module(COMMANDS[name]))
+        own = commands.add_parser(name, help=command.HELP, description=_sentence(command.HELP))
+        command.add_arguments(own)
+        own.set_defaults(command=command)
+    return parser
+
+
+def _wanted(arguments: list[str]) -> list[str]:
+    """The commands to import: the one asked for, or all where they must be listed."""
+    if arguments[:1] == ["--version"]:
+        return []
+    return arguments[:1] if arguments and arguments[0] in COMMANDS else list(COMMANDS)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
+def _report_problems(error: ConfigError) -> None:
+    for problem in error.problems:
+        _complain(str(problem))
+    count = len(error.problems)
+    _complain(f"mbusgw: the configuration has {count} problem{'s' if count != 1 else ''}; nothing was started")
+
+
+def _complain(text: str, hint: str = "") -> None:
+    print(text, file=sys.stderr)
+    if hint:
+        print(f"  {hint}", file=sys.stderr)
+
+
+def _drop_stdout() -> None:
+    # The interpreter flushes stdout when it ends, which would complain once more.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
