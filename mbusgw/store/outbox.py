@@ -59,6 +59,21 @@ def acknowledged(ids: Sequence[int], now: datetime) -> Write:
     return write
 
 
+def refused(ids: Sequence[int], reason: str) -> Write:
+    """Removes what the broker will never take; the telegram it told of has failed, and says why."""
+
+    def write(connection: sqlite3.Connection) -> None:
+        for row_id in ids:
+            row = connection.execute("DELETE FROM mqtt_queue WHERE id = ? RETURNING ingest_id", (row_id,)).fetchone()
+            if row and row[0]:
+                connection.execute(
+                    "UPDATE telegrams SET status = 'failed', reason = ? WHERE ingest_id = ?",
+                    (f"the broker refuses it: {reason}", row[0]),
+                )
+
+    return write
+
+
 def _published(connection: sqlite3.Connection, ingest_id: str, now: datetime) -> None:
     if connection.execute("SELECT 1 FROM mqtt_queue WHERE ingest_id = ? LIMIT 1", (ingest_id,)).fetchone():
         return
@@ -67,6 +82,11 @@ def _published(connection: sqlite3.Connection, ingest_id: str, now: datetime) ->
     ).rowcount
     if changed:
         connection.execute("UPDATE parse_results SET published_at = ? WHERE ingest_id = ?", (iso(now), ingest_id))
+
+
+def telemetry(connection: sqlite3.Connection) -> int:
+    """How many messages wait that are not retained, and so can neither be replaced nor dropped."""
+    return int(connection.execute("SELECT value FROM counters WHERE name = 'telemetry'").fetchone()[0])
 
 
 def after(connection: sqlite3.Connection, last_id: int, limit: int) -> list[Waiting]:

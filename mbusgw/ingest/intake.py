@@ -1,0 +1,132 @@
+"""Takes radio telegrams in: on disk first, then the answer."""
+from __future__ import annotations
+
+import logging
+import sqlite3
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import TimeoutError as FutureTimeout
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from mbusgw.model.errors import RequestError, StoreError
+from mbusgw.model.submission import Accepted, Submission
+from mbusgw.model.telegram import ReceivedTelegram
+from mbusgw.runtime.clock import Clock
+from mbusgw.runtime.metrics import Metrics
+from mbusgw.store import outbox, telegrams
+from mbusgw.store.outbox import Message
+from mbusgw.store.writer import Store
+
+log = logging.getLogger(__name__)
+
+#: A gateway waits no longer for its answer; the commit takes milliseconds unless the disk is in trouble.
+COMMIT_TIMEOUT_S = 5.0
+RETRY_AFTER_S = 30
+#: A gateway's clock that is off by more is not believed: such a time would order readings wrongly.
+CLOCK_AHEAD = timedelta(minutes=5)
+CLOCK_BEHIND = timedelta(days=400)
+
+
+class RawMessages(Protocol):
+    """Says that a telegram was accepted."""
+
+    def raw(self, telegram: ReceivedTelegram, *, duplicate: bool = False) -> Message:
+        """The message for the raw topic."""
+
+
+class Intake:
+    """Stores telegrams and says yes only when they are durable. **any thread** (the HTTP handlers')"""
+
+    def __init__(
+        self,
+        store: Store,
+        messages: RawMessages,
+        ring: Callable[[Sequence[str]], None],
+        *,
+        dedup_window_s: float | None,
+        max_backlog: int,
+        max_outbox: int,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._messages = messages
+        self._ring = ring
+        self._dedup_window_s = dedup_window_s
+        self._max_backlog = max_backlog
+        self._max_outbox = max_outbox
+        self._metrics = metrics
+        self._clock = clock
+        self._refusing = False
+
+    def accept(self, submissions: Sequence[Submission]) -> list[Accepted]:
+        """Stores all of ``submissions`` in one transaction; returns when they are on the disk.
+
+        Raises ``RequestError`` (503 with Retry-After) when there is no room or the store
+        does not answer; then none of them is stored, or at least none was promised.
+        """
+        now = self._clock.now()
+        received = [self._received(submission, now) for submission in submissions]
+        try:
+            accepted: list[Accepted] = self._store.submit(self._write(received)).result(COMMIT_TIMEOUT_S)[0]
+        except (RequestError, StoreError, FutureTimeout) as error:
+            raise self._refused(received, error) from None
+        if self._refusing:
+            self._refusing = False
+            log.warning("telegrams are accepted again")
+        for telegram, answer in zip(received, accepted):
+            self._metrics.telegram(telegram.gateway_id, "duplicate" if answer.duplicate else "accepted")
+        self._ring([answer.ingest_id for answer in accepted if not answer.duplicate])
+        return accepted
+
+    def _received(self, submission: Submission, now: datetime) -> ReceivedTelegram:
+        rx_time = submission.rx_time or now
+        if not now - CLOCK_BEHIND <= rx_time <= now + CLOCK_AHEAD:
+            log.debug("gateway %s says it is %s; its clock is not believed", submission.gateway_id, rx_time)
+            rx_time = now
+        return ReceivedTelegram(
+            ingest_id=str(uuid.uuid4()),
+            gateway_id=submission.gateway_id,
+            raw=submission.raw,
+            rx_time=rx_time,
+            created_at=now,
+            rssi_dbm=submission.rssi_dbm,
+            mode=submission.mode,
+            hint_meter_id=submission.hint_meter_id,
+            hint_manufacturer=submission.hint_manufacturer,
+            key=submission.key,
+        )
+
+    def _write(self, received: Sequence[ReceivedTelegram]) -> Callable[[sqlite3.Connection], list[Accepted]]:
+        def write(connection: sqlite3.Connection) -> list[Accepted]:
+            if telegrams.backlog(connection) + len(received) > self._max_backlog:
+                raise RequestError(
+                    503, "backlog_full", "too many telegrams wait for the parser", retry_after_s=RETRY_AFTER_S
+                )
+            accepted = []
+            for telegram in received:
+                answer = telegrams.insert(connection, telegram, dedup_window_s=self._dedup_window_s)
+                if answer.duplicate:
+                    # It is not parsed again, but whoever counts what was acknowledged must find it.
+                    if outbox.telemetry(connection) >= self._max_outbox:
+                        raise RequestError(
+                            503, "outbox_full", "too many messages wait for the broker", retry_after_s=RETRY_AFTER_S
+                        )
+                    outbox.put(connection, [self._messages.raw(telegram, duplicate=True)], telegram.created_at)
+                accepted.append(answer)
+            return accepted
+
+        return write
+
+    def _refused(self, received: Sequence[ReceivedTelegram], error: Exception) -> RequestError:
+        for telegram in received:
+            self._metrics.telegram(telegram.gateway_id, "refused")
+        if not self._refusing:
+            self._refusing = True
+            log.error("telegrams are refused: %s", error or "the database does not answer")
+        if isinstance(error, RequestError):
+            return error
+        return RequestError(
+            503, "store_unavailable", "the telegram cannot be stored now; send it again", retry_after_s=RETRY_AFTER_S
+        )

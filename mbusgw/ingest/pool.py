@@ -1,0 +1,230 @@
+"""The parser threads: a telegram from the disk to a reading, a reason, or a promise."""
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as FutureTimeout
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from mbusgw.ingest.backlog import Backlog
+from mbusgw.ingest.keys import KeyRing
+from mbusgw.ingest.readings import to_reading
+from mbusgw.model.errors import KeyMissing, MbusgwError, StoreError
+from mbusgw.model.ports import Delivery, Write
+from mbusgw.model.reading import Reading
+from mbusgw.model.telegram import ReceivedTelegram
+from mbusgw.parsers.base import ParsedTelegram, ParserBackend
+from mbusgw.parsers.sender import identify
+from mbusgw.runtime import exactjson
+from mbusgw.runtime.backoff import Backoff
+from mbusgw.runtime.clock import Clock
+from mbusgw.runtime.metrics import Metrics
+from mbusgw.runtime.worker import Worker
+from mbusgw.store import outbox, telegrams
+from mbusgw.store.outbox import Message
+from mbusgw.store.telegrams import Status
+from mbusgw.store.writer import Store
+
+log = logging.getLogger(__name__)
+
+COMMIT_TIMEOUT_S = 30.0
+#: A deferred telegram is tried again after this, then twice that, up to the last.
+DEFER_S = (15.0, 600.0)
+
+
+class TelegramMessages(Protocol):
+    """Says what became of a telegram."""
+
+    def raw(self, telegram: ReceivedTelegram, *, duplicate: bool = False) -> Message: ...
+
+    def reading(self, telegram: ReceivedTelegram, reading: Reading | None, domain_model: object | None) -> Message: ...
+
+    def error(
+        self, telegram: ReceivedTelegram, error: MbusgwError, *, status: str, retry_at: datetime | None
+    ) -> Message: ...
+
+
+class ParseWorker(Worker):
+    """One of the parser threads. What it finds out is one transaction: status, result, messages, state.
+
+    While the outbox is full it parses nothing: the telegrams wait on disk, which has room
+    for them, and the ingress refuses when that is full as well. **own thread**
+    """
+
+    def __init__(
+        self,
+        number: int,
+        backlog: Backlog,
+        store: Store,
+        backend: ParserBackend,
+        *,
+        keys: KeyRing,
+        messages: TelegramMessages,
+        delivery: Delivery,
+        max_outbox: int,
+        strict_keys: bool,
+        metrics: Metrics,
+        clock: Clock,
+        defer_s: tuple[float, float] = DEFER_S,
+    ) -> None:
+        super().__init__(f"parse:{number}", clock, limit_s=120)
+        self._backlog = backlog
+        self._store = store
+        self._backend = backend
+        self._keys = keys
+        self._messages = messages
+        self._delivery = delivery
+        self._max_outbox = max_outbox
+        self._strict_keys = strict_keys
+        self._metrics = metrics
+        self._defer_s = defer_s
+        self._store_pause = Backoff(0.5, 30)
+        self._reader: sqlite3.Connection | None = None
+
+    def setup(self) -> None:
+        """Its own view of the database."""
+        self._reader = self._store.reader()
+
+    def teardown(self) -> None:
+        """Closes it."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def stop(self) -> None:
+        """Ends after the running telegram."""
+        super().stop()
+        self._backlog.close()
+
+    def step(self) -> None:
+        """One telegram."""
+        assert self._reader is not None
+        if self._store.count("telemetry") >= self._max_outbox:
+            self.wait(0.5)
+            return
+        ingest_id = self._backlog.take(2.0, self._reader)
+        if ingest_id is None:
+            return
+        try:
+            self._parse(ingest_id)
+        finally:
+            self._backlog.release(ingest_id)
+
+    # -------------------------------------------------- one telegram
+    def _parse(self, ingest_id: str) -> None:
+        assert self._reader is not None
+        found = telegrams.load(self._reader, ingest_id)
+        if found is None or found[0].status not in (Status.RECEIVED, Status.DEFERRED):
+            return
+        telegram, attempts = found
+        meter = identify(telegram.raw)
+        key = telegram.key or self._keys.find(self._reader, telegram, meter)
+        try:
+            with self._metrics.parse_duration.time():
+                if key is None and self._strict_keys and meter is not None and meter.encrypted:
+                    raise KeyMissing(
+                        f"no key for meter {meter.meter_id}", hint="add it under keys: in the configuration"
+                    )
+                parsed = self._backend.parse(telegram, key)
+        except MbusgwError as error:
+            self._failed(telegram, error, attempts, meter.meter_id if meter else telegram.hint_meter_id)
+        else:
+            self._parsed(telegram, parsed)
+
+    def _parsed(self, telegram: ReceivedTelegram, parsed: ParsedTelegram) -> None:
+        reading = to_reading(telegram, parsed)
+        message = self._messages.reading(telegram, reading, parsed.domain_model)
+        meter = reading.header.meter if reading else None
+        writes = [
+            telegrams.keep_result(telegram.ingest_id, message.payload),
+            telegrams.settle(telegram.ingest_id, Status.PARSED, meter_id=meter.id if meter else None),
+            outbox.enqueue([*self._raw(telegram), message], self.clock.now()),
+        ]
+        if reading is not None and meter is not None:
+            committed = self._commit(lambda: self._delivery.deliver(reading, *writes))
+        else:
+            committed = self._commit(lambda: self._store.submit(*writes))
+        if committed:
+            self._metrics.telegram(telegram.gateway_id, "parsed")
+
+    def _failed(self, telegram: ReceivedTelegram, error: MbusgwError, attempts: int, meter_id: str | None) -> None:
+        retry_at = None
+        if isinstance(error, KeyMissing):
+            status = Status.KEY_MISSING
+        elif error.retryable:
+            status = Status.DEFERRED
+            first_s, last_s = self._defer_s
+            retry_at = self.clock.now() + timedelta(seconds=min(first_s * 2.0 ** min(attempts, 20), last_s))
+        else:
+            status = Status.FAILED
+        writes: list[Write] = [
+            telegrams.settle(
+                telegram.ingest_id, status, meter_id=meter_id, reason=f"{type(error).__name__}: {error}",
+                retry_at=retry_at,
+            )
+        ]
+        messages = self._raw(telegram)
+        if telegram.status == Status.RECEIVED or status != Status.DEFERRED:
+            # Said when it begins and when it ends, not at every try between.
+            messages.append(self._messages.error(telegram, error, status=status, retry_at=retry_at))
+        writes.append(outbox.enqueue(messages, self.clock.now()))
+        if self._commit(lambda: self._store.submit(*writes)):
+            self._metrics.telegram(telegram.gateway_id, status)
+            log.info("telegram %s of gateway %s: %s: %s", telegram.ingest_id, telegram.gateway_id, status, error)
+
+    def _raw(self, telegram: ReceivedTelegram) -> list[Message]:
+        return [self._messages.raw(telegram)] if telegram.status == Status.RECEIVED else []
+
+    def _commit(self, submit: Callable[[], Any]) -> bool:
+        """Waits for the outcome to be on disk. If it cannot be, the telegram stays as it was and is parsed again."""
+        try:
+            submit().result(COMMIT_TIMEOUT_S)
+        except (StoreError, FutureTimeout) as error:
+            log.debug("the outcome could not be stored, the telegram waits: %s", error)
+            self.wait(self._store_pause.next_s())
+            return False
+        self._store_pause.reset()
+        return True
+
+
+class Outcomes:
+    """Waits for a telegram to be settled, for ``?sync=true``. **any thread**"""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._settled = threading.Condition()
+        store.on_commit(self._committed)
+
+    def wait(self, ingest_id: str, timeout: float) -> dict[str, Any]:
+        """The status, reason and parsed result of a telegram, as soon as it is parsed or after ``timeout`` seconds."""
+        deadline_mono = self._clock.mono() + timeout
+        reader = self._store.reader()
+        try:
+            while True:
+                document = self._document(reader, ingest_id)
+                left_s = deadline_mono - self._clock.mono()
+                if document["status"] != Status.RECEIVED or left_s <= 0:
+                    return document
+                with self._settled:
+                    self._settled.wait(min(left_s, 0.25))  # a commit between look and wait is not slept over
+        finally:
+            reader.close()
+
+    def _committed(self) -> None:
+        with self._settled:
+            self._settled.notify_all()
+
+    @staticmethod
+    def _document(reader: sqlite3.Connection, ingest_id: str) -> dict[str, Any]:
+        status, reason, parsed = telegrams.outcome(reader, ingest_id) or ("unknown", None, None)
+        return {
+            "accepted": True,
+            "ingest_id": ingest_id,
+            "status": status,
+            "reason": reason,
+            "result": exactjson.loads(parsed) if parsed else None,
+        }

@@ -1,0 +1,149 @@
+"""Tells Home Assistant what there is, and takes back what is gone."""
+from __future__ import annotations
+
+import logging
+import random
+import sqlite3
+from collections.abc import Callable
+from enum import Enum
+
+from mbusgw.mqtt.client import Incoming
+from mbusgw.mqtt.discovery import Announcement, Discovery
+from mbusgw.mqtt.states import StateRecorder
+from mbusgw.registry.changes import Change
+from mbusgw.registry.registry import Registry
+from mbusgw.runtime.clock import Clock
+from mbusgw.runtime.mailbox import Mailbox
+from mbusgw.runtime.worker import Worker
+from mbusgw.store import announced, outbox
+from mbusgw.store.outbox import Message
+from mbusgw.store.writer import Store
+
+log = logging.getLogger(__name__)
+
+#: After its birth Home Assistant says ``online`` a little before it listens, and every client answers at once.
+BIRTH_DELAY_S = (3.0, 10.0)
+
+
+class _Order(Enum):
+    EVERYTHING = "everything"
+
+
+class Announcer(Worker):
+    """Owns the discovery topics, and the table that remembers what was announced.
+
+    ``changed``, ``birth``, ``everything``: **any thread** (they only post); the rest: **own thread**
+    """
+
+    def __init__(
+        self,
+        discovery: Discovery,
+        registry: Registry,
+        recorder: StateRecorder,
+        store: Store,
+        *,
+        status_topic: str,
+        interval_s: Callable[[str], float | None],
+        clock: Clock,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        super().__init__("mqtt-disco", clock)
+        self._discovery = discovery
+        self._registry = registry
+        self._recorder = recorder
+        self._store = store
+        self._status_topic = status_topic
+        self._interval_s = interval_s
+        self._uniform = uniform
+        self._orders: Mailbox[str | _Order] = Mailbox(100_000)
+        self._announced: dict[str, tuple[str, str]] = {}
+        self._born_mono: float | None = None
+
+    # -------------------------------------------------- any thread
+    def changed(self, change: Change) -> None:
+        """A registry observer: a new device or a new field is to be announced."""
+        if change.structure:
+            self._orders.offer(change.after.device_id)
+
+    def birth(self, message: Incoming) -> None:
+        """Home Assistant says ``online``. Its retained word at our subscribing is no birth: we announce then anyway."""
+        if message.topic == self._status_topic and message.payload == b"online" and not message.retained:
+            self._born_mono = self.clock.mono() + self._uniform(*BIRTH_DELAY_S)
+
+    def everything(self) -> None:
+        """The broker is (again) there, and may have lost what it knew: announce all."""
+        self._orders.offer(_Order.EVERYTHING)
+
+    def stop(self) -> None:
+        """Ends after the running order."""
+        super().stop()
+        self._orders.close()
+
+    # -------------------------------------------------- own thread
+    def setup(self) -> None:
+        """Reads what was announced by this or an earlier run."""
+        reader = self._store.reader()
+        try:
+            self._announced = announced.load(reader)
+        finally:
+            reader.close()
+
+    def step(self) -> None:
+        """One order, or a birth that is due."""
+        order = self._orders.take(1.0)
+        if order is _Order.EVERYTHING:
+            self._announce_all()
+        elif isinstance(order, str):
+            self._announce_device(order)
+        if self._born_mono is not None and self.clock.mono() >= self._born_mono:
+            self._born_mono = None
+            log.info("Home Assistant has started; telling it everything")
+            self._announce_all()
+            # After discovery: availability, then states, or the entities would stay unavailable or unknown.
+            self._recorder.publish_all(self._registry.snapshot().values())
+
+    def _announce_all(self) -> None:
+        states = self._registry.snapshot()
+        current = [self._discovery.gateway()]
+        for device_id, state in states.items():
+            announcement = self._discovery.meter(state, interval_s=self._interval_s(device_id))
+            if announcement is not None:
+                current.append(announcement)
+        self._withdraw({announcement.topic for announcement in current})
+        for announcement in current:
+            self._announce(announcement)
+
+    def _announce_device(self, device_id: str) -> None:
+        state = self._registry.get(device_id)
+        if state is None:
+            return
+        announcement = self._discovery.meter(state, interval_s=self._interval_s(device_id))
+        if announcement is None:
+            return
+        known = self._announced.get(announcement.topic)
+        if known is None or known[1] != announcement.payload:
+            self._announce(announcement)
+
+    def _announce(self, announcement: Announcement) -> None:
+        now = self.clock.now()
+        message = Message(announcement.topic, announcement.payload, retain=True)
+
+        def write(connection: sqlite3.Connection) -> None:
+            announced.remember(connection, announcement.topic, announcement.device_id, announcement.payload, now)
+            outbox.put(connection, [message], now)
+
+        self._store.submit(write)
+        self._announced[announcement.topic] = (announcement.device_id, announcement.payload)
+
+    def _withdraw(self, current: set[str]) -> None:
+        """Takes back what an earlier configuration announced: an empty retained message removes the device."""
+        now = self.clock.now()
+        for topic in [topic for topic in self._announced if topic not in current]:
+
+            def write(connection: sqlite3.Connection, gone: str = topic) -> None:
+                announced.forget(connection, gone)
+                outbox.put(connection, [Message(gone, "", retain=True)], now)
+
+            log.info("%s is gone and taken back from Home Assistant", self._announced[topic][0] or topic)
+            self._store.submit(write)
+            del self._announced[topic]

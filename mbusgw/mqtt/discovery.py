@@ -1,0 +1,232 @@
+"""Home Assistant's device discovery: one retained document per meter, one for the gateway.
+
+https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
+"""
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+from mbusgw import __version__
+from mbusgw.model.device import DeviceState
+from mbusgw.model.meter import MeterIdentity
+from mbusgw.model.reading import Field
+from mbusgw.mqtt.quantities import Look, entity_name, look
+from mbusgw.mqtt.topics import Topics
+from mbusgw.runtime import exactjson
+
+ORIGIN = {"name": "mbusgw", "sw_version": __version__}
+GATEWAY_OBJECT = "gateway"
+
+_NAMES = {
+    "en": {"status": "Status", "last_reading": "Last reading", "uptime": "Uptime", "gateway": "M-Bus gateway"},
+    "de": {"status": "Status", "last_reading": "Letzte Ablesung", "uptime": "Betriebszeit", "gateway": "M-Bus-Gateway"},
+}
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A discovery document and where it goes. **immutable**"""
+
+    topic: str
+    device_id: str
+    payload: str
+
+
+class Discovery:
+    """Builds the documents. **any thread**
+
+    Unique ids come from who the meter is and what the record means, never from a name, an
+    address or a position, so that Home Assistant keeps its history over all of those.
+    """
+
+    def __init__(self, topics: Topics, *, gateway_id: str, language: str, expire_after_s: float) -> None:
+        self._topics = topics
+        self._gateway_id = gateway_id
+        self._words = _NAMES[language]
+        self._language = language
+        self._expire_after_s = expire_after_s
+
+    # -------------------------------------------------- a meter
+    def meter(self, state: DeviceState, *, interval_s: float | None = None) -> Announcement | None:
+        """The announcement of one meter; None while it has not said who it is."""
+        if state.read_at is None:
+            return None
+        root = self._root(state)
+        expire_after_s = int(max(self._expire_after_s, 3 * (interval_s or 0)))
+        components = {"status": self._status(state, root), "last_reading": self._last_reading(state, root)}
+        for field in state.fields.values():
+            components[field.name] = self._sensor(state, field, root, expire_after_s)
+        document = {
+            "device": self._device(state, root),
+            "origin": ORIGIN,
+            "availability": [
+                {"topic": self._topics.bridge_state},
+                {"topic": self._topics.availability(state.device_id)},
+            ],
+            "availability_mode": "all",
+            "components": components,
+        }
+        return Announcement(self._topics.discovery(root), state.device_id, exactjson.dumps(document))
+
+    def _root(self, state: DeviceState) -> str:
+        meter = state.meter
+        if meter is None or meter.manufacturer is None:
+            # No identity on the wire (CI 78, fixed structure): the configured id is all there is.
+            number = meter.id if meter else state.device_id
+            return _object_id(f"mbusgw_{self._gateway_id}_{number}")
+        return _object_id(f"mbusgw_{meter.manufacturer}_{meter.id}_{meter.version}_{meter.medium}")
+
+    def _device(self, state: DeviceState, root: str) -> dict[str, Any]:
+        meter = state.meter
+        device: dict[str, Any] = {
+            "identifiers": [root],
+            "name": self._device_name(state),
+            "via_device": self._gateway_root(),
+        }
+        if meter is not None:
+            if meter.manufacturer:
+                device["manufacturer"] = meter.manufacturer
+            device["model"] = f"{meter.medium_name} meter" if "meter" not in meter.medium_name else meter.medium_name
+            device["serial_number"] = meter.id
+            if meter.version is not None:
+                device["hw_version"] = str(meter.version)
+        firmware = state.fields.get("firmware_version")
+        if firmware is not None and firmware.value is not None:
+            device["sw_version"] = str(firmware.value)
+        return device
+
+    @staticmethod
+    def _device_name(state: DeviceState) -> str:
+        if state.name != state.device_id or state.meter is None:
+            return state.name
+        return _radio_name(state.meter)
+
+    def _status(self, state: DeviceState, root: str) -> dict[str, Any]:
+        return {
+            "platform": "binary_sensor",
+            "unique_id": f"{root}_status",
+            "default_entity_id": f"binary_sensor.{self._entity_slug(state, 'status')}",
+            "name": self._words["status"],
+            "device_class": "connectivity",
+            "entity_category": "diagnostic",
+            "state_topic": self._topics.availability(state.device_id),
+            "payload_on": "online",
+            "payload_off": "offline",
+            # Shown as disconnected when the meter is silent, as unavailable only when the gateway is.
+            "availability": [{"topic": self._topics.bridge_state}],
+        }
+
+    def _last_reading(self, state: DeviceState, root: str) -> dict[str, Any]:
+        return {
+            "platform": "sensor",
+            "unique_id": f"{root}_last_reading",
+            "default_entity_id": f"sensor.{self._entity_slug(state, self._words['last_reading'])}",
+            "name": self._words["last_reading"],
+            "device_class": "timestamp",
+            "entity_category": "diagnostic",
+            "state_topic": self._topics.attributes(state.device_id),
+            "value_template": "{{ value_json.read_at }}",
+        }
+
+    def _sensor(self, state: DeviceState, field: Field, root: str, expire_after_s: int) -> dict[str, Any]:
+        medium = state.meter.medium if state.meter else None
+        shown = look(field, medium)
+        name = entity_name(field, shown, self._language, medium)
+        sensor: dict[str, Any] = {
+            "platform": "sensor",
+            "unique_id": f"{root}_{field.name}",
+            "default_entity_id": f"sensor.{self._entity_slug(state, name)}",
+            "name": name,
+            "state_topic": self._topics.field(state.device_id, field.name),
+            "expire_after": expire_after_s,
+        }
+        if field.unit:
+            sensor["unit_of_measurement"] = field.unit
+        sensor |= _optional(shown, field)
+        return sensor
+
+    @staticmethod
+    def _entity_slug(state: DeviceState, name: str) -> str:
+        return slug(f"mbus_{state.device_id}_{name}")
+
+    # -------------------------------------------------- the gateway
+    def gateway(self) -> Announcement:
+        """The announcement of the gateway itself."""
+        root = self._gateway_root()
+        document = {
+            "device": {
+                "identifiers": [root],
+                "name": self._words["gateway"],
+                "manufacturer": "mbusgw",
+                "model": "mbusgw",
+                "sw_version": __version__,
+            },
+            "origin": ORIGIN,
+            "components": {
+                "status": {
+                    "platform": "binary_sensor",
+                    "unique_id": f"{root}_status",
+                    "default_entity_id": "binary_sensor.mbus_gateway_status",
+                    "name": self._words["status"],
+                    "device_class": "connectivity",
+                    "entity_category": "diagnostic",
+                    "state_topic": self._topics.bridge_state,
+                    "payload_on": "online",
+                    "payload_off": "offline",
+                },
+                "uptime": {
+                    "platform": "sensor",
+                    "unique_id": f"{root}_uptime",
+                    "default_entity_id": "sensor.mbus_gateway_uptime",
+                    "name": self._words["uptime"],
+                    "device_class": "duration",
+                    "state_class": "measurement",
+                    "unit_of_measurement": "s",
+                    "entity_category": "diagnostic",
+                    "state_topic": self._topics.bridge_info,
+                    "value_template": "{{ value_json.uptime_s }}",
+                    "availability": [{"topic": self._topics.bridge_state}],
+                },
+            },
+        }
+        return Announcement(self._topics.discovery(root), "", exactjson.dumps(document))
+
+    def _gateway_root(self) -> str:
+        return _object_id(f"mbusgw_{self._gateway_id}_{GATEWAY_OBJECT}")
+
+
+def _optional(shown: Look, field: Field) -> dict[str, Any]:
+    """The keys that are only there when they say something."""
+    keys: dict[str, Any] = {}
+    if shown.device_class:
+        keys["device_class"] = shown.device_class
+    if shown.state_class:
+        keys["state_class"] = shown.state_class
+    if shown.category:
+        keys["entity_category"] = shown.category
+    if shown.icon:
+        keys["icon"] = shown.icon
+    if shown.precision is not None and field.unit:
+        keys["suggested_display_precision"] = shown.precision
+    if not shown.enabled:
+        keys["enabled_by_default"] = False
+    return keys
+
+
+def _radio_name(meter: MeterIdentity) -> str:
+    return f"{meter.manufacturer or 'M-Bus'} {meter.id} {meter.medium_name}"
+
+
+def slug(text: str) -> str:
+    """Lower case ASCII letters, digits and underscores, as entity ids want them."""
+    plain = unicodedata.normalize("NFKD", text.translate(_UMLAUTS)).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")
+
+
+def _object_id(text: str) -> str:
+    """Only what Home Assistant allows in a discovery topic."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", text)

@@ -1,0 +1,205 @@
+"""The one table that says how a quantity looks in Home Assistant: name, device class, state class, category.
+
+The pairs of class and unit are Home Assistant's own rules; a pair it would refuse loses
+its class before it is sent, never the entity.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from mbusgw.model.quantity import Kind
+from mbusgw.model.reading import Field
+from mbusgw.model.record import Function, Record
+
+#: Units that Home Assistant accepts for each device class, as far as ours go.
+CLASS_UNITS: Mapping[str, frozenset[str]] = {
+    "energy": frozenset({"Wh", "kWh", "MWh", "J", "kJ", "MJ", "GJ", "cal", "kcal", "Mcal", "Gcal"}),
+    "power": frozenset({"mW", "W", "kW", "MW", "GW"}),
+    "water": frozenset({"L", "m³", "gal", "ft³", "CCF"}),
+    "gas": frozenset({"m³", "ft³", "CCF"}),
+    "volume": frozenset({"mL", "L", "m³", "gal", "ft³", "CCF"}),
+    "volume_flow_rate": frozenset({"m³/h", "m³/min", "m³/s", "L/h", "L/min", "L/s", "mL/s", "ft³/min", "gal/min"}),
+    "temperature": frozenset({"°C", "°F", "K"}),
+    "duration": frozenset({"d", "h", "min", "s", "ms"}),
+    "voltage": frozenset({"mV", "V", "kV"}),
+    "current": frozenset({"mA", "A"}),
+    "frequency": frozenset({"Hz", "kHz", "MHz", "GHz"}),
+    "apparent_power": frozenset({"VA"}),
+    "reactive_power": frozenset({"var", "kvar"}),
+    "pressure": frozenset({"Pa", "hPa", "kPa", "bar", "mbar", "psi"}),
+    "humidity": frozenset({"%"}),
+    "signal_strength": frozenset({"dB", "dBm"}),
+    "weight": frozenset({"kg", "g", "t"}),
+    "timestamp": frozenset({""}),
+    "date": frozenset({""}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one entity is shown. ``name`` and ``name_de``: without tariff and storage. **immutable**"""
+
+    name: str
+    name_de: str
+    device_class: str | None = None
+    state_class: str | None = None
+    category: str | None = None
+    enabled: bool = True
+    icon: str | None = None
+    precision: int | None = None
+
+
+_COUNTER = "total_increasing"
+_GAUGE = "measurement"
+_DIAGNOSTIC = "diagnostic"
+
+#: quantity slug -> look. What is missing here gets its look from its kind.
+LOOKS: Mapping[str, Look] = {
+    "energy": Look("Energy", "Energie", "energy", _COUNTER),
+    "reactive_energy": Look("Reactive energy", "Blindenergie", None, _COUNTER),
+    "apparent_energy": Look("Apparent energy", "Scheinenergie", None, _COUNTER),
+    "volume": Look("Volume", "Volumen", "volume", _COUNTER),
+    "mass": Look("Mass", "Masse", None, _COUNTER),
+    "hca": Look("Consumption units", "Verbrauchseinheiten", None, _COUNTER, icon="mdi:radiator"),
+    "power": Look("Power", "Leistung", "power", _GAUGE),
+    "reactive_power": Look("Reactive power", "Blindleistung", "reactive_power", _GAUGE),
+    "apparent_power": Look("Apparent power", "Scheinleistung", "apparent_power", _GAUGE),
+    "volume_flow": Look("Flow", "Durchfluss", "volume_flow_rate", _GAUGE),
+    "mass_flow": Look("Mass flow", "Massenstrom", None, _GAUGE),
+    "flow_temperature": Look("Flow temperature", "Vorlauftemperatur", "temperature", _GAUGE, precision=1),
+    "return_temperature": Look("Return temperature", "Rücklauftemperatur", "temperature", _GAUGE, precision=1),
+    # The class temperature_delta is refused by Home Assistant before late 2025; unit and state class serve alike.
+    "temperature_difference": Look("Temperature difference", "Temperaturdifferenz", None, _GAUGE, precision=2),
+    "external_temperature": Look("External temperature", "Außentemperatur", "temperature", _GAUGE, precision=1),
+    "pressure": Look("Pressure", "Druck", "pressure", _GAUGE),
+    "relative_humidity": Look("Humidity", "Luftfeuchte", "humidity", _GAUGE),
+    "voltage": Look("Voltage", "Spannung", "voltage", _GAUGE, precision=1),
+    "current": Look("Current", "Strom", "current", _GAUGE, precision=2),
+    "frequency": Look("Frequency", "Frequenz", "frequency", _GAUGE, precision=2),
+    "phase_voltage_voltage": Look("Phase angle U-U", "Phasenwinkel U-U", None, _GAUGE),
+    "phase_voltage_current": Look("Phase angle U-I", "Phasenwinkel U-I", None, _GAUGE),
+    "on_time": Look("On time", "Einschaltdauer", "duration", _GAUGE, _DIAGNOSTIC, enabled=False),
+    "operating_time": Look("Operating time", "Betriebszeit", "duration", _GAUGE, _DIAGNOSTIC, enabled=False),
+    "remaining_battery": Look("Remaining battery life", "Restlaufzeit Batterie", "duration", _GAUGE, _DIAGNOSTIC),
+    "operating_time_battery": Look(
+        "Battery operating time", "Batteriebetriebszeit", "duration", _GAUGE, _DIAGNOSTIC, enabled=False
+    ),
+    "averaging_duration": Look(
+        "Averaging duration", "Mittelungsdauer", "duration", _GAUGE, _DIAGNOSTIC, enabled=False
+    ),
+    "actuality_duration": Look("Actuality duration", "Datenalter", "duration", _GAUGE, _DIAGNOSTIC, enabled=False),
+    "error_flags": Look("Error flags", "Fehlerflags", None, None, _DIAGNOSTIC, icon="mdi:alert-circle-outline"),
+    "date": Look("Date", "Datum", "date", None, _DIAGNOSTIC, enabled=False),
+    "datetime": Look("Meter time", "Zählerzeit", None, None, _DIAGNOSTIC, enabled=False, icon="mdi:clock-outline"),
+    "time": Look("Meter time of day", "Zähleruhrzeit", None, None, _DIAGNOSTIC, enabled=False),
+    "fabrication_no": Look("Fabrication number", "Fabriknummer", None, None, _DIAGNOSTIC, enabled=False),
+    "firmware_version": Look("Firmware version", "Firmware-Version", None, None, _DIAGNOSTIC, enabled=False),
+    "software_version": Look("Software version", "Software-Version", None, None, _DIAGNOSTIC, enabled=False),
+    "hardware_version": Look("Hardware version", "Hardware-Version", None, None, _DIAGNOSTIC, enabled=False),
+    "model_version": Look("Model", "Modell", None, None, _DIAGNOSTIC, enabled=False),
+    "parameter_set": Look("Parameter set", "Parametersatz", None, None, _DIAGNOSTIC, enabled=False),
+    "rf_level": Look("Radio level", "Funkpegel", "signal_strength", _GAUGE, _DIAGNOSTIC, enabled=False),
+    "reset_counter": Look("Reset counter", "Rücksetzzähler", None, None, _DIAGNOSTIC, enabled=False),
+}
+
+_BY_KIND: Mapping[Kind, Look] = {
+    Kind.COUNTER: Look("", "", None, _COUNTER),
+    Kind.GAUGE: Look("", "", None, _GAUGE),
+    Kind.DURATION: Look("", "", "duration", _GAUGE, _DIAGNOSTIC, enabled=False),
+    Kind.TIME_POINT: Look("", "", None, None, _DIAGNOSTIC, enabled=False),
+    Kind.IDENTITY: Look("", "", None, None, _DIAGNOSTIC, enabled=False),
+    Kind.FLAGS: Look("", "", None, None, _DIAGNOSTIC, enabled=False),
+    Kind.OTHER: Look("", "", None, None, _DIAGNOSTIC, enabled=False),
+}
+
+_NUMERIC = frozenset({Kind.COUNTER, Kind.GAUGE, Kind.DURATION})
+
+WATER_MEDIA = frozenset({0x06, 0x07, 0x10, 0x11, 0x15, 0x16, 0x17, 0x28})
+GAS_MEDIA = frozenset({0x03, 0x12, 0x13})
+ELECTRICITY = 0x02
+
+
+def look(field: Field, medium: int | None) -> Look:
+    """How ``field`` of a meter of ``medium`` is shown, checked against what Home Assistant accepts."""
+    record = field.record
+    if record is None:
+        return _checked(_BY_KIND[Kind.OTHER], field.unit)
+    base = LOOKS.get(record.quantity.slug) or replace(
+        _BY_KIND[record.quantity.kind], name=record.quantity.title, name_de=record.quantity.title
+    )
+    base = _by_medium(base, record, medium)
+    if record.function is not Function.INSTANTANEOUS or record.storage:
+        base = _history(base)
+    if isinstance(field.value, str) or not (field.unit or record.quantity.kind in _NUMERIC or base.device_class):
+        # A sensor with a class must render a number (or a date); a text in it would be refused each time.
+        base = replace(base, device_class=None, state_class=None)
+    return _checked(base, field.unit)
+
+
+def _by_medium(base: Look, record: Record, medium: int | None) -> Look:
+    slug = record.quantity.slug
+    if slug == "volume" and medium in WATER_MEDIA:
+        return replace(base, device_class="water", name="Water", name_de="Wasser")
+    if slug == "volume" and medium in GAS_MEDIA:
+        return replace(base, device_class="gas", name="Gas", name_de="Gas")
+    if medium != ELECTRICITY:
+        return base
+    if slug == "energy":
+        back = "backward" in record.qualifiers
+        return replace(base, name="Energy export" if back else "Energy import", name_de=_energy_de(back))
+    if slug == "power":
+        return replace(base, name="Active power", name_de="Wirkleistung")
+    return base
+
+
+def _energy_de(back: bool) -> str:
+    return "Energie Einspeisung" if back else "Energie Bezug"
+
+
+def _history(base: Look) -> Look:
+    """A value of a due date or an extreme: it may be looked up, but is no running counter and not the main thing."""
+    state_class = "total" if base.state_class == _COUNTER else base.state_class
+    return replace(base, state_class=state_class, enabled=False)
+
+
+def _checked(base: Look, unit: str) -> Look:
+    """``base`` without a class that Home Assistant would refuse for ``unit``."""
+    if base.device_class and unit not in CLASS_UNITS[base.device_class]:
+        base = replace(base, device_class=None)
+    if base.device_class in ("date", "timestamp"):
+        base = replace(base, state_class=None)
+    return base
+
+
+#: What tells a field from its siblings, in words. ``{}`` takes the number.
+SUFFIXES: Mapping[str, tuple[str, str]] = {
+    "subunit": ("subunit {}", "Untereinheit {}"),
+    "tariff": ("tariff {}", "Tarif {}"),
+    "storage": ("storage {}", "Speicher {}"),
+    "maximum": ("maximum", "Maximum"),
+    "minimum": ("minimum", "Minimum"),
+    "error": ("error value", "Fehlerwert"),
+    "forward": ("forward", "vorwärts"),
+    "backward": ("backward", "rückwärts"),
+}
+
+
+def entity_name(field: Field, shown: Look, language: str, medium: int | None) -> str:
+    """The name a person sees: the quantity, then what tells it from its siblings."""
+    german = language == "de"
+    words = [shown.name_de if german else shown.name]
+    record = field.record
+    if record is None:
+        return words[0] or field.name.replace("_", " ").capitalize()
+    for qualifier in record.qualifiers:
+        told = record.quantity.slug == "energy" and medium == ELECTRICITY and qualifier in ("forward", "backward")
+        if not told:
+            pair = SUFFIXES.get(qualifier)
+            words.append(pair[german] if pair else qualifier.replace("_", " "))
+    for part, number in (("subunit", record.subunit), ("tariff", record.tariff), ("storage", record.storage)):
+        if number:
+            words.append(SUFFIXES[part][german].format(number))
+    if record.function is not Function.INSTANTANEOUS:
+        words.append(SUFFIXES[record.function.value][german])
+    return " ".join(words)

@@ -1,0 +1,124 @@
+"""Sends what is in the outbox, in order, and removes what the broker has acknowledged."""
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections import deque
+from concurrent.futures import Future
+from typing import Any
+
+from mbusgw.model.errors import OutputError
+from mbusgw.mqtt.client import Broker
+from mbusgw.runtime.clock import Clock
+from mbusgw.runtime.metrics import Metrics
+from mbusgw.runtime.worker import Worker
+from mbusgw.store import outbox
+from mbusgw.store.writer import Store
+
+log = logging.getLogger(__name__)
+
+#: Rows read at once. More than a window, so that an acknowledgement finds the next message at hand.
+PREFETCH = 400
+
+
+class Sender(Worker):
+    """The owner of the way out: the only one who hands outbox rows to the broker.
+
+    Every row is handed over once per run; a row that was handed over and not acknowledged
+    is still in the outbox, and is sent again by the next run. At most ``Broker.window``
+    rows are under way. ``ring``: **any thread**; the rest: **own thread**
+    """
+
+    def __init__(self, broker: Broker, store: Store, *, metrics: Metrics, clock: Clock) -> None:
+        super().__init__("mqtt-state", clock)
+        self._broker = broker
+        self._store = store
+        self._metrics = metrics
+        self._bell = threading.Event()
+        self._reader: sqlite3.Connection | None = None
+        self._ahead: deque[outbox.Waiting] = deque()
+        self._under_way: dict[int, int] = {}  # mid -> row id
+        self._last_id = 0
+
+    def ring(self) -> None:
+        """Something is in the outbox, was acknowledged, or the broker is back."""
+        self._bell.set()
+
+    def stop(self) -> None:
+        """Ends after the running round."""
+        super().stop()
+        self._bell.set()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits and nothing is under way."""
+        return not self._under_way and self._store.count("outbox") == 0
+
+    def setup(self) -> None:
+        """Opens its own view of the outbox."""
+        self._reader = self._store.reader()
+
+    def teardown(self) -> None:
+        """Closes it."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def step(self) -> None:
+        """Waits for the bell, then settles what was acknowledged and sends what fits in the window."""
+        self._bell.wait(5.0)
+        self._bell.clear()
+        self._settle()
+        self._send()
+
+    # -------------------------------------------------- acknowledgements
+    def _settle(self) -> None:
+        taken: list[int] = []
+        while self._broker.acks:
+            ack = self._broker.acks.popleft()
+            row_id = self._under_way.pop(ack.mid, None)
+            if row_id is None:
+                continue  # not of the outbox (the bridge's own state)
+            if ack.refused is None:
+                taken.append(row_id)
+            else:
+                self._refused(row_id, ack.refused)
+        if taken:
+            self._metrics.published(len(taken))
+            self._store.submit(outbox.acknowledged(taken, self.clock.now())).add_done_callback(_complain)
+
+    def _refused(self, row_id: int, reason: str) -> None:
+        log.error("the broker refuses message %d: %s; it is set aside", row_id, reason)
+        self._metrics.published(success=False)
+        self._store.submit(outbox.refused([row_id], reason)).add_done_callback(_complain)
+
+    # -------------------------------------------------- sending
+    def _send(self) -> None:
+        while self._broker.connected and len(self._under_way) < self._broker.window:
+            if not self._ahead and not self._fetch():
+                return
+            message = self._ahead[0]
+            try:
+                mid = self._broker.publish(message.topic, message.payload, retain=message.retain)
+            except OutputError as error:
+                self._ahead.popleft()
+                self._refused(message.id, str(error))
+                continue
+            if mid is None:
+                return  # the connection is gone; the row stays first in line
+            self._ahead.popleft()
+            self._under_way[mid] = message.id
+
+    def _fetch(self) -> bool:
+        assert self._reader is not None
+        self._ahead.extend(outbox.after(self._reader, self._last_id, PREFETCH))
+        if self._ahead:
+            self._last_id = self._ahead[-1].id
+        return bool(self._ahead)
+
+
+def _complain(future: "Future[Any]") -> None:
+    # The rows stay and are sent again by the next run: twice is better than never.
+    if error := future.exception():
+        log.warning("acknowledged messages could not be removed from the outbox: %s", error)

@@ -1,0 +1,162 @@
+"""A device's state as MQTT messages, and the way of a reading into registry, database and outbox."""
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from concurrent.futures import Future
+from typing import Any
+
+from mbusgw.model.device import DeviceState
+from mbusgw.model.meter import MeterIdentity
+from mbusgw.model.ports import Write
+from mbusgw.model.reading import Field, Reading
+from mbusgw.model.units import plain_text
+from mbusgw.mqtt.topics import Topics
+from mbusgw.registry.changes import Change
+from mbusgw.registry.registry import Registry
+from mbusgw.runtime import exactjson
+from mbusgw.runtime.clock import Clock
+from mbusgw.store import outbox, readings, states
+from mbusgw.store.outbox import Message
+from mbusgw.store.writer import Store
+
+
+# ------------------------------------------------------------------ messages
+def change_messages(topics: Topics, change: Change) -> list[Message]:
+    """What a change is news of: values first, then availability, then the attributes that explain them."""
+    state = change.after
+    messages = [
+        _field_message(topics, state, state.fields[name])
+        for name in state.fields
+        if name in change.fields and (state.fields[name].value is not None or name in change.before.fields)
+    ]
+    if change.availability:
+        messages.append(availability_message(topics, state))
+    if state.read_at is not None:
+        messages.append(attributes_message(topics, state))
+    return messages
+
+
+def all_messages(topics: Topics, state: DeviceState) -> list[Message]:
+    """The whole state of a device, for the heartbeat, a restart, and a Home Assistant that was born."""
+    messages = [availability_message(topics, state)]
+    messages += [
+        _field_message(topics, state, field) for field in state.fields.values() if field.value is not None
+    ]
+    if state.read_at is not None:
+        messages.append(attributes_message(topics, state))
+    return messages
+
+
+def availability_message(topics: Topics, state: DeviceState) -> Message:
+    """``online`` or ``offline``."""
+    return Message(topics.availability(state.device_id), "online" if state.online else "offline", retain=True)
+
+
+def attributes_message(topics: Topics, state: DeviceState) -> Message:
+    """Everything about the last reading that is not a value."""
+    return Message(topics.attributes(state.device_id), exactjson.dumps(attributes(state)), retain=True)
+
+
+def attributes(state: DeviceState) -> dict[str, Any]:
+    """The document of ``mbus/<device>/attributes``: header, units, and each record as sent."""
+    return {
+        "name": state.name,
+        "read_at": state.read_at,
+        "stale": state.stale,
+        "version": state.version,
+        "lane": state.lane.value,
+        "meter": identity_document(state.meter),
+        "access_no": state.access_no,
+        "status": state.status,
+        "gateway_id": state.gateway_id,
+        "rssi_dbm": state.rssi_dbm,
+        "units": {name: field.unit for name, field in state.fields.items() if field.unit},
+        "records": {name: _record_document(field) for name, field in state.fields.items() if field.record},
+        "manufacturer_data": state.manufacturer_data,
+        "problems": state.problems,
+    }
+
+
+def identity_document(meter: MeterIdentity | None) -> dict[str, Any] | None:
+    """Who a meter is, as JSON."""
+    if meter is None:
+        return None
+    return {
+        "id": meter.id,
+        "manufacturer": meter.manufacturer,
+        "version": meter.version,
+        "medium": meter.medium,
+        "medium_name": meter.medium_name,
+    }
+
+
+def _field_message(topics: Topics, state: DeviceState, field: Field) -> Message:
+    # A value the meter no longer stands by clears its topic: nobody shall take the old one for today's.
+    return Message(topics.field(state.device_id, field.name), plain_text(field.value), retain=True)
+
+
+def _record_document(field: Field) -> dict[str, Any]:
+    record = field.record
+    assert record is not None
+    document: dict[str, Any] = {
+        "quantity": record.quantity.title,
+        "function": record.function.value,
+        "storage": record.storage,
+        "tariff": record.tariff,
+        "subunit": record.subunit,
+        "value": record.value,
+        "unit": record.unit,
+        "dib": record.dib,
+        "vib": record.vib,
+        "data": record.data,
+    }
+    if record.qualifiers:
+        document["qualifiers"] = record.qualifiers
+    if record.problem:
+        document["problem"] = record.problem
+    return document
+
+
+# ------------------------------------------------------------------ the way of a reading
+class StateRecorder:
+    """Takes readings to registry, database and outbox: the ``Delivery`` of both lanes. **any thread**"""
+
+    def __init__(self, registry: Registry, store: Store, topics: Topics, *, clock: Clock) -> None:
+        self._registry = registry
+        self._store = store
+        self._topics = topics
+        self._clock = clock
+
+    def deliver(self, reading: Reading, *also: Write) -> "Future[Any]":
+        """State, history, messages and ``also`` in one transaction; see ``model.ports.Delivery``."""
+        change = self._registry.record(reading)
+        ingest_id = reading.extra.get("ingest_id")
+
+        def history(connection: sqlite3.Connection) -> None:
+            readings.add(connection, reading, str(ingest_id) if ingest_id else None)
+
+        return self._store.submit(self._state_write(change), history, *also)
+
+    def publish_change(self, change: Change) -> "Future[Any]":
+        """A change that is no reading: a device went offline."""
+        return self._store.submit(self._state_write(change))
+
+    def publish_all(self, devices: Iterable[DeviceState]) -> "Future[Any]":
+        """Everything about ``devices`` once more."""
+        messages = [message for state in devices for message in all_messages(self._topics, state)]
+        return self._store.submit(outbox.enqueue(messages, self._clock.now()))
+
+    def _state_write(self, change: Change) -> Write:
+        messages = change_messages(self._topics, change)
+        now = self._clock.now()
+
+        def write(connection: sqlite3.Connection) -> None:
+            current = messages
+            if not states.save(connection, change.after):
+                # Another thread's newer state of this device was stored first: send that one's values, not older ones.
+                newest = self._registry.get(change.after.device_id) or change.after
+                current = change_messages(self._topics, Change(change.before, newest, change.fields))
+            outbox.put(connection, current, now)
+
+        return write

@@ -1,0 +1,78 @@
+"""What is said of a radio telegram: as it came, as a reading, or why there is none."""
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from mbusgw.model.errors import MbusgwError
+from mbusgw.model.reading import Reading
+from mbusgw.model.telegram import ReceivedTelegram
+from mbusgw.mqtt.states import identity_document
+from mbusgw.mqtt.topics import Topics
+from mbusgw.runtime import exactjson
+from mbusgw.store.outbox import Message
+
+SCHEMA = "oms.bridge.v1"
+
+
+class TelegramMessages:
+    """Builds the ``oms/…`` messages. They are telemetry: never retained, never replaced. **any thread**"""
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+
+    def raw(self, telegram: ReceivedTelegram, *, duplicate: bool = False) -> Message:
+        """An accepted telegram as it came."""
+        document = _envelope(telegram)
+        document["mode"] = telegram.mode
+        if duplicate:
+            document["duplicate"] = True
+        return self._message(self._topics.raw(telegram.gateway_id, telegram.ingest_id), telegram, document)
+
+    def reading(self, telegram: ReceivedTelegram, reading: Reading | None, domain_model: object | None) -> Message:
+        """The parsed reading; ``domain_model`` is the parser's own answer, unchanged."""
+        meter = reading.header.meter if reading else None
+        document = _envelope(telegram)
+        document["lobaro"] = {"metering_domain_model": domain_model}
+        document["reading"] = reading_document(reading) if reading else None
+        return self._message(self._topics.reading(telegram.gateway_id, meter.id if meter else None), telegram, document)
+
+    def error(
+        self, telegram: ReceivedTelegram, error: MbusgwError, *, status: str, retry_at: datetime | None
+    ) -> Message:
+        """What failed, why, and whether it will be tried again."""
+        document = _envelope(telegram)
+        document["status"] = status
+        document["error"] = {"type": type(error).__name__, "message": str(error), "hint": error.hint or None}
+        document["will_retry"] = retry_at is not None or status == "key_missing"
+        document["retry_at"] = retry_at
+        return self._message(self._topics.errors(telegram.gateway_id, telegram.ingest_id), telegram, document)
+
+    @staticmethod
+    def _message(topic: str, telegram: ReceivedTelegram, document: dict[str, Any]) -> Message:
+        return Message(topic, exactjson.dumps(document), retain=False, ingest_id=telegram.ingest_id)
+
+
+def _envelope(telegram: ReceivedTelegram) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "ingest_id": telegram.ingest_id,
+        "gateway_id": telegram.gateway_id,
+        "rx_time": telegram.rx_time,
+        "rssi_dbm": telegram.rssi_dbm,
+        "raw_hex": telegram.raw.hex().upper(),
+    }
+
+
+def reading_document(reading: Reading) -> dict[str, Any]:
+    """Our normalised form of a reading: who, when, and each value with its unit."""
+    return {
+        "device_id": reading.device_id,
+        "meter": identity_document(reading.header.meter),
+        "read_at": reading.read_at,
+        "access_no": reading.header.access_no,
+        "status": reading.header.status,
+        "fields": {name: {"value": field.value, "unit": field.unit} for name, field in reading.fields.items()},
+        "manufacturer_data": reading.manufacturer_data,
+        "problems": reading.problems,
+    }
