@@ -1,0 +1,103 @@
+"""A decoded telegram as one plain document, for ``mbusgw decode --json``, attributes and comparisons.
+
+Keys: ``ok``, ``error``, ``header`` (``id manufacturer version medium medium_name type access_no status
+configuration address ci``), ``structure``, ``records`` (``function storage tariff subunit quantity unit value
+field qualifiers dib vib data problem``), ``mfr_data`` (hex or null), ``more_records_follow``, ``problems``.
+Numbers stay ``int`` and ``Decimal``; dates and times are ISO text without a zone.
+"""
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from decimal import Decimal
+
+from mbusgw.model.errors import ApplicationError, DecodeError
+from mbusgw.model.fields import field_names
+from mbusgw.model.record import Record, Value
+from mbusgw.model.telegram import DecodedTelegram, Header
+
+Document = dict[str, object]
+
+
+def telegram_document(telegram: DecodedTelegram) -> Document:
+    """The document of a telegram that was decoded. Any thread."""
+    names = field_names(telegram.records)
+    return {
+        "ok": True,
+        "error": None,
+        "header": header_document(telegram.header),
+        "structure": telegram.structure,
+        "records": [record_document(record, name) for record, name in zip(telegram.records, names, strict=True)],
+        "mfr_data": telegram.manufacturer_data.hex() if telegram.manufacturer_data is not None else None,
+        "more_records_follow": telegram.more_records_follow,
+        "problems": list(telegram.problems),
+    }
+
+
+def failure_document(error: DecodeError) -> Document:
+    """The document of a telegram that could not be decoded: same keys, ``ok`` false, ``error`` says why."""
+    document: Document = {
+        "ok": False,
+        "error": str(error),
+        "error_type": type(error).__name__,
+        "header": {},
+        "records": [],
+        "mfr_data": None,
+        "more_records_follow": False,
+    }
+    if isinstance(error, ApplicationError):
+        document["application_error"] = error.code
+    return document
+
+
+def header_document(header: Header) -> Document:
+    """The transport header. ``type`` is the medium under the name that radio people use."""
+    meter = header.meter
+    return {
+        "id": meter.id if meter else None,
+        "manufacturer": _letters(meter.manufacturer) if meter else None,
+        "version": meter.version if meter else None,
+        "medium": meter.medium if meter else None,
+        "medium_name": meter.medium_name if meter else None,
+        "type": meter.medium if meter else None,
+        "access_no": header.access_no,
+        "status": header.status,
+        "configuration": header.configuration,
+        "address": header.address,
+        "ci": f"{header.ci:02X}",
+    }
+
+
+def _letters(manufacturer: str | None) -> str | None:
+    """The three characters of the M field, as tools print them, also where they are no letters (``0x0000`` is ``@@@``)."""
+    if manufacturer is None or not manufacturer.startswith("0x"):
+        return manufacturer
+    code = int(manufacturer, 16)
+    return "".join(chr((code >> shift & 0x1F) + 64) for shift in (10, 5, 0))
+
+
+def record_document(record: Record, name: str | None = None) -> Document:
+    """One record; ``field`` is the topic name it got, None where it has none."""
+    return {
+        "function": record.function.value,
+        "storage": record.storage,
+        "tariff": record.tariff,
+        "subunit": record.subunit,
+        "quantity": record.text_unit or record.quantity.title,
+        "unit": record.unit,
+        "value": plain_value(record.value),
+        "field": name,
+        "qualifiers": list(record.qualifiers),
+        "dib": record.dib.hex(),
+        "vib": record.vib.hex(),
+        "data": record.data.hex(),
+        "problem": record.problem,
+    }
+
+
+def plain_value(value: Value | None) -> Decimal | int | str | None:
+    """A value as JSON knows it; a decimal that counts in thousands becomes an int, or it would be written 5E+3."""
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, Decimal) and value.as_tuple().exponent in range(1, 100):
+        return int(value)
+    return value
