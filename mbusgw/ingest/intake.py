@@ -6,7 +6,7 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from mbusgw.model.errors import RequestError, StoreError
@@ -23,9 +23,6 @@ log = logging.getLogger(__name__)
 #: A gateway waits no longer for its answer; the commit takes milliseconds unless the disk is in trouble.
 COMMIT_TIMEOUT_S = 5.0
 RETRY_AFTER_S = 30
-#: A gateway's clock that is off by more is not believed: such a time would order readings wrongly.
-CLOCK_AHEAD = timedelta(minutes=5)
-CLOCK_BEHIND = timedelta(days=400)
 
 
 class RawMessages(Protocol):
@@ -81,15 +78,11 @@ class Intake:
         return accepted
 
     def _received(self, submission: Submission, now: datetime) -> ReceivedTelegram:
-        rx_time = submission.rx_time or now
-        if not now - CLOCK_BEHIND <= rx_time <= now + CLOCK_AHEAD:
-            log.debug("gateway %s says it is %s; its clock is not believed", submission.gateway_id, rx_time)
-            rx_time = now
         return ReceivedTelegram(
             ingest_id=str(uuid.uuid4()),
             gateway_id=submission.gateway_id,
             raw=submission.raw,
-            rx_time=rx_time,
+            rx_time=submission.rx_time or now,
             created_at=now,
             rssi_dbm=submission.rssi_dbm,
             mode=submission.mode,

@@ -1,0 +1,176 @@
+"""From the outbox to a real broker and back."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mbusgw.config.models import MqttConfig
+from mbusgw.mqtt.client import Broker
+from mbusgw.mqtt.sender import Sender
+from mbusgw.runtime.clock import SystemClock
+from mbusgw.runtime.metrics import Metrics
+from mbusgw.store import outbox
+from mbusgw.store.outbox import Message
+from mbusgw.store.writer import Store
+from tests.mosquitto import Mosquitto, subscribed
+from tests.wait import wait_until
+
+CLOCK = SystemClock()
+
+
+class Lane:
+    """Store, broker connection and sender, as the daemon has them."""
+
+    def __init__(self, path: Path, port: int, **options: object) -> None:
+        self.metrics = Metrics()
+        self.store = Store(path, clock=CLOCK)
+        self.store.open()
+        config = MqttConfig.model_validate({"url": f"mqtt://127.0.0.1:{port}", **options})
+        self.broker = Broker(config, f"test-{port}", clock=CLOCK, will=("mbus/bridge/state", "offline"))
+        self.sender = Sender(self.broker, self.store, metrics=self.metrics, clock=CLOCK)
+        self.broker.on_up = self.broker.on_ack = self.sender.ring
+        self.store.on_commit(self.sender.ring)
+        self.store.start()
+        self.sender.start()
+        self.broker.start()
+
+    def put(self, *messages: Message) -> None:
+        self.store.submit(outbox.enqueue(messages, CLOCK.now())).result(5)
+
+    def close(self) -> None:
+        self.broker.stop()
+        for worker in (self.sender, self.store):
+            worker.stop()
+            assert worker.join(5)
+        self.store.close()
+
+
+@pytest.fixture
+def lane(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Callable[..., Lane]]:
+    lanes: list[Lane] = []
+
+    def make(**options: object) -> Lane:
+        lanes.append(Lane(tmp_path / "test.db", mosquitto.port, **options))
+        return lanes[-1]
+
+    yield make
+    for one in lanes:
+        one.close()
+
+
+def numbered(count: int, *, topic: str = "t/readings") -> list[Message]:
+    return [Message(topic, str(number), retain=False) for number in range(count)]
+
+
+@pytest.mark.parametrize("protocol", [5, 4])
+def test_messages_arrive_in_order_and_leave_the_outbox(
+    lane: Callable[..., Lane], mosquitto: Mosquitto, protocol: int
+) -> None:
+    with subscribed(mosquitto.port, "t/#") as subscriber:
+        one = lane(protocol=protocol)
+        one.put(*numbered(500))
+        wait_until(lambda: one.store.count("outbox") == 0)
+        assert subscriber.payloads("t/readings") == [str(number) for number in range(500)]
+        assert b'mqtt_publish_total{result="success"} 500.0' in one.metrics.render()
+
+
+def test_what_waits_while_the_broker_is_away_arrives_in_order_when_it_is_back(
+    lane: Callable[..., Lane], mosquitto: Mosquitto
+) -> None:
+    one = lane()
+    wait_until(lambda: one.broker.connected)
+    mosquitto.stop()
+    wait_until(lambda: not one.broker.connected)
+    one.put(*numbered(300))
+    assert one.store.count("outbox") == 300
+    mosquitto.start()
+    with subscribed(mosquitto.port, "t/#") as subscriber:
+        wait_until(lambda: one.sender.idle, timeout=20)
+        received = [int(payload) for payload in subscriber.payloads("t/readings")]
+    # The subscriber may have come after the first ones; from there on none is missing and none is out of order.
+    assert received == list(range(300))[300 - len(received) :]
+
+
+def test_an_outage_in_the_middle_loses_nothing(lane: Callable[..., Lane], mosquitto: Mosquitto) -> None:
+    one = lane()
+    with subscribed(mosquitto.port, "t/#") as subscriber:
+        for number in range(3000):
+            one.put(Message(f"t/{number}", str(number), retain=True))
+            if number == 1500:
+                mosquitto.stop()
+                mosquitto.start()
+        wait_until(lambda: one.sender.idle, timeout=30)
+        wait_until(lambda: len({topic for topic, _, _ in subscriber.messages}) == 3000, timeout=20)
+
+
+def test_of_a_retained_topic_only_the_newest_waiting_value_is_sent(
+    lane: Callable[..., Lane], mosquitto: Mosquitto
+) -> None:
+    one = lane()
+    wait_until(lambda: one.broker.connected)
+    mosquitto.stop()
+    wait_until(lambda: not one.broker.connected)
+    for value in ("1", "2", "3"):
+        one.put(Message("t/value", value, retain=True), Message("t/telemetry", value, retain=False))
+    assert one.store.count("outbox") == 4
+    mosquitto.start()
+    wait_until(lambda: one.sender.idle, timeout=20)
+    with subscribed(mosquitto.port, "t/value") as subscriber:
+        wait_until(lambda: subscriber.messages)
+        assert subscriber.messages == [("t/value", "3", True)]
+
+
+def test_what_the_last_run_left_is_sent_by_the_next(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    store = Store(tmp_path / "test.db", clock=CLOCK)
+    store.open()
+    store.start()
+    store.submit(outbox.enqueue(numbered(10), CLOCK.now())).result(5)
+    store.stop()
+    assert store.join(5)
+    store.close()
+    with subscribed(mosquitto.port, "t/#") as subscriber:
+        next_run = Lane(tmp_path / "test.db", mosquitto.port)
+        try:
+            wait_until(lambda: len(subscriber.payloads("t/readings")) == 10)
+        finally:
+            next_run.close()
+
+
+def test_a_topic_no_broker_would_take_is_set_aside_and_the_next_message_goes_on(
+    lane: Callable[..., Lane], mosquitto: Mosquitto
+) -> None:
+    with subscribed(mosquitto.port, "t/#") as subscriber:
+        one = lane()
+        one.put(Message("t/#/wrong", "x", retain=False), Message("t/right", "y", retain=False))
+        wait_until(lambda: subscriber.payloads("t/right"))
+        wait_until(lambda: one.store.count("outbox") == 0)
+        assert b'mqtt_publish_total{result="failure"} 1.0' in one.metrics.render()
+
+
+def test_the_will_is_told_when_the_process_vanishes(lane: Callable[..., Lane], mosquitto: Mosquitto) -> None:
+    one = lane(protocol=4)  # without the delay that MQTT 5 allows
+    wait_until(lambda: one.broker.connected)
+    with subscribed(mosquitto.port, "mbus/bridge/state") as subscriber:
+        sock = one.broker._client.socket()
+        assert sock is not None
+        one.broker._client.reconnect_delay_set(30, 30)
+        sock.shutdown(2)
+        wait_until(lambda: subscriber.last("mbus/bridge/state") == "offline")
+
+
+def test_wrong_credentials_are_said_and_messages_are_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir()
+    broker = Mosquitto(folder, extra="allow_anonymous false\n")
+    broker.start()
+    one = Lane(tmp_path / "test.db", broker.port, username="meter", password="wrong")
+    try:
+        one.put(*numbered(3))
+        wait_until(lambda: one.broker.last_error and "refuses" in one.broker.last_error)
+        assert one.store.count("outbox") == 3
+        assert "wrong" not in str(one.broker.last_error)
+    finally:
+        one.close()
+        broker.stop()
