@@ -1,0 +1,182 @@
+"""Serial ports, local and over TCP. The home of pyserial.
+
+``/dev/tty…``, ``/dev/serial/by-id/…`` and ptys are opened exclusively; ``socket://host:port``
+and ``rfc2217://host:port`` are pyserial's URLs. Whatever goes wrong leaves this module as
+one of ours: ``TransportOpenFailed``, ``TransportLost``, ``BusLocked``.
+"""
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import serial
+from serial import rfc2217
+
+from mbusgw.model.errors import BusLocked, MbusgwError, TransportLost, TransportOpenFailed
+from mbusgw.transports.enumerate import holders, present_ports
+
+#: What can come out of pyserial. ``termios.error`` is no OSError; a closed descriptor gives TypeError or ValueError.
+FAILURES = (serial.SerialException, termios.error, OSError, ValueError, TypeError)
+
+#: How much later than the wire's own time a byte may reach us: a USB adapter collects for 16 ms,
+#: a scheduler takes some more; a network adds its round trip.
+LOCAL_SLACK_S = 0.025
+NETWORK_SLACK_S = 0.150
+
+WRITE_TIMEOUT_S = 2.0
+#: An unplugged converter acknowledges nothing: the kernel then gives the connection up after this time.
+TCP_USER_TIMEOUT_MS = 5000
+
+
+class SerialPort:
+    """One open port. Raises ``TransportLost`` when it goes away. **own thread**
+
+    ``url`` is what it was opened as; ``slack_s`` how late bytes may come through it.
+    """
+
+    def __init__(self, port: serial.SerialBase, url: str) -> None:
+        self.url = url
+        self.slack_s = NETWORK_SLACK_S if "://" in url else LOCAL_SLACK_S
+        self._port = port
+
+    def read(self, max_bytes: int, timeout_s: float) -> bytes:
+        """What is there, up to ``max_bytes``, as soon as anything is; ``b""`` after ``timeout_s`` seconds."""
+        with _as_lost(self.url):
+            if isinstance(self._port, rfc2217.Serial):
+                return _read_rfc2217(self._port, max_bytes, max(0.0, timeout_s))
+            # The port itself never waits (timeout 0): pyserial would wait for all ``max_bytes``,
+            # and changing its timeout configures the terminal anew, which a pty refuses.
+            ready, _, _ = select.select([self._port], [], [], max(0.0, timeout_s))
+            return bytes(self._port.read(max_bytes)) if ready else b""
+
+    def write(self, data: bytes) -> None:
+        """Hands ``data`` to the driver; it goes over the wire at the port's own pace."""
+        with _as_lost(self.url):
+            self._port.write(data)
+
+    def purge(self) -> bytes:
+        """Takes away what has come in so far and returns it; never waits."""
+        dropped = bytearray()
+        while len(dropped) < 65536 and (some := self.read(4096, 0)):
+            dropped += some
+        return bytes(dropped)
+
+    def close(self) -> None:
+        """Gives the port back. Never raises: a port that is gone is as closed as can be."""
+        try:
+            self._port.close()
+        except FAILURES:
+            pass
+
+
+def open_port(url: str, *, baudrate: int, parity: str = "E") -> SerialPort:
+    """Opens a port with 8 data bits, ``parity`` (E, N, O) and 1 stop bit. Any thread.
+
+    Raises ``TransportOpenFailed`` (with what to do about it) or ``BusLocked``.
+    """
+    network = "://" in url
+    # A Linux pty cannot hold parity: the first opening works, every later one fails (EINVAL).
+    parity = "N" if not network and _is_pty(url) else parity
+    port: serial.SerialBase | None = None
+    try:
+        port = serial.serial_for_url(
+            url,
+            do_not_open=True,
+            baudrate=baudrate,
+            parity=parity,
+            timeout=0,
+            write_timeout=None if url.startswith("rfc2217:") else WRITE_TIMEOUT_S,
+            exclusive=None if network else True,
+        )
+        port.open()
+        if url.startswith("socket:"):
+            _tune(port.fileno())
+    except FAILURES as error:
+        if port is not None:
+            SerialPort(port, url).close()
+        raise open_error(url, error) from error
+    return SerialPort(port, url)
+
+
+def _read_rfc2217(port: rfc2217.Serial, max_bytes: int, timeout_s: float) -> bytes:
+    # The public ``timeout`` would negotiate every setting with the far end again.
+    port._timeout = timeout_s  # type: ignore[attr-defined]
+    first = bytes(port.read(1))
+    port._timeout = 0  # type: ignore[attr-defined]
+    return first + bytes(port.read(max_bytes - 1)) if first and max_bytes > 1 else first
+
+
+def _is_pty(path: str) -> bool:
+    return os.path.realpath(path).startswith("/dev/pts/")
+
+
+def _tune(descriptor: int) -> None:
+    with socket.socket(fileno=os.dup(descriptor)) as connection:  # options belong to the connection, not the descriptor
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
+
+
+@contextmanager
+def _as_lost(url: str) -> Iterator[None]:
+    try:
+        yield
+    except FAILURES as error:
+        hint = "is the converter on the network?" if "://" in url else "is the adapter still plugged in?"
+        raise TransportLost(f"lost {url}: {_reason(error)}", hint=hint) from error
+
+
+def open_error(url: str, error: BaseException) -> MbusgwError:
+    """What a failure to open ``url`` means, and what a person can do about it."""
+    code = _errno(error)
+    if "://" in url:
+        return TransportOpenFailed(f"cannot connect to {url}: {_reason(error)}", hint=_network_hint(error, code))
+    if code in (errno.EAGAIN, errno.EBUSY):
+        who = ", ".join(holders(url)) or "another process"
+        return BusLocked(f"{url} is in use by {who}", hint="two programs cannot talk on one M-Bus; stop one of them")
+    if code in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+        ports = ", ".join(present_ports())
+        hint = f"ports there are: {ports}" if ports else "no serial port was found: is the adapter plugged in?"
+        return TransportOpenFailed(f"{url} does not exist", hint=hint)
+    if code in (errno.EACCES, errno.EPERM):
+        hint = "add the user to the group dialout: sudo usermod -aG dialout mbusgw, then restart"
+        return TransportOpenFailed(f"no permission to open {url}", hint=hint)
+    if code in (errno.ENOTTY, errno.EISDIR):
+        return TransportOpenFailed(f"{url} is no serial port", hint="give a port such as /dev/ttyUSB0")
+    return TransportOpenFailed(f"cannot open {url}: {_reason(error)}")
+
+
+def _network_hint(error: BaseException, code: int | None) -> str:
+    if isinstance(error.__context__, socket.gaierror):
+        return "no such host: is the name right?"
+    if code == errno.ECONNREFUSED:
+        return "the host is there, but nothing listens on that port, or it serves only one connection at a time"
+    if code in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT):
+        return "the host does not answer: is the converter switched on and the address right?"
+    return "expected socket://host:port or rfc2217://host:port"
+
+
+def _errno(error: BaseException) -> int | None:
+    """The system's error number, wherever the library has put it."""
+    for one in (error, error.__cause__, error.__context__):
+        if isinstance(one, OSError) and one.errno is not None:
+            return one.errno
+        if isinstance(one, termios.error) and one.args and isinstance(one.args[0], int):
+            return one.args[0]
+        if isinstance(one, TimeoutError):
+            return errno.ETIMEDOUT
+    return None
+
+
+def _reason(error: BaseException) -> str:
+    """The system's words, without the library's wrapping."""
+    for one in (error.__cause__, error.__context__, error):
+        if isinstance(one, OSError) and one.errno is not None:
+            return one.strerror or os.strerror(one.errno)
+    text = str(error) or type(error).__name__
+    return "the device is gone" if text.startswith("device reports readiness") else text

@@ -1,0 +1,314 @@
+"""Exchanges over real ptys and sockets with simulated meters, and over a line that plays from a list."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from mbusgw.mbus.frames import LongFrame, ShortFrame, encode, parse
+from mbusgw.mbus.session import Session, parse_long
+from mbusgw.model.errors import FrameDamaged, FrameUnexpected, NoAnswer, TransportLost
+from mbusgw.simulator.catalogue import build_meter
+from mbusgw.simulator.line import TcpLine
+from mbusgw.simulator.meter import Fault, FaultKind
+from mbusgw.simulator.segment import Segment
+from mbusgw.transports.serialport import open_port
+from tests.simulator.wire import CLOCK, FAST, running_segment
+
+NKE, FIRST, SECOND = 0x40, 0x7B, 0x5B
+
+
+@contextmanager
+def session_on(segment: Segment, **options: object) -> Iterator[Session]:
+    port = open_port(segment.port, baudrate=segment.baudrate)
+    try:
+        yield Session(port, baudrate=segment.baudrate, mono=CLOCK.mono, **options)  # type: ignore[arg-type]
+    finally:
+        port.close()
+
+
+def controls(segment: Segment, address: int = 1) -> list[int]:
+    """The control fields that the segment heard for one address."""
+    frames = [parse(request) for _, request in segment.requests]
+    return [frame.control for frame in frames if isinstance(frame, ShortFrame) and frame.address == address]
+
+
+# ------------------------------------------------------------------ the right way
+def test_a_meter_is_initialised_once_and_then_asked_with_toggling_fcb() -> None:
+    with running_segment() as segment, session_on(segment) as session:
+        answers = [session.read_user_data(1) for _ in range(3)]
+        assert controls(segment) == [NKE, FIRST, SECOND, FIRST]
+    assert all(answer.complete and len(answer.frames) == 1 for answer in answers)
+    assert len({answer.frames[0] for answer in answers}) == 3, "each answer has an access number of its own"
+
+
+def test_a_read_over_tcp_gives_the_same() -> None:
+    with running_segment(TcpLine()) as segment, session_on(segment) as session:
+        frame = parse_long(session.read_user_data(2).frames[0])
+    assert (frame.address, frame.control, frame.ci) == (2, 0x08, 0x72)
+
+
+def test_a_complete_frame_is_not_followed_by_a_wait() -> None:
+    with running_segment(baudrate=9600) as segment, session_on(segment) as session:
+        session.read_user_data(1)
+        started = CLOCK.mono()
+        raw = session.read_user_data(1).frames[0]
+        took_s = CLOCK.mono() - started
+    limit_s = (33 + (5 + len(raw)) * 11) / 9600 + segment.answer_delay_s
+    assert took_s < limit_s + 0.025
+
+
+def test_the_line_is_idle_for_33_bit_times_before_a_request() -> None:
+    with running_segment(baudrate=2400) as segment, session_on(segment) as session:
+        ends = []
+        for _ in range(3):
+            session.read_user_data(1)
+            ends.append(CLOCK.mono())
+    starts = [mono for mono, request in segment.requests if request[1] != NKE][1:]
+    assert all(start - end >= 33 / 2400 - 0.001 for end, start in zip(ends, starts))
+
+
+def test_telegrams_are_read_until_no_more_records_follow() -> None:
+    meter = build_meter("electricity", 1, clock=CLOCK, telegrams=3)
+    with running_segment(meters=[meter]) as segment, session_on(segment) as session:
+        first, second = session.read_user_data(1), session.read_user_data(1)
+        assert controls(segment) == [NKE, FIRST, SECOND, FIRST, SECOND, FIRST, SECOND]
+    assert [len(answer.frames) for answer in (first, second)] == [3, 3]
+    assert first.complete and len(set(first.frames)) == 3
+
+
+def test_a_readout_ends_at_its_bound() -> None:
+    meter = build_meter("electricity", 1, clock=CLOCK, telegrams=4)
+    with running_segment(meters=[meter]) as segment, session_on(segment) as session:
+        answer = session.read_user_data(1, max_telegrams=2)
+        assert not answer.complete and len(answer.frames) == 2
+        session.read_user_data(1)
+        assert controls(segment).count(NKE) == 2, "only SND_NKE leads back to the first telegram"
+
+
+def test_address_254_is_answered_by_a_lone_meter_under_its_own_address() -> None:
+    with running_segment(meters=1) as segment, session_on(segment) as session:
+        assert parse_long(session.read_user_data(254).frames[0]).address == 1
+
+
+# ------------------------------------------------------------------ what goes wrong
+def test_a_silent_meter_costs_one_answer_window() -> None:
+    with running_segment(baudrate=2400) as segment, session_on(segment) as session:
+        started = CLOCK.mono()
+        with pytest.raises(NoAnswer, match="no answer from address 9") as caught:
+            session.read_user_data(9, repeats=3)
+        took_s = CLOCK.mono() - started
+        assert len(segment.requests) == 1
+    assert (330 + 55) / 2400 + 0.05 <= took_s < 1.3 * ((330 + 55) / 2400 + 0.05)
+    assert "baud rate" in caught.value.hint
+
+
+def test_a_meter_that_ignores_initialisation_is_read_all_the_same() -> None:
+    with running_segment() as segment, session_on(segment) as session:
+        segment.meters[0].fault = Fault(FaultKind.SILENT, times=1)
+        with pytest.raises(NoAnswer):
+            session.read_user_data(1)
+        answer = session.read_user_data(1)
+        # The meter may have taken the first request for a repeat of an old one: the second answer counts.
+        assert controls(segment) == [NKE, FIRST, SECOND]
+    assert answer.complete
+
+
+def test_a_wrong_checksum_is_asked_for_again_with_the_same_fcb() -> None:
+    with running_segment() as segment, session_on(segment) as session:
+        session.read_user_data(1)
+        segment.meters[0].fault = Fault(FaultKind.CHECKSUM, times=2)
+        answer = session.read_user_data(1, repeats=3)
+        assert controls(segment) == [NKE, FIRST, SECOND, SECOND, SECOND]
+    assert parse_long(answer.frames[0]).address == 1
+    assert len(segment.meters[0].answers) == 2, "a repeat gives the same telegram, not a new one"
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"), [(FaultKind.CHECKSUM, "checksum"), (FaultKind.TRUNCATED, "broke off after")]
+)
+def test_a_frame_that_stays_damaged_is_refused(kind: FaultKind, message: str) -> None:
+    with running_segment() as segment, session_on(segment) as session:
+        session.read_user_data(1)
+        segment.meters[0].fault = Fault(kind)
+        with pytest.raises(FrameDamaged, match=message) as caught:
+            session.read_user_data(1, repeats=1)
+        assert "wiring" in caught.value.hint
+        segment.meters[0].fault = None
+        assert session.read_user_data(1).complete
+
+
+def test_noise_before_a_frame_is_skipped() -> None:
+    with running_segment() as segment, session_on(segment) as session:
+        session.read_user_data(1)
+        segment.meters[0].fault = Fault(FaultKind.NOISE)
+        assert session.read_user_data(1).complete
+
+
+def test_the_answer_of_another_address_is_not_taken() -> None:
+    with running_segment() as segment, session_on(segment) as session:
+        session.read_user_data(1)
+        segment.meters[0].fault = Fault(FaultKind.WRONG_ADDRESS)
+        with pytest.raises(FrameUnexpected, match="address 2 answered, 1 was asked"):
+            session.read_user_data(1)
+
+
+def test_a_late_answer_is_not_taken_for_the_next_meters() -> None:
+    with running_segment(baudrate=9600) as segment, session_on(segment) as session:
+        for address in (1, 2):
+            session.read_user_data(address)
+        late, next_one = segment.meters[:2]
+        for delay_s in (0.13, 0.16, 0.20, 0.25):
+            late.fault = Fault(FaultKind.LATE, times=1, delay_s=delay_s)
+            with pytest.raises(NoAnswer):
+                session.read_user_data(1)
+            frame = parse_long(session.read_user_data(2, repeats=3).frames[0])
+            assert frame.address == 2
+            assert frame.data[:4] == bytes.fromhex(next_one.identity.id)[::-1]
+            session.read_user_data(1, repeats=3)
+
+
+def test_our_own_echo_is_removed() -> None:
+    with running_segment(echo=True) as segment, session_on(segment) as session:
+        assert [session.read_user_data(1).complete for _ in range(3)] == [True] * 3
+
+
+def test_an_echo_that_is_not_wanted_is_an_error() -> None:
+    with running_segment(echo=True) as segment, session_on(segment, echo="off") as session:
+        with pytest.raises(FrameUnexpected):
+            session.read_user_data(9)
+
+
+def test_a_line_that_goes_is_lost() -> None:
+    with running_segment() as segment, session_on(segment) as session:
+        session.read_user_data(1)
+        segment.unplug()
+        with pytest.raises(TransportLost):
+            for _ in range(100):
+                try:
+                    session.read_user_data(1)
+                except NoAnswer:
+                    continue
+
+
+# ------------------------------------------------------------------ a line that plays from a list
+class ScriptedLine:
+    """Answers each request with the next entry of its script, on a clock that it turns itself."""
+
+    slack_s = 0.0
+
+    def __init__(self, *script: bytes) -> None:
+        self.script = list(script)
+        self.now = 100.0
+        self.waiting = b""
+        self.written: list[bytes] = []
+
+    def mono(self) -> float:
+        return self.now
+
+    def read(self, max_bytes: int, timeout_s: float) -> bytes:
+        some, self.waiting = self.waiting[:max_bytes], self.waiting[max_bytes:]
+        self.now += 0.001 if some else max(0.0, timeout_s)
+        return some
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+        self.waiting = self.script.pop(0) if self.script else b""
+
+    def purge(self) -> bytes:
+        dropped, self.waiting = self.waiting, b""
+        return dropped
+
+
+ANSWER = encode(LongFrame(0x08, 1, 0x78, bytes.fromhex("0413 00000000")))
+
+
+def scripted(*script: bytes) -> tuple[ScriptedLine, Session]:
+    line = ScriptedLine(*script)
+    return line, Session(line, baudrate=FAST, mono=line.mono)
+
+
+def test_an_acknowledgement_instead_of_data_is_unexpected() -> None:
+    _, session = scripted(b"\xE5", b"\xE5")
+    with pytest.raises(FrameUnexpected, match="sent no data"):
+        session.read_user_data(1)
+
+
+def test_bytes_that_begin_no_frame_are_told_apart_from_silence() -> None:
+    _, session = scripted(b"\xE5", b"\x00\x01\x02\x03")
+    with pytest.raises(FrameDamaged, match="4 bytes from address 1 that begin no frame"):
+        session.read_user_data(1)
+
+
+def test_a_false_start_inside_noise_does_not_hide_the_frame() -> None:
+    _, session = scripted(b"\xE5", b"\x68\x05\x68\x00" + ANSWER)
+    assert session.read_user_data(1).frames == (ANSWER,)
+
+
+def test_a_meter_that_repeats_its_telegram_for_ever_is_left() -> None:
+    more = encode(LongFrame(0x08, 1, 0x72, bytes.fromhex("785634124C4801070100 0000 0413000000001F".replace(" ", ""))))
+    line, session = scripted(b"\xE5", *[more] * 30)
+    answer = session.read_user_data(1)
+    assert answer.frames == (more,) and not answer.complete
+    assert len(line.written) == 3
+
+
+def test_a_line_that_is_never_quiet_ends_with_a_message() -> None:
+    class BabblingLine(ScriptedLine):
+        def read(self, max_bytes: int, timeout_s: float) -> bytes:
+            self.now += 0.0001
+            return b"\x55"
+
+        def purge(self) -> bytes:
+            return b"\x55"
+
+    line = BabblingLine()
+    with pytest.raises(FrameDamaged, match="not quiet") as caught:
+        Session(line, baudrate=2400, mono=line.mono, serial_timeout_s=0.5).read_user_data(1)
+    assert line.now < 102
+    assert "holds the line" in caught.value.hint
+
+
+def test_noise_that_never_ends_does_not_hold_the_bus() -> None:
+    class NoisyLine(ScriptedLine):
+        def read(self, max_bytes: int, timeout_s: float) -> bytes:
+            self.now += 0.0001
+            return b"\x55"
+
+    line = NoisyLine()
+    with pytest.raises(FrameDamaged, match="begin no frame"):
+        Session(line, baudrate=2400, mono=line.mono).read_user_data(1)
+    assert line.now < 102
+
+
+def test_a_request_must_be_answered_with_data_and_a_command_with_an_acknowledgement() -> None:
+    _, session = scripted(ANSWER, b"\xE5", ANSWER)
+    assert session.request(ShortFrame(SECOND, 1), 1).ci == 0x78
+    session.send(ShortFrame(NKE, 1), 1)
+    with pytest.raises(FrameUnexpected, match="instead of an acknowledgement"):
+        session.send(ShortFrame(NKE, 1), 1)
+
+
+def test_every_frame_is_told_to_the_trace() -> None:
+    seen: list[tuple[str, bytes]] = []
+    line = ScriptedLine(b"\xE5", ANSWER)
+    Session(line, baudrate=FAST, mono=line.mono, trace=lambda *what: seen.append(what)).read_user_data(1)
+    assert [direction for direction, _ in seen] == ["tx", "rx", "tx", "rx"]
+    assert seen[-1] == ("rx", ANSWER)
+
+
+def test_any_single_flipped_bit_gives_the_right_frame_or_our_error() -> None:
+    for bit in range(len(ANSWER) * 8):
+        spoiled = bytearray(ANSWER)
+        spoiled[bit // 8] ^= 1 << bit % 8
+        _, session = scripted(b"\xE5", bytes(spoiled))
+        with pytest.raises((FrameDamaged, FrameUnexpected, NoAnswer)):
+            session.read_user_data(1)
+
+
+def test_a_frame_that_ends_early_is_refused_wherever_it_ends() -> None:
+    for length in range(1, len(ANSWER)):
+        _, session = scripted(b"\xE5", ANSWER[:length])
+        with pytest.raises(FrameDamaged):
+            session.read_user_data(1)
