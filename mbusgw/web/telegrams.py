@@ -1,0 +1,184 @@
+"""``/v1/telegrams``: where gateways hand in what they heard."""
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from mbusgw.model.errors import RequestError
+from mbusgw.model.submission import Accepted, Submission
+from mbusgw.runtime.clock import Clock
+from mbusgw.runtime.metrics import Metrics
+from mbusgw.web.auth import GatewayKeys
+from mbusgw.web.bodies import read_body, trusted_time
+from mbusgw.web.message import Request, Response, json_response
+from mbusgw.web.router import Route
+
+log = logging.getLogger(__name__)
+
+PATH = "/v1/telegrams"
+_JSON_TYPES = frozenset({"application/json", "text/json"})
+
+
+class Accept(Protocol):
+    """Takes telegrams; returns when they are durable, in the same order. **any thread**
+
+    Raises ``RequestError`` 503 or 429 when it cannot take all of them; then it took none.
+    """
+
+    def __call__(self, telegrams: Sequence[Submission], /) -> Sequence[Accepted]: ...
+
+
+class ParseNow(Protocol):
+    """The parsed result of an accepted telegram, or None when it is not there within ``timeout_s``. **any thread**"""
+
+    def __call__(self, ingest_id: str, timeout_s: float, /) -> Any: ...
+
+
+class TelegramRoutes:
+    """Checks who posts what, has it stored, and only then says 202. **any thread**
+
+    ``?sync=true`` (debugging) waits for the result; at most ``sync_slots`` requests may, because
+    each holds a handler while it does.
+    """
+
+    def __init__(
+        self,
+        keys: GatewayKeys,
+        accept: Accept,
+        parse_now: ParseNow,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        sync_slots: int = 2,
+        sync_timeout_s: float = 10,
+    ) -> None:
+        self._keys = keys
+        self._accept = accept
+        self._parse_now = parse_now
+        self._clock = clock
+        self._metrics = metrics
+        self._sync_slots = threading.BoundedSemaphore(sync_slots)
+        self._sync_timeout_s = sync_timeout_s
+        self._lock = threading.Lock()
+        self._known_wrong: set[tuple[str, str]] = set()
+
+    def routes(self) -> list[Route]:
+        """The rows for the table."""
+        return [
+            Route("POST", PATH, self.post, "hand in a telegram, or an array of them (bearer key of the gateway)"),
+            Route("HEAD", PATH, self.head, "is the ingress there? (no key needed)"),
+        ]
+
+    def head(self, _request: Request) -> Response:
+        """Gateways in the field probe with HEAD before they post, and want 2xx."""
+        return Response(204)
+
+    def post(self, request: Request) -> Response:
+        """202 once everything posted is on disk. Raises ``RequestError``."""
+        allowed = self._identified(request)
+        _check_content_type(request)
+        try:
+            telegrams, batch = read_body(request.body)
+        except RequestError:
+            self._metrics.telegram(min(allowed), "refused")
+            raise
+        self._check_names(telegrams, allowed, request.peer)
+        telegrams = [self._with_sane_time(telegram) for telegram in telegrams]
+        if request.flag("sync"):
+            return self._post_sync(telegrams, batch)
+        return self._answer(self._accept(telegrams), batch)
+
+    # -------------------------------------------------- who
+    def _identified(self, request: Request) -> frozenset[str]:
+        try:
+            allowed = self._keys.gateways(request)
+        except RequestError as error:
+            self._metrics.telegram("unknown", "unauthorized")
+            if self._begins("key", request.peer):
+                log.warning("%s posts without a valid gateway key: %s", request.peer, error)
+            raise
+        if self._ends("key", request.peer):
+            log.info("%s posts with a valid gateway key now", request.peer)
+        return allowed
+
+    def _check_names(self, telegrams: Sequence[Submission], allowed: frozenset[str], peer: str) -> None:
+        for index, telegram in enumerate(telegrams):
+            if telegram.gateway_id in allowed:
+                continue
+            own = min(allowed)
+            self._metrics.telegram(own, "forbidden")
+            if self._begins("name", own):
+                log.warning("gateway %s (%s) posts as %s: refused", own, peer, telegram.gateway_id)
+            field = "gateway_id" if len(telegrams) == 1 else f"[{index}].gateway_id"
+            raise RequestError(403, "forbidden", "the key belongs to another gateway", field=field)
+
+    # -------------------------------------------------- what
+    def _with_sane_time(self, telegram: Submission) -> Submission:
+        """A clock that was never set would put the reading decades off: then the time of arrival counts."""
+        gateway_id = telegram.gateway_id
+        if telegram.rx_time is None or trusted_time(telegram.rx_time, self._clock.now()):
+            if telegram.rx_time is not None and self._ends("clock", gateway_id):
+                log.info("the clock of gateway %s is right again", gateway_id)
+            return telegram
+        if self._begins("clock", gateway_id):
+            log.warning(
+                "the clock of gateway %s says %s: the time of arrival is used instead", gateway_id, telegram.rx_time
+            )
+        return replace(telegram, rx_time=None)
+
+    def _begins(self, what: str, who: str) -> bool:
+        """True the first time: a condition is logged when it begins, not with every request."""
+        with self._lock:
+            if (what, who) in self._known_wrong or len(self._known_wrong) >= 1000:
+                return False
+            self._known_wrong.add((what, who))
+            return True
+
+    def _ends(self, what: str, who: str) -> bool:
+        if not self._known_wrong:  # the usual case, without the lock
+            return False
+        with self._lock:
+            if (what, who) not in self._known_wrong:
+                return False
+            self._known_wrong.discard((what, who))
+            return True
+
+    # -------------------------------------------------- answers
+    @staticmethod
+    def _answer(accepted: Sequence[Accepted], batch: bool) -> Response:
+        documents = [_document(one) for one in accepted]
+        return json_response(202, documents if batch else documents[0])
+
+    def _post_sync(self, telegrams: Sequence[Submission], batch: bool) -> Response:
+        if not self._sync_slots.acquire(blocking=False):
+            raise RequestError(503, "busy", "too many requests with sync=true at once", retry_after_s=2)
+        try:
+            accepted = self._accept(telegrams)
+            deadline_mono = self._clock.mono() + self._sync_timeout_s
+            results = [
+                self._parse_now(one.ingest_id, max(0.0, deadline_mono - self._clock.mono())) for one in accepted
+            ]
+        finally:
+            self._sync_slots.release()
+        if any(result is None for result in results):
+            return self._answer(accepted, batch)  # not parsed yet, but accepted all the same
+        return json_response(200, results if batch else results[0])
+
+
+def _document(accepted: Accepted) -> dict[str, Any]:
+    document: dict[str, Any] = {"accepted": True, "ingest_id": accepted.ingest_id}
+    if accepted.duplicate:
+        document["duplicate"] = True
+    return document
+
+
+def _check_content_type(request: Request) -> None:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type not in _JSON_TYPES:
+        raise RequestError(415, "unsupported_media_type", "send Content-Type: application/json", field="Content-Type")
+    coding = request.headers.get("content-encoding", "identity").lower()
+    if coding != "identity":
+        raise RequestError(415, "unsupported_media_type", f"Content-Encoding {coding[:20]} is not understood")
