@@ -33,7 +33,7 @@ class Mosquitto:
         self._config = folder / "mosquitto.conf"
         self._config.write_text(
             f"listener {self.port} 127.0.0.1\npersistence true\npersistence_location {folder}/\n"
-            f"user root\nlog_dest file {folder}/mosquitto.log\n{extra}"
+            f"user root\nlog_dest file {folder}/mosquitto.log\nmax_queued_messages 0\n{extra}"
         )
         self._process: subprocess.Popen[bytes] | None = None
 

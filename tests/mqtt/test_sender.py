@@ -72,6 +72,7 @@ def test_messages_arrive_in_order_and_leave_the_outbox(
         one = lane(protocol=protocol)
         one.put(*numbered(500))
         wait_until(lambda: one.store.count("outbox") == 0)
+        wait_until(lambda: len(subscriber.messages) >= 500)
         assert subscriber.payloads("t/readings") == [str(number) for number in range(500)]
         assert b'mqtt_publish_total{result="success"} 500.0' in one.metrics.render()
 
@@ -87,10 +88,11 @@ def test_what_waits_while_the_broker_is_away_arrives_in_order_when_it_is_back(
     assert one.store.count("outbox") == 300
     mosquitto.start()
     with subscribed(mosquitto.port, "t/#") as subscriber:
-        wait_until(lambda: one.sender.idle, timeout=20)
+        wait_until(lambda: subscriber.last("t/readings") == "299", timeout=20)
         received = [int(payload) for payload in subscriber.payloads("t/readings")]
     # The subscriber may have come after the first ones; from there on none is missing and none is out of order.
     assert received == list(range(300))[300 - len(received) :]
+    wait_until(lambda: one.sender.idle)
 
 
 def test_an_outage_in_the_middle_loses_nothing(lane: Callable[..., Lane], mosquitto: Mosquitto) -> None:

@@ -1,0 +1,139 @@
+"""The documents that Home Assistant is told."""
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import datetime, timezone
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from mbusgw.config.models import HomeAssistantConfig, MqttConfig
+from mbusgw.model.device import DeviceState
+from mbusgw.model.fields import name_fields
+from mbusgw.model.meter import MeterIdentity
+from mbusgw.model.quantity import QUANTITIES
+from mbusgw.model.record import Function, Record
+from mbusgw.mqtt.discovery import Discovery, slug
+from mbusgw.mqtt.topics import Topics
+
+TOPICS = Topics(MqttConfig(), HomeAssistantConfig())
+RECORDS = (
+    Record(QUANTITIES["energy"], "Wh", Decimal("1234000"), dib=b"\x04", vib=b"\x06"),
+    Record(QUANTITIES["power"], "W", Decimal("250"), dib=b"\x02", vib=b"\x2b"),
+    Record(QUANTITIES["power"], "W", Decimal("950"), Function.MAXIMUM, dib=b"\x12", vib=b"\x2b"),
+    Record(QUANTITIES["energy"], "Wh", Decimal("1000000"), storage=1, dib=b"\x44", vib=b"\x06"),
+    Record(QUANTITIES["firmware_version"], "", 12, dib=b"\x01", vib=b"\xfd\x0e"),
+)
+
+
+def meter(**changes: Any) -> DeviceState:
+    state = DeviceState(
+        "meter_1",
+        "Strom Keller",
+        version=1,
+        online=True,
+        read_at=datetime(2026, 1, 31, tzinfo=timezone.utc),
+        meter=MeterIdentity("12345678", "ELS", 51, 2),
+        fields=MappingProxyType(name_fields(RECORDS)),
+    )
+    return replace(state, **changes)
+
+
+def discovery(language: str = "en", expire_after_s: float = 300) -> Discovery:
+    return Discovery(TOPICS, gateway_id="mbusgw", language=language, expire_after_s=expire_after_s)
+
+
+def document(state: DeviceState, language: str = "en", **options: Any) -> dict[str, Any]:
+    announcement = discovery(language).meter(state, **options)
+    assert announcement is not None
+    parsed = json.loads(announcement.payload)
+    assert isinstance(parsed, dict)
+    return parsed
+
+
+def test_the_topic_is_one_that_home_assistant_reads() -> None:
+    announcement = discovery().meter(meter())
+    assert announcement is not None
+    assert re.fullmatch(r"homeassistant/device/[A-Za-z0-9_-]+/config", announcement.topic)
+
+
+def test_the_root_has_what_home_assistant_refuses_a_document_without() -> None:
+    root = document(meter())
+    assert root["device"]["identifiers"] and root["origin"]["name"] == "mbusgw"
+    for component in root["components"].values():
+        assert component["platform"] in ("sensor", "binary_sensor")
+        assert component["unique_id"]
+        assert component["state_topic"]
+
+
+def test_availability_is_that_of_gateway_and_device() -> None:
+    root = document(meter())
+    assert root["availability"] == [{"topic": "mbus/bridge/state"}, {"topic": "mbus/meter_1/availability"}]
+    assert root["availability_mode"] == "all"
+
+
+def test_german_entity_ids_are_those_of_the_promise() -> None:
+    components = document(meter(), "de")["components"]
+    assert components["energy"]["default_entity_id"] == "sensor.mbus_meter_1_energie_bezug"
+    assert components["power"]["default_entity_id"] == "sensor.mbus_meter_1_wirkleistung"
+    assert components["status"]["default_entity_id"] == "binary_sensor.mbus_meter_1_status"
+
+
+def test_unique_ids_do_not_depend_on_order_name_address_or_language() -> None:
+    one = document(meter())["components"]
+    other = document(
+        meter(name="Anders", fields=MappingProxyType(name_fields(tuple(reversed(RECORDS))))), "de"
+    )["components"]
+    assert {key: part["unique_id"] for key, part in one.items()} == {
+        key: part["unique_id"] for key, part in other.items()
+    }
+    assert len({part["unique_id"] for part in one.values()}) == len(one)
+
+
+def test_two_meters_of_one_number_and_other_makers_are_two_devices() -> None:
+    one = document(meter())
+    other = document(meter(meter=MeterIdentity("12345678", "KAM", 51, 2)))
+    assert one["device"]["identifiers"] != other["device"]["identifiers"]
+
+
+@pytest.mark.parametrize(("interval_s", "expected"), [(None, 300), (15.0, 300), (600.0, 1800)])
+def test_values_expire_no_sooner_than_three_intervals(interval_s: float | None, expected: int) -> None:
+    assert document(meter(), interval_s=interval_s)["components"]["energy"]["expire_after"] == expected
+
+
+def test_a_meter_that_was_never_read_is_not_announced() -> None:
+    assert discovery().meter(DeviceState("meter_9", "Silent")) is None
+
+
+def test_a_radio_meter_without_a_configured_name_is_called_by_maker_and_number() -> None:
+    state = meter(device_id="els_12345678", name="els_12345678")
+    assert document(state)["device"]["name"] == "ELS 12345678 electricity"
+
+
+def test_a_meter_without_an_identity_is_told_apart_by_its_configured_id() -> None:
+    one, other = (document(meter(device_id=name, meter=None)) for name in ("meter_1", "meter_2"))
+    assert one["device"]["identifiers"] != other["device"]["identifiers"]
+
+
+def test_the_gateway_has_the_entities_of_the_promise() -> None:
+    announcement = discovery().gateway()
+    components = json.loads(announcement.payload)["components"]
+    assert components["status"]["default_entity_id"] == "binary_sensor.mbus_gateway_status"
+    assert components["uptime"]["default_entity_id"] == "sensor.mbus_gateway_uptime"
+
+
+def test_a_meter_hangs_on_its_gateway() -> None:
+    gateway = json.loads(discovery().gateway().payload)
+    assert document(meter())["device"]["via_device"] in gateway["device"]["identifiers"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("Wärme Küche", "waerme_kueche"), ("#5 + Bad/WC 🚿", "5_bad_wc"), ("Straße", "strasse"), ("Élan", "elan")],
+)
+def test_entity_ids_are_plain_ascii(text: str, expected: str) -> None:
+    assert slug(text) == expected

@@ -1,0 +1,123 @@
+"""How quantities look in Home Assistant: only pairs it accepts, for every quantity and unit we know."""
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from mbusgw.model.quantity import QUANTITIES, Kind
+from mbusgw.model.reading import Field
+from mbusgw.model.record import Function, Record, Value
+from mbusgw.model.units import normalise
+from mbusgw.mqtt.quantities import CLASS_UNITS, LOOKS, entity_name, look
+
+WATER, HEAT, GAS, ELECTRICITY = 0x07, 0x04, 0x03, 0x02
+
+#: Home Assistant's own table (sensor/const.py): the state classes each device class allows.
+STATE_CLASSES = {
+    "energy": {"total", "total_increasing"},
+    "water": {"total", "total_increasing"},
+    "gas": {"total", "total_increasing"},
+    "volume": {"total", "total_increasing"},
+    "duration": {"measurement", "total", "total_increasing"},
+    "date": set(),
+    "timestamp": set(),
+}
+
+#: Units as records carry them.
+RECORD_UNITS = [
+    "", "Wh", "J", "cal", "m³", "ft³", "gal", "kg", "W", "J/h", "m³/h", "m³/min", "m³/s", "gal/min", "kg/h", "°C", "°F",
+    "K", "bar", "s", "d", "V", "A", "Hz", "var", "varh", "VA", "VAh", "%", "dBm", "°",
+]  # fmt: skip
+
+
+def field(slug: str, unit: str, value: Value | None = Decimal("1.5"), **meaning: object) -> Field:
+    record = Record(QUANTITIES[slug], unit, value, **meaning)  # type: ignore[arg-type]
+    shown, shown_unit = normalise(value, unit, QUANTITIES[slug])
+    return Field(slug, shown, shown_unit, record)
+
+
+@pytest.mark.parametrize("medium", [None, WATER, HEAT, GAS, ELECTRICITY, 0x08])
+@pytest.mark.parametrize("value", [Decimal("1.5"), "text", None, date(2026, 1, 31)])
+def test_every_pair_of_class_and_unit_is_one_that_home_assistant_accepts(
+    medium: int | None, value: Value | None
+) -> None:
+    for slug in QUANTITIES:
+        for unit in RECORD_UNITS:
+            for function, storage in ((Function.INSTANTANEOUS, 0), (Function.MAXIMUM, 3)):
+                one = field(slug, unit, value, function=function, storage=storage)
+                shown = look(one, medium)
+                if shown.device_class:
+                    assert one.unit in CLASS_UNITS[shown.device_class], (slug, unit)
+                    allowed = STATE_CLASSES.get(shown.device_class, {"measurement"})
+                    assert shown.state_class is None or shown.state_class in allowed, (slug, shown)
+                if isinstance(value, str):
+                    assert shown.state_class is None and shown.device_class is None
+
+
+@pytest.mark.parametrize(
+    ("slug", "unit", "medium", "device_class", "state_class", "shown_unit"),
+    [
+        ("energy", "Wh", HEAT, "energy", "total_increasing", "kWh"),
+        ("energy", "J", HEAT, "energy", "total_increasing", "GJ"),
+        ("energy", "Wh", ELECTRICITY, "energy", "total_increasing", "kWh"),
+        ("volume", "m³", WATER, "water", "total_increasing", "m³"),
+        ("volume", "m³", GAS, "gas", "total_increasing", "m³"),
+        ("volume", "m³", HEAT, "volume", "total_increasing", "m³"),
+        ("power", "W", HEAT, "power", "measurement", "W"),
+        ("volume_flow", "m³/h", WATER, "volume_flow_rate", "measurement", "m³/h"),
+        ("flow_temperature", "°C", HEAT, "temperature", "measurement", "°C"),
+        ("temperature_difference", "K", HEAT, None, "measurement", "K"),
+        ("hca", "", 0x08, None, "total_increasing", ""),
+        ("voltage", "V", ELECTRICITY, "voltage", "measurement", "V"),
+        ("current", "A", ELECTRICITY, "current", "measurement", "A"),
+        ("operating_time", "s", HEAT, "duration", "measurement", "h"),
+        ("pressure", "bar", WATER, "pressure", "measurement", "bar"),
+    ],
+)
+def test_the_main_quantities_get_their_class(
+    slug: str, unit: str, medium: int, device_class: str | None, state_class: str, shown_unit: str
+) -> None:
+    one = field(slug, unit)
+    shown = look(one, medium)
+    assert (shown.device_class, shown.state_class, one.unit) == (device_class, state_class, shown_unit)
+    assert shown.enabled or slug == "operating_time"
+
+
+def test_values_of_a_due_date_and_diagnostics_are_off_until_a_person_turns_them_on() -> None:
+    assert not look(field("energy", "Wh", storage=1), HEAT).enabled
+    assert not look(field("power", "W", function=Function.MAXIMUM), HEAT).enabled
+    assert not look(field("fabrication_no", "", 12345678), HEAT).enabled
+    assert look(field("energy", "Wh", storage=1), HEAT).state_class == "total"
+
+
+@pytest.mark.parametrize(
+    ("language", "medium", "meaning", "name"),
+    [
+        ("en", HEAT, {}, "Energy"),
+        ("de", HEAT, {}, "Energie"),
+        ("de", ELECTRICITY, {}, "Energie Bezug"),
+        ("en", ELECTRICITY, {"qualifiers": ("backward",)}, "Energy export"),
+        ("de", ELECTRICITY, {"qualifiers": ("backward",)}, "Energie Einspeisung"),
+        ("de", ELECTRICITY, {"tariff": 2}, "Energie Bezug Tarif 2"),
+        ("en", HEAT, {"storage": 1}, "Energy storage 1"),
+        ("de", HEAT, {"storage": 1, "function": Function.MAXIMUM}, "Energie Speicher 1 Maximum"),
+    ],
+)
+def test_names_say_what_tells_a_field_from_its_siblings(
+    language: str, medium: int, meaning: dict[str, object], name: str
+) -> None:
+    one = field("energy", "Wh", **meaning)
+    assert entity_name(one, look(one, medium), language, medium) == name
+
+
+def test_every_look_belongs_to_a_quantity() -> None:
+    assert set(LOOKS) <= set(QUANTITIES)
+
+
+def test_counters_grow_and_gauges_measure() -> None:
+    for slug, quantity in QUANTITIES.items():
+        shown = look(field(slug, ""), None)
+        if quantity.kind is Kind.GAUGE:
+            assert shown.state_class == "measurement", slug
