@@ -28,3 +28,27 @@ def crc16(data: bytes) -> int:
 def crc_field(data: bytes) -> bytes:
     """The two CRC bytes as the link layer sends them, high byte first. Any thread."""
     return crc16(data).to_bytes(2, "big")
+
+
+def slight_errors(block: bytes) -> list[tuple[int, int]]:
+    """Every flipped bit or inverted byte that explains the wrong CRC at the end of ``block``: (index, mask).
+
+    The polynomial has a period of 151 bits, so a long block has several explanations; of random
+    blocks only one in two hundred has any. Any thread.
+    """
+    difference = crc16(block[:-2]) ^ int.from_bytes(block[-2:], "big")
+    bit, inverted = 0x0001, 0x00FF
+    errors = []
+    for position in range(8 * len(block)):
+        index = len(block) - 1 - position // 8
+        if difference == bit:
+            errors.append((index, 1 << position % 8))
+        if difference == inverted and position % 8 == 0:
+            errors.append((index, 0xFF))
+        bit, inverted = _shifted(bit), _shifted(inverted)
+    return errors
+
+
+def _shifted(value: int) -> int:
+    """The remainder one bit further from the end."""
+    return ((value << 1) ^ _POLYNOMIAL if value & 0x8000 else value << 1) & 0xFFFF

@@ -7,7 +7,7 @@ Nothing in a telegram says which of the three it is, so size and checksums decid
 
 A format B telegram with a damaged CRC therefore has the shape of a stripped one.  What the link
 layer can prove is refused here (one of two blocks is right; format A with a damaged L field);
-``other_reading`` gives the alternative to the layers above, which see whether the content fits.
+``other_readings`` gives the alternatives to the layers above, which see whether the content fits.
 """
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from enum import Enum
 
 from mbusgw.model.errors import FormatUnknown
 from mbusgw.model.meter import MeterIdentity, manufacturer_text
-from mbusgw.wmbus.crc import crc_field
+from mbusgw.wmbus.crc import crc_field, slight_errors
 
 #: L, C, M (2), A (6) and one CI: less is no telegram with data.
 _SHORTEST = 11
@@ -39,7 +39,7 @@ class LinkFrame:
 
     ``address`` is M-field and A-field as sent (8 bytes), the address of the sender.
     ``payload`` begins after ``ci``. ``format`` is how it was handed in; with A and B
-    every CRC was right, unless ``other_reading`` made it.
+    every CRC was right, unless ``other_readings`` made it.
     """
 
     control: int
@@ -109,17 +109,31 @@ def parse_frame(raw: bytes, *, crc: bool | None = None) -> LinkFrame:
     return frame
 
 
-def other_reading(raw: bytes, frame: LinkFrame) -> LinkFrame | None:
-    """What ``raw`` would be if the other format of its size were meant, CRCs unchecked. Any thread.
+def other_readings(raw: bytes, frame: LinkFrame) -> list[LinkFrame]:
+    """What ``raw`` may be as well: stripped, where it seems format B; format B with one wrong bit, where stripped.
 
-    Format B for a stripped telegram and the reverse; None where the size leaves no doubt.
+    The latter holds for one stripped telegram in two hundred: a hint that ``raw`` is damaged, never
+    something to take values from. Any thread.
     """
     if len(raw) != raw[0] + 1 or frame.format is LinkFormat.A:
-        return None
+        return []
     if frame.format is LinkFormat.B:
-        return _frame(raw, LinkFormat.STRIPPED)
-    data, _ = _split_b(raw)
-    return _frame(data, LinkFormat.B) if len(data) >= _SHORTEST else None
+        return [_frame(raw, LinkFormat.STRIPPED)]
+    return _repaired_b(raw)
+
+
+def _repaired_b(raw: bytes) -> list[LinkFrame]:
+    """Format B with one bit or byte of one block put right; for telegrams of one block, where doubt exists."""
+    if len(raw) > _BLOCK_B + 2:
+        return []
+    readings = []
+    for index, mask in slight_errors(raw):
+        repaired = bytearray(raw)
+        repaired[index] ^= mask
+        data, bad = _split_b(bytes(repaired))
+        if not bad and len(data) >= _SHORTEST:
+            readings.append(_frame(data, LinkFormat.B))
+    return readings
 
 
 def size_a(length: int) -> int:
