@@ -132,8 +132,10 @@ class TelegramRoutes:
     def _begins(self, what: str, who: str) -> bool:
         """True the first time: a condition is logged when it begins, not with every request."""
         with self._lock:
-            if (what, who) in self._known_wrong or len(self._known_wrong) >= 1000:
+            if (what, who) in self._known_wrong:
                 return False
+            if len(self._known_wrong) >= 1000:  # somebody tries from everywhere: forget, rather than grow
+                self._known_wrong.clear()
             self._known_wrong.add((what, who))
             return True
 
