@@ -93,6 +93,8 @@ def _explain(error: yaml.MarkedYAMLError) -> tuple[str, str]:
     problem = error.problem or "cannot be understood"
     if "alias" in problem or "anchor" in (error.context or ""):
         return "is no valid YAML: an unquoted value begins with * or &", "put it in quotes"
+    if "tag" in (error.context or ""):
+        return "is no valid YAML: an unquoted value begins with !", "put it in quotes"
     if "\\t" in problem:
         return "is no valid YAML: a tab where spaces are needed", "indent with spaces"
     if "mapping values are not allowed" in problem:
