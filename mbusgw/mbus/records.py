@@ -30,6 +30,8 @@ DIF_MANUFACTURER = 0x0F
 DIF_MORE_RECORDS = 0x1F
 DIF_FILLER = 0x2F
 MAX_DIFE = 10
+#: Below it a VIF is one byte, neither extended nor followed by a text.
+_FIRST_UNUSUAL_VIF = 0x7C
 
 _FUNCTIONS = (Function.INSTANTANEOUS, Function.MAXIMUM, Function.MINIMUM, Function.ERROR)
 _LENGTH_OF_TIME_POINT = {2: "date", 3: "time", 4: "datetime", 6: "datetime"}
@@ -90,7 +92,10 @@ def decode_records(payload: bytes, *, most_significant_first: bool = False) -> R
                 tuple(records), payload[position + 1 :], dif == DIF_MORE_RECORDS, (), b"".join(heads)
             )
         try:
-            data_start = end_of_vib(payload, _end_of_dib(payload, position))
+            if dif < 0x80 and position + 1 < size and payload[position + 1] < _FIRST_UNUSUAL_VIF:
+                data_start = position + 2  # most records: one DIF, one VIF
+            else:
+                data_start = end_of_vib(payload, _end_of_dib(payload, position))
             head = payload[position:data_start]
             template = _template(head)
             data_end = _end_of_data(payload, data_start, template)

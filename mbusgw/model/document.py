@@ -68,7 +68,7 @@ def header_document(header: Header) -> Document:
 
 
 def _letters(manufacturer: str | None) -> str | None:
-    """The three characters of the M field, as tools print them, also where they are no letters (``0x0000`` is ``@@@``)."""
+    """The three characters of the M field as other tools print them, also where they are no letters (``@@@``)."""
     if manufacturer is None or not manufacturer.startswith("0x"):
         return manufacturer
     code = int(manufacturer, 16)

@@ -19,6 +19,8 @@ INEXACT_DECIMALS = 4
 
 # wide enough that only a division can be inexact; shared by all threads, only its flags change
 _EXACT = Context(prec=400, Emin=-9999, Emax=9999, traps=[])
+# narrower, so that its product with the divisor shows whether a quotient was rounded
+_DIVISION = Context(prec=200, Emin=-9999, Emax=9999, traps=[])
 _ROUND = Decimal(1).scaleb(-INEXACT_DECIMALS)
 
 
@@ -38,7 +40,7 @@ def _divided_by(divisor: int) -> Callable[[Number], Number]:
 
 def _quotient(value: Decimal, divisor: Decimal) -> Decimal:
     """Exact where it ends, else rounded to ``INEXACT_DECIMALS``."""
-    quotient = _EXACT.divide(value, divisor)
+    quotient = _DIVISION.divide(value, divisor)
     if _EXACT.multiply(quotient, divisor) == value:
         return quotient
     return _EXACT.quantize(quotient, _ROUND)
