@@ -125,18 +125,24 @@ class _File(RotatingFileHandler):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, maxBytes=FILE_BYTES, backupCount=OLD_FILES[path.name], encoding="utf-8")
-        self._lost = 0
+        self._failures = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        lost = self._lost
+        failures = self._failures
         super().emit(record)
-        if lost and self._lost == lost:
-            self._lost = 0
-            _say(f"mbusgw: {self.baseFilename} can be written again; {lost} lines are missing")
+        if failures and self._failures == failures:
+            self._failures = 0
+            _say(f"mbusgw: {self.baseFilename} can be written again, after {failures} failures")
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError as error:
+            _say(f"mbusgw: the end of {self.baseFilename} is lost: {error}")
 
     def handleError(self, record: logging.LogRecord) -> None:
-        self._lost += 1
-        if self._lost == 1:
+        self._failures += 1
+        if self._failures == 1:
             _say(f"mbusgw: {self.baseFilename} cannot be written: {sys.exc_info()[1]}")
 
 
