@@ -12,9 +12,12 @@ from mbusgw.mbus.frames import (
     ADDRESS_BROADCAST_REPLY,
     FCB,
     REQ_UD2,
+    RSP_UD,
     SND_NKE,
     Frame,
+    LongFrame,
     ShortFrame,
+    encode,
 )
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.record import Value
@@ -46,6 +49,8 @@ class FaultKind(str, Enum):
     CHECKSUM = "checksum"
     NOISE = "noise"
     WRONG_ADDRESS = "wrong_address"
+    APPLICATION_ERROR = "application_error"
+    NO_RESET = "no_reset"  # ignores SND_NKE only
 
 
 @dataclass(slots=True)
@@ -144,29 +149,40 @@ class SimulatedMeter:
 
     def _spoil(self, data: bytes) -> Reply | None:
         fault = self.fault
-        if fault is None:
+        if fault is None or not _concerns(fault.kind, data):
             return Reply(data)
         if fault.times is not None:
             fault.times -= 1
             if fault.times <= 0:
                 self.fault = None
-        if fault.kind is FaultKind.SILENT:
+        if fault.kind in (FaultKind.SILENT, FaultKind.NO_RESET):
             return None
         if fault.kind is FaultKind.LATE:
             return Reply(data, fault.delay_s)
         return Reply(_SPOILERS[fault.kind](data))
 
 
+def _concerns(kind: FaultKind, data: bytes) -> bool:
+    acknowledgement = len(data) == 1
+    if kind is FaultKind.NO_RESET:
+        return acknowledgement
+    return kind not in _SPOILERS or not acknowledgement
+
+
+def _application_busy(data: bytes) -> bytes:
+    return encode(LongFrame(RSP_UD, data[5], 0x70, b"\x08"))
+
+
 def _wrong_address(data: bytes) -> bytes:
-    if len(data) < 8:
-        return data
     address = (data[5] + 1) & 0xFF
     return data[:5] + bytes((address,)) + data[6:-2] + bytes(((data[-2] + address - data[5]) & 0xFF, data[-1]))
 
 
+#: What becomes of the bytes of a telegram; an acknowledgement is left alone.
 _SPOILERS: dict[FaultKind, Callable[[bytes], bytes]] = {
     FaultKind.TRUNCATED: lambda data: data[: len(data) // 2],
-    FaultKind.CHECKSUM: lambda data: data[:-2] + bytes(((data[-2] + 1) & 0xFF, data[-1])) if len(data) > 2 else data,
+    FaultKind.CHECKSUM: lambda data: data[:-2] + bytes(((data[-2] + 1) & 0xFF, data[-1])),
     FaultKind.NOISE: lambda data: b"\x00\xFF\x41" + data,
     FaultKind.WRONG_ADDRESS: _wrong_address,
+    FaultKind.APPLICATION_ERROR: _application_busy,
 }

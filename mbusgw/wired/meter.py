@@ -1,0 +1,248 @@
+"""The thread of one wired meter."""
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from mbusgw.config.models import DeviceConfig
+from mbusgw.mbus.session import Answer, Session
+from mbusgw.model.errors import BusError, DecodeError, LinkError, MbusgwError, NoAnswer
+from mbusgw.model.ports import Delivery
+from mbusgw.model.reading import Reading
+from mbusgw.runtime.backoff import Backoff
+from mbusgw.runtime.breaker import BreakerState, CircuitBreaker
+from mbusgw.runtime.clock import Clock
+from mbusgw.runtime.mailbox import Mailbox
+from mbusgw.runtime.metrics import Metrics
+from mbusgw.runtime.worker import Worker
+from mbusgw.wired.bus import Bus, thread_name
+from mbusgw.wired.condition import Condition
+from mbusgw.wired.handover import Handover
+from mbusgw.wired.readout import build_reading
+from mbusgw.wired.schedule import Schedule
+
+log = logging.getLogger(__name__)
+
+OnFailure = Callable[[str, MbusgwError], None]
+
+#: A job may wait for its turn this long at least, however short the interval.
+PATIENCE_S = 60.0
+#: A readout that has begun ends within this time even at 300 baud.
+READOUT_S = 120.0
+#: How soon a meter asks again whether its port is back: unspoken, so it costs the bus nothing.
+PORT_AWAY_S = 2.0
+#: Pauses after failed reads, until the breaker opens, and between its probes.
+RETRY_FIRST_S, RETRY_MAX_S = 5.0, 60.0
+PROBE_FIRST_S, PROBE_MAX_S = 15.0, 60.0
+#: The longest wait in one step: the heartbeat must go on.
+NAP_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class MeterState:
+    """How a wired meter is read, for ``GET /state``. **immutable**
+
+    ``failures``: failed reads in all; ``failures_in_a_row``: since the last good one.
+    """
+
+    device_id: str
+    bus: str
+    address: int
+    reads: int
+    failures: int
+    failures_in_a_row: int
+    last_error: str | None
+    last_read_at: datetime | None
+    next_read_at: datetime | None
+    breaker: str
+    waiting_to_be_stored: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """An answer, when it was complete, and how long it took on the bus."""
+
+    answer: Answer
+    read_at: datetime
+    seconds: float
+
+
+class WiredMeter(Worker):
+    """Reads one meter when it is due, decodes, hands the reading over; waits out its troubles alone.
+
+    A silent meter is asked again after ``retry_delay``, up to ``max_retries`` times, each
+    time as a new job, so that the bus serves others meanwhile. While it stays silent there is one try
+    a read, the reads grow rarer, and after five in a row the breaker spaces them further.
+    ``on_failure(device_id, error)`` is told every failed read, in this thread.
+    ``snapshot``, ``stop``: any thread. The rest: **own thread**
+    """
+
+    def __init__(
+        self,
+        config: DeviceConfig,
+        bus: Bus,
+        *,
+        delivery: Delivery,
+        metrics: Metrics,
+        clock: Clock,
+        on_failure: OnFailure,
+    ) -> None:
+        super().__init__(thread_name("mtr:", config.id), clock)
+        self.config = config
+        self._bus = bus
+        self._metrics = metrics
+        self._on_failure = on_failure
+        self._schedule = Schedule(config.id, config.interval or bus.config.scan_interval)
+        self._breaker = CircuitBreaker(clock, first_pause_s=PROBE_FIRST_S, max_pause_s=PROBE_MAX_S)
+        self._pause = Backoff(RETRY_FIRST_S, RETRY_MAX_S)
+        self._events: Mailbox[Future[Any]] = Mailbox(16)
+        self._handover = Handover(config.id, delivery, clock=clock, done=self._events.offer)
+        self._condition = Condition(log, f"{config.id} (bus {config.bus}, address {config.address})", clock)
+        self._reads = self._failures = self._failures_in_a_row = 0
+        self._last_error: str | None = None
+        self._last_read_at: datetime | None = None
+
+    # -------------------------------------------------- any thread
+    def snapshot(self) -> MeterState:
+        """How the meter is read now."""
+        due_in_s = self._schedule.due_mono - self.clock.mono()
+        return MeterState(
+            device_id=self.config.id,
+            bus=self.config.bus,
+            address=self.config.address,
+            reads=self._reads,
+            failures=self._failures,
+            failures_in_a_row=self._failures_in_a_row,
+            last_error=self._last_error,
+            last_read_at=self._last_read_at,
+            next_read_at=self.clock.now() + timedelta(seconds=max(0.0, due_in_s)) if self._schedule.begun else None,
+            breaker=self._breaker.state.value,
+            waiting_to_be_stored=len(self._handover),
+        )
+
+    def stop(self) -> None:
+        super().stop()
+        self._events.close()
+
+    # -------------------------------------------------- worker
+    def setup(self) -> None:
+        if not self._schedule.begun:
+            self._schedule.begin(self.clock.mono())
+        self._end_probe()  # a crash may have left one open
+
+    def step(self) -> None:
+        if not self._schedule.begun:
+            self.setup()
+        if self._handover.retry_in_s() == 0:
+            self._handover.retry()
+        due_in_s = self._schedule.due_mono - self.clock.mono()
+        if due_in_s > 0:
+            self._listen(min(due_in_s, NAP_S, self._handover.retry_in_s() or NAP_S))
+        elif self._breaker.allow():
+            self._read()
+        else:
+            self._schedule.postpone(self.clock.mono(), max(0.1, self._breaker.retry_in_s()))
+
+    def teardown(self) -> None:
+        if self.stopping and len(self._handover):
+            log.warning("%s: %d readings were not stored before the stop", self.config.id, len(self._handover))
+
+    def _listen(self, seconds: float) -> None:
+        """Waits for an event. Raises ``Stopping``."""
+        event = self._events.take(seconds)
+        if event is not None:
+            self._handover.settle(event)
+
+    # -------------------------------------------------- one read
+    def _read(self) -> None:
+        try:
+            reading, seconds = self._try_to_read()
+        except MbusgwError as error:
+            self._failed(error)
+        else:
+            self._succeeded(reading, seconds)
+
+    def _try_to_read(self) -> tuple[Reading, float]:
+        repeats = 0 if self._failures_in_a_row else self._bus.config.max_retries
+        for attempt in range(repeats + 1):
+            try:
+                # After a failed read the link is initialised anew, but only every other time: some meters
+                # answer requests and not SND_NKE, and a silent one costs a window for each of the two.
+                exchange = self._ask(reset=attempt == 0 and self._failures_in_a_row % 2 == 1)
+                return build_reading(self.config.id, exchange.answer, exchange.read_at), exchange.seconds
+            except NoAnswer as error:
+                self._metrics.read_failed(self.config.id, type(error).__name__)
+                if attempt == repeats:
+                    raise
+                self._wait(self._bus.config.retry_delay)
+            except (BusError, DecodeError) as error:
+                self._metrics.read_failed(self.config.id, type(error).__name__)
+                raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def _ask(self, *, reset: bool) -> _Exchange:
+        """Posts the job and waits for its end. Raises ``BusError``, ``Stopping``."""
+
+        def exchange(session: Session) -> _Exchange:
+            begun_mono = self.clock.mono()
+            answer = session.read_user_data(self.config.address, repeats=self._bus.config.max_retries, reset=reset)
+            return _Exchange(answer, self.clock.now(), self.clock.mono() - begun_mono)
+
+        deadline_mono = self.clock.mono() + max(PATIENCE_S, self._schedule.interval_s)
+        future = self._bus.submit(exchange, deadline_mono=deadline_mono)
+        future.add_done_callback(self._events.offer)
+        while not future.done():
+            left_s = deadline_mono + READOUT_S - self.clock.mono()
+            if left_s <= 0:
+                future.cancel()
+                raise BusError(f"bus {self.config.bus} gave no result in time")
+            self._listen(min(left_s, NAP_S))
+            self.heartbeat.beat()
+        return future.result()
+
+    def _wait(self, seconds: float) -> None:
+        until_mono = self.clock.mono() + seconds
+        while (left_s := until_mono - self.clock.mono()) > 0:
+            self._listen(min(left_s, NAP_S))
+            self.heartbeat.beat()
+
+    # -------------------------------------------------- what became of it
+    def _succeeded(self, reading: Reading, seconds: float) -> None:
+        self._reads += 1
+        self._failures_in_a_row = 0
+        self._last_error = None
+        self._last_read_at = reading.read_at
+        self._breaker.success()
+        self._pause.reset()
+        self._condition.cleared("answers again")
+        self._metrics.read_done(self.config.id, seconds)
+        self._schedule.advance(self.clock.mono())
+        self._handover.hand(reading)
+
+    def _failed(self, error: MbusgwError) -> None:
+        self._failures += 1
+        self._last_error = str(error)
+        now_mono = self.clock.mono()
+        if isinstance(error, LinkError):
+            self._failures_in_a_row += 1
+            self._breaker.failure()
+            self._condition.failed(error)
+            pause_s = max(self._breaker.retry_in_s(), min(self._pause.next_s(), self._schedule.interval_s))
+            self._schedule.postpone(now_mono, pause_s)
+        elif isinstance(error, BusError):  # not the meter's trouble: its bus has said what is wrong
+            self._end_probe()
+            self._schedule.postpone(now_mono, min(PORT_AWAY_S, self._schedule.interval_s))
+        else:  # it answers, but not what we can read: as often as ever
+            self._breaker.success()
+            self._condition.failed(error)
+            self._schedule.advance(now_mono)
+        self._on_failure(self.config.id, error)
+
+    def _end_probe(self) -> None:
+        """A probe of the open breaker that told nothing about the meter."""
+        if self._breaker.state is not BreakerState.CLOSED:
+            self._breaker.failure()

@@ -1,0 +1,33 @@
+"""From the frames of a readout to a reading."""
+from __future__ import annotations
+
+from datetime import datetime
+from types import MappingProxyType
+
+from mbusgw.mbus.decode import decode_frame
+from mbusgw.mbus.session import Answer
+from mbusgw.model.fields import name_fields
+from mbusgw.model.reading import Lane, Reading
+
+INCOMPLETE = "the meter announced more records than could be read"
+
+
+def build_reading(device_id: str, answer: Answer, read_at: datetime) -> Reading:
+    """The reading of all telegrams of ``answer``, in the order they came. Any thread.
+
+    The header is the first telegram's. Raises ``DecodeError`` when one cannot be decoded.
+    """
+    telegrams = [decode_frame(raw) for raw in answer.frames]
+    records = tuple(record for telegram in telegrams for record in telegram.records)
+    own = [telegram.manufacturer_data for telegram in telegrams if telegram.manufacturer_data is not None]
+    problems = [problem for telegram in telegrams for problem in telegram.problems]
+    return Reading(
+        device_id=device_id,
+        read_at=read_at,
+        lane=Lane.WIRED,
+        header=telegrams[0].header,
+        fields=MappingProxyType(name_fields(records)),
+        records=records,
+        manufacturer_data=b"".join(own) if own else None,
+        problems=tuple(problems if answer.complete else [*problems, INCOMPLETE]),
+    )

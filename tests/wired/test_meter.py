@@ -1,0 +1,204 @@
+"""One thread per meter: reads, troubles of its own, troubles of its bus."""
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from mbusgw.model.errors import StoreFull
+from mbusgw.model.reading import Lane as ReadingLane
+from mbusgw.simulator.catalogue import KINDS, build_meter
+from mbusgw.simulator.line import PtyLine
+from mbusgw.simulator.meter import Fault, FaultKind
+from mbusgw.wired.bus import Bus
+from tests.simulator.wire import CLOCK, running_segment
+from tests.wait import wait_until
+from tests.wired.house import Lane, bus_config, running
+
+
+def test_every_value_of_every_kind_of_meter_arrives_as_it_was_sent() -> None:
+    with running_segment(meters=len(KINDS)) as segment:
+        lane = Lane(Bus(bus_config(segment.port), clock=CLOCK), {meter.name: meter.address for meter in segment.meters})
+        with running(*lane.workers()):
+            for meter in segment.meters:
+                wait_until(lane.has_read(meter.name, 2))
+        for meter in segment.meters:
+            reading = lane.delivery.of(meter.name)[0]
+            sent = meter.answers[0]
+            assert {name: (field.value, field.unit) for name, field in reading.fields.items()} == dict(sent)
+            assert reading.header.meter == meter.identity
+            assert reading.lane is ReadingLane.WIRED
+            assert abs((datetime.now(timezone.utc) - reading.read_at).total_seconds()) < 60
+    assert not lane.failures.told
+
+
+def test_the_telegrams_of_a_long_readout_become_one_reading() -> None:
+    meter = build_meter("electricity", 1, clock=CLOCK, telegrams=3)
+    with running_segment(meters=[meter]) as segment:
+        lane = Lane(Bus(bus_config(segment.port), clock=CLOCK), {"power": 1})
+        with running(*lane.workers()):
+            wait_until(lane.has_read("power", 1))
+        reading = lane.delivery.of("power")[0]
+    assert set(reading.fields) == set(meter.answers[0])
+    assert not reading.problems
+
+
+def test_a_silent_meter_is_said_once_with_advice_and_once_when_it_is_back(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "mbusgw.wired.meter")
+    with running_segment() as segment:
+        segment.meters[0].fault = Fault(FaultKind.SILENT)
+        lane = Lane(Bus(bus_config(segment.port), clock=CLOCK), {"quiet": 1})
+        with running(*lane.workers()):
+            wait_until(lambda: lane.meters["quiet"].snapshot().failures >= 3)
+            assert "no answer from address 1" in (lane.meters["quiet"].snapshot().last_error or "")
+            segment.meters[0].fault = None
+            wait_until(lane.has_read("quiet", 2))
+            assert lane.meters["quiet"].snapshot().failures_in_a_row == 0
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 2
+    assert "quiet (bus main, address 1): no answer" in messages[0] and "baud rate" in messages[0]
+    assert "answers again after" in messages[1]
+    assert set(lane.failures.kinds("quiet")) == {"NoAnswer"}
+    assert b'mbus_errors_total{device="quiet",type="NoAnswer"}' in lane.metrics.render()
+
+
+def test_a_bad_checksum_is_repeated_and_costs_no_reading() -> None:
+    with running_segment() as segment:
+        segment.meters[0].fault = Fault(FaultKind.CHECKSUM, times=1)
+        lane = Lane(Bus(bus_config(segment.port, max_retries=3), clock=CLOCK), {"noisy": 1})
+        with running(*lane.workers()):
+            wait_until(lane.has_read("noisy", 2))
+    assert not lane.failures.told
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        (FaultKind.CHECKSUM, "FrameDamaged"),
+        (FaultKind.TRUNCATED, "FrameDamaged"),
+        (FaultKind.WRONG_ADDRESS, "FrameUnexpected"),
+    ],
+)
+def test_a_lasting_fault_of_one_meter_is_named_and_spares_the_others(kind: FaultKind, error: str) -> None:
+    with running_segment() as segment:
+        lane = Lane(Bus(bus_config(segment.port), clock=CLOCK), {"good": 1, "bad": 3})
+        with running(*lane.workers()):
+            wait_until(lane.has_read("bad", 1))
+            segment.meters[2].fault = Fault(kind)
+            wait_until(lambda: error in lane.failures.kinds("bad"))
+            before = len(lane.delivery.of("good"))
+            wait_until(lane.has_read("good", before + 3))
+            segment.meters[2].fault = None
+    assert not lane.failures.kinds("good")
+    assert all(reading.header.address == 3 for reading in lane.delivery.of("bad"))
+
+
+@pytest.mark.slow
+def test_ten_silent_meters_do_not_stop_the_others() -> None:
+    with running_segment(meters=13) as segment:
+        for meter in segment.meters[:10]:
+            meter.fault = Fault(FaultKind.SILENT)
+        names = {f"m{meter.address}": meter.address for meter in segment.meters}
+        lane = Lane(Bus(bus_config(segment.port, max_retries=3), clock=CLOCK), names, interval=0.5)
+        with running(*lane.workers()):
+            for good in ("m11", "m12", "m13"):
+                wait_until(lane.has_read(good, 5), timeout=15)
+            for bad in list(names)[:10]:
+                wait_until(lambda bad=bad: lane.failures.kinds(bad))  # type: ignore[misc]
+    assert not any(lane.failures.kinds(good) for good in ("m11", "m12", "m13"))
+
+
+def test_the_breaker_opens_after_five_failures_and_a_probe_is_one_request() -> None:
+    with running_segment() as segment:
+        segment.meters[0].fault = Fault(FaultKind.SILENT)
+        lane = Lane(Bus(bus_config(segment.port, max_retries=0), clock=CLOCK), {"dead": 1}, interval=0.05)
+        with running(*lane.workers()):
+            wait_until(lambda: lane.meters["dead"].snapshot().breaker == "open")
+            state = lane.meters["dead"].snapshot()
+            assert state.failures_in_a_row == 5 and len(segment.requests) == 5
+            assert state.next_read_at is not None
+            assert (state.next_read_at - datetime.now(timezone.utc)).total_seconds() > 5
+
+
+def test_an_application_error_is_named_and_the_meter_is_read_as_often_as_ever(caplog: pytest.LogCaptureFixture) -> None:
+    with running_segment() as segment:
+        segment.meters[0].fault = Fault(FaultKind.APPLICATION_ERROR)
+        lane = Lane(Bus(bus_config(segment.port), clock=CLOCK), {"busy": 1})
+        with running(*lane.workers()):
+            wait_until(lambda: len(lane.failures.kinds("busy")) >= 7)
+            assert lane.meters["busy"].snapshot().breaker == "closed"
+            segment.meters[0].fault = None
+            wait_until(lane.has_read("busy", 1))
+    assert set(lane.failures.kinds("busy")) == {"ApplicationError"}
+    assert sum("application busy" in record.getMessage() for record in caplog.records) == 1
+
+
+@pytest.mark.slow
+def test_a_meter_that_ignores_initialisation_is_read_again_after_an_outage() -> None:
+    with running_segment() as segment:
+        segment.meters[0].fault = Fault(FaultKind.SILENT)
+        lane = Lane(Bus(bus_config(segment.port, max_retries=3), clock=CLOCK), {"odd": 1})
+        with running(*lane.workers()):
+            wait_until(lambda: lane.failures.kinds("odd"))
+            segment.meters[0].fault = Fault(FaultKind.NO_RESET)
+            wait_until(lane.has_read("odd", 2))
+
+
+def test_a_port_that_is_away_is_not_the_meters_fault(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    caplog.set_level(logging.INFO, "mbusgw.wired")
+    with running_segment(PtyLine(tmp_path / "meters")) as segment:
+        lane = Lane(Bus(bus_config(segment.port), clock=CLOCK), {"m1": 1, "m2": 2})
+        with running(*lane.workers()):
+            wait_until(lane.has_read("m2", 1))
+            segment.unplug()
+            wait_until(lambda: {"TransportLost", "TransportOpenFailed"} & set(lane.failures.kinds("m1")))
+            assert lane.meters["m1"].snapshot().breaker == "closed"
+            segment.plug()
+            wait_until(lambda: segment.connected)
+            back_mono, before = CLOCK.mono(), len(lane.delivery.of("m1"))
+            wait_until(lane.has_read("m1", before + 1))
+            assert CLOCK.mono() - back_mono < 5
+    messages = [record.getMessage() for record in caplog.records]
+    assert not any(message.startswith(("m1", "m2")) for message in messages), "the bus has said it already"
+
+
+def test_a_reading_is_kept_until_the_store_takes_it() -> None:
+    with running_segment() as segment:
+        lane = Lane(Bus(bus_config(segment.port), clock=CLOCK), {"m1": 1}, interval=0.2)
+        lane.delivery.refuse = StoreFull("no space left on the disk")
+        with running(*lane.workers()):
+            wait_until(lambda: lane.meters["m1"].snapshot().waiting_to_be_stored >= 3)
+            lane.delivery.refuse = None
+            wait_until(lambda: lane.meters["m1"].snapshot().waiting_to_be_stored == 0)
+        readings = lane.delivery.of("m1")
+    assert len(readings) >= 3
+    assert [r.read_at for r in readings] == sorted(r.read_at for r in readings)
+    access = [reading.header.access_no for reading in readings]
+    assert access == list(range(1, len(access) + 1)), "none is lost, none comes twice"
+
+
+@pytest.mark.parametrize("fault", [None, FaultKind.SILENT])
+def test_a_meter_stops_within_a_second_whatever_it_waits_for(fault: FaultKind | None) -> None:
+    with running_segment(baudrate=300) as segment:
+        segment.meters[0].fault = Fault(fault) if fault else None
+        config = bus_config(segment.port, baudrate=300, retry_delay=30)
+        lane = Lane(Bus(config, clock=CLOCK), {"m1": 1})
+        meter = lane.meters["m1"]
+        lane.bus.start()
+        meter.start()
+        try:
+            wait_until(lambda: segment.requests)
+            stopped_mono = CLOCK.mono()
+            meter.stop()
+            assert meter.join(1)
+            assert CLOCK.mono() - stopped_mono < 1
+        finally:
+            lane.bus.stop()
+            assert lane.bus.join(8), "one exchange at 300 baud is the longest a bus goes on"
+
+
+def test_a_meter_without_an_interval_takes_that_of_its_bus() -> None:
+    lane = Lane(Bus(bus_config("/dev/null", scan_interval=42), clock=CLOCK), {"m1": 1}, interval=None)
+    assert lane.meters["m1"]._schedule.interval_s == 42
