@@ -35,8 +35,8 @@ def parse_duration(value: Any) -> float:
     return seconds
 
 
-#: A year: longer than that is a slip of the pen.
-_LONGEST_S = 366 * 86400.0
+#: Ten years: longer than that is a slip of the pen.
+_LONGEST_S = 3660 * 86400.0
 
 #: Seconds, 0 allowed.
 Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, le=_LONGEST_S, allow_inf_nan=False)]
