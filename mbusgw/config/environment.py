@@ -79,9 +79,10 @@ class Overlay:
     def _ingest_keys(self) -> None:
         keys: dict[str, Tree] = {}
         for part in self._environ.get("INGEST_API_KEYS", "").split(";"):
-            gateway, colon, key = part.strip().rpartition(":")
-            if not colon and not key:
+            if not part.strip():
                 continue
+            # At the first colon: keys may hold others. A gateway whose name holds one belongs into the file.
+            gateway, _, key = part.strip().partition(":")
             if not gateway or not key:
                 self._refuse("INGEST_API_KEYS", f"part {len(keys) + 1} is not GATEWAY:KEY", "gw1:key;gw2:key")
                 return

@@ -42,7 +42,7 @@ def gateways(config: Config) -> dict[str, Any]:
         ("MQTT_TOPIC_TEMPLATE", "e/{gateway_id}/{meter_id}", lambda c: c.mqtt.telegram_root, "e/{gateway_id}"),
         ("LOBARO_TOKEN", "env", lambda c: secret(c.lobaro.token), "env"),
         ("LOBARO_TIMEOUT_S", "2.5", lambda c: c.lobaro.timeout, 2.5),
-        ("INGEST_API_KEYS", "gw1:a;gw2:b:c;", lambda c: gateways(c), {"gw1": "a", "gw2:b": "c"}),
+        ("INGEST_API_KEYS", "gw1:a;gw2:b:c;", lambda c: gateways(c), {"gw1": "a", "gw2": "b:c"}),
         ("N_WORKERS", "8", lambda c: c.parser.n_workers, 8),
         ("ENABLE_DEDUP", "no", lambda c: c.ingest.dedup, False),
         ("DEDUP_WINDOW_S", "60", lambda c: c.ingest.dedup_window, 60),
