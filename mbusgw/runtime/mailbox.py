@@ -1,9 +1,12 @@
 """A bounded queue with one owner."""
 from __future__ import annotations
 
-import queue
+import heapq
 import threading
-from typing import Generic, TypeVar
+from collections import deque
+from collections.abc import Callable, Sized
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from mbusgw.model.errors import Stopping
 
@@ -15,53 +18,60 @@ class Mailbox(Generic[T]):
 
     ``offer`` never blocks: it says False when the box is full or closed, and the caller
     decides what that means. ``take`` waits; after ``close`` it raises ``Stopping`` once
-    the box is empty. With ``ordered`` items come out smallest first (they must compare).
+    the box is empty. What was accepted is there when ``close`` returns: nothing slips in
+    behind the owner's last look. With ``ordered`` items come out smallest first (they
+    must compare). A team of equal threads may share the owner's part; ``close`` wakes all.
     """
 
     def __init__(self, maxsize: int, *, ordered: bool = False) -> None:
-        self._queue: queue.Queue[T] = queue.PriorityQueue() if ordered else queue.Queue()
+        self._items: Sized
+        self._push: Callable[[T], None]
+        self._pop: Callable[[], T]
+        if ordered:
+            heap: list[Any] = []
+            self._items, self._push, self._pop = heap, partial(heapq.heappush, heap), partial(heapq.heappop, heap)
+        else:
+            line: deque[T] = deque()
+            self._items, self._push, self._pop = line, line.append, line.popleft
         self._maxsize = maxsize
-        self._closed = threading.Event()
-        self._wake = threading.Semaphore(0)
+        self._closed = False
+        self._changed = threading.Condition(threading.Lock())
 
     def __len__(self) -> int:
-        return self._queue.qsize()
+        return len(self._items)
 
     @property
     def closed(self) -> bool:
         """Nothing is accepted any more."""
-        return self._closed.is_set()
+        return self._closed
 
     def offer(self, item: T) -> bool:
         """Puts ``item`` in, unless the box is full or closed."""
-        if self._closed.is_set() or self._queue.qsize() >= self._maxsize:
-            return False
-        self._queue.put_nowait(item)
-        self._wake.release()
-        return True
+        with self._changed:
+            if self._closed or len(self._items) >= self._maxsize:
+                return False
+            self._push(item)
+            self._changed.notify()
+            return True
 
     def take(self, timeout: float) -> T | None:
         """The next item, or None after ``timeout`` seconds. Raises ``Stopping`` when closed and empty."""
-        if self._wake.acquire(timeout=max(0.0, timeout)):
-            try:
-                return self._queue.get_nowait()
-            except queue.Empty:
-                pass
-        if self._closed.is_set() and self._queue.empty():
-            raise Stopping
-        return None
+        with self._changed:
+            if not len(self._items) and not self._closed:
+                self._changed.wait_for(lambda: len(self._items) or self._closed, max(0.0, timeout))
+            if len(self._items):
+                return self._pop()
+            if self._closed:
+                raise Stopping
+            return None
 
     def drain(self, limit: int) -> list[T]:
         """Up to ``limit`` further items that are there already; never waits."""
-        items: list[T] = []
-        while len(items) < limit and self._wake.acquire(blocking=False):
-            try:
-                items.append(self._queue.get_nowait())
-            except queue.Empty:
-                break
-        return items
+        with self._changed:
+            return [self._pop() for _ in range(min(limit, len(self._items)))]
 
     def close(self) -> None:
         """Accepts nothing more and wakes the owner."""
-        self._closed.set()
-        self._wake.release()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
