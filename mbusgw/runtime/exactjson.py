@@ -6,7 +6,6 @@ would come out changed.
 from __future__ import annotations
 
 from datetime import date, datetime, time
-from decimal import Decimal
 from typing import Any
 
 import simplejson
@@ -15,14 +14,15 @@ from mbusgw.runtime.clock import iso
 
 
 def dumps(document: Any, *, indent: int | None = None) -> str:
-    """JSON text. Decimals stay exact and plain; aware times end in Z, a meter's local ones have no zone;
-    bytes become hex. Raises ``ValueError`` for NaN and infinity, which are not JSON."""
+    """JSON text. Decimals stay exact (``1E+3`` is a JSON number too); aware times end in Z, a meter's local ones
+    have no zone; bytes become hex. Raises ``ValueError`` for NaN and infinity, which are not JSON."""
     return simplejson.dumps(
         document,
         indent=indent,
         use_decimal=True,
         allow_nan=False,
         ensure_ascii=False,
+        encoding=None,  # or simplejson takes bytes for UTF-8 text
         default=_plain,
         separators=None if indent else (",", ":"),
     )
@@ -43,8 +43,3 @@ def _plain(value: object) -> Any:
     if isinstance(value, (set, frozenset)):
         return sorted(value)
     raise TypeError(f"no JSON form for {type(value).__name__}")
-
-
-def plain_decimal(number: Decimal) -> str:
-    """A number without an exponent: ``1E+3`` becomes ``1000``, ``123.450`` stays."""
-    return format(number, "f")
