@@ -17,16 +17,21 @@ class BreakerState(str, Enum):
 
 
 class CircuitBreaker:
-    """Opens after ``failures`` in a row, lets one probe through when its pause is over. **any thread**"""
+    """Opens after ``failures`` in a row, lets one probe through when its pause is over. **any thread**
+
+    A probe that is not heard of for ``first_pause_s`` counts as lost, and another may go.
+    Calls that were under way when it opened and fail after that change nothing.
+    """
 
     def __init__(self, clock: Clock, *, failures: int = 5, first_pause_s: float = 30, max_pause_s: float = 600) -> None:
         self._clock = clock
         self._limit = failures
+        self._probe_limit_s = first_pause_s
         self._backoff = Backoff(first_pause_s, max_pause_s)
         self._lock = threading.Lock()
         self._failures = 0
         self._open_until_mono: float | None = None
-        self._probing = False
+        self._probe_until_mono: float | None = None
 
     @property
     def state(self) -> BreakerState:
@@ -49,9 +54,10 @@ class CircuitBreaker:
         with self._lock:
             if self._open_until_mono is None:
                 return True
-            if self._clock.mono() < self._open_until_mono or self._probing:
+            now_mono = self._clock.mono()
+            if now_mono < self._open_until_mono or self._probes(now_mono):
                 return False
-            self._probing = True
+            self._probe_until_mono = now_mono + self._probe_limit_s
             return True
 
     def success(self) -> None:
@@ -59,20 +65,26 @@ class CircuitBreaker:
         with self._lock:
             self._failures = 0
             self._open_until_mono = None
-            self._probing = False
+            self._probe_until_mono = None
             self._backoff.reset()
 
     def failure(self) -> None:
         """The call failed: opens at the limit, or again after a failed probe."""
         with self._lock:
+            now_mono = self._clock.mono()
+            if self._open_until_mono is not None and now_mono < self._open_until_mono:
+                return
             self._failures += 1
-            if self._probing or self._failures >= self._limit:
-                self._open_until_mono = self._clock.mono() + self._backoff.next_s()
-            self._probing = False
+            if self._failures >= self._limit:
+                self._open_until_mono = now_mono + self._backoff.next_s()
+            self._probe_until_mono = None
 
     def open_for(self, seconds: float) -> None:
-        """Opens at once for a known time (Retry-After, a refused token)."""
+        """Opens at once for a known time (Retry-After, a refused token); never shortens a longer pause."""
         with self._lock:
             self._failures = max(self._failures, self._limit)
-            self._open_until_mono = self._clock.mono() + seconds
-            self._probing = False
+            self._open_until_mono = max(self._open_until_mono or 0.0, self._clock.mono() + seconds)
+            self._probe_until_mono = None
+
+    def _probes(self, now_mono: float) -> bool:
+        return self._probe_until_mono is not None and now_mono < self._probe_until_mono
