@@ -37,8 +37,9 @@ class Worker:
     ``step`` returns within ``limit_s`` (it waits by a timeout, ``wait`` or a mailbox) and
     can be called by a test without a thread. ``setup`` runs before the first step and
     again after a crash, ``teardown`` after a crash and at the end. An exception out of
-    any of them is logged with its trace, counted, and followed by a growing pause;
-    five crashes in ten minutes set ``failed``, on which health acts.
+    any of them is logged with its trace, counted, and followed by a growing pause (after
+    ten quiet minutes it begins anew); five crashes in ten minutes set ``failed``, on which
+    health acts.
     ``start``, ``stop``, ``join``: the main thread. ``step``, ``setup``, ``teardown``: **own thread**
     """
 
@@ -59,7 +60,8 @@ class Worker:
         self._thread = spawn(self.name, self._run)
 
     def stop(self) -> None:
-        """Asks the worker to end; returns at once. Subclasses that wait on a mailbox close it here too."""
+        """Asks the worker to end; returns at once. Subclasses that wait on a mailbox close it here, and first:
+        what is offered to an open box of a thread that has ended is never taken."""
         self._stop_event.set()
 
     def join(self, timeout: float) -> bool:
@@ -124,8 +126,11 @@ class Worker:
             self.heartbeat.beat()
 
     def _crashed(self) -> None:
+        now_mono = self.clock.mono()
+        if self._crash_monos and now_mono - self._crash_monos[-1] >= CRASH_WINDOW_S:
+            self._pause.reset()
         self.crashes += 1
-        self._crash_monos.append(self.clock.mono())
+        self._crash_monos.append(now_mono)
         pause_s = self._pause.next_s()
         log.exception("%s crashed (%d so far); it starts again in %.1f s", self.name, self.crashes, pause_s)
         if self.failed:

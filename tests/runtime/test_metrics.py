@@ -1,0 +1,75 @@
+"""The names and numbers of ``GET /metrics``."""
+from __future__ import annotations
+
+import threading
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from mbusgw.runtime.metrics import Metrics
+from mbusgw.runtime.worker import spawn
+
+
+def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(metrics.render().decode())
+        for sample in family.samples
+    }
+
+
+def test_every_metric_of_the_contract_is_there_under_its_name() -> None:
+    metrics = Metrics()
+    metrics.read_done("meter_1", 0.2)
+    metrics.read_failed("meter_1", "NoAnswer")
+    metrics.published(3)
+    metrics.published(success=False)
+    metrics.telegram("gw1", "accepted")
+    metrics.lobaro_request("ok")
+    metrics.worker_crashes("store", 2)
+    with metrics.parse_duration.time():
+        pass
+    metrics.gauge("mqtt_queue_size", "Messages that wait", lambda: 7)
+    metrics.gauge("oms_queue_depth", "Telegrams that wait", lambda: 8)
+    found = samples(metrics)
+    assert found["mbus_reads_total", (("device", "meter_1"),)] == 1
+    assert found["mbus_read_duration_seconds_count", (("device", "meter_1"),)] == 1
+    assert found["mbus_read_duration_seconds_bucket", (("device", "meter_1"), ("le", "0.25"))] == 1
+    assert found["mbus_errors_total", (("device", "meter_1"), ("type", "NoAnswer"))] == 1
+    assert found["mqtt_publish_total", (("result", "success"),)] == 3
+    assert found["mqtt_publish_total", (("result", "failure"),)] == 1
+    assert found["oms_telegrams_total", (("gateway", "gw1"), ("result", "accepted"))] == 1
+    assert found["oms_parse_duration_seconds_count", ()] == 1
+    assert found["lobaro_requests_total", (("result", "ok"),)] == 1
+    assert found["mbusgw_worker_crashes", (("worker", "store"),)] == 2
+    assert found["mqtt_queue_size", ()] == 7
+    assert found["oms_queue_depth", ()] == 8
+
+
+def test_a_family_is_looked_up_when_somebody_asks() -> None:
+    metrics = Metrics()
+    ages: dict[str, float] = {}
+    metrics.family("mbusgw_heartbeat_age_seconds", "Age of each heartbeat", "thread", lambda: ages)
+    ages["store"] = 1.5
+    assert samples(metrics)["mbusgw_heartbeat_age_seconds", (("thread", "store"),)] == 1.5
+
+
+def test_two_of_them_live_side_by_side() -> None:
+    one, other = Metrics(), Metrics()
+    one.telegram("gw1", "accepted")
+    assert ("oms_telegrams_total", (("gateway", "gw1"), ("result", "accepted"))) not in samples(other)
+
+
+def test_no_count_is_lost_between_threads() -> None:
+    metrics = Metrics()
+    start = threading.Barrier(4)
+
+    def count() -> None:
+        start.wait(5)
+        for number in range(500):
+            metrics.telegram(f"gw{number % 5}", "accepted")
+
+    threads = [spawn(f"count{number}", count) for number in range(4)]
+    for thread in threads:
+        thread.join(10)
+    found = samples(metrics)
+    assert all(found["oms_telegrams_total", (("gateway", f"gw{n}"), ("result", "accepted"))] == 400 for n in range(5))

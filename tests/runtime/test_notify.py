@@ -1,0 +1,69 @@
+"""What systemd is told."""
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mbusgw.runtime.notify import ServiceManager
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """The other end of ``NOTIFY_SOCKET``."""
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+        end.bind(str(path))
+        end.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+        yield end
+
+
+def test_ready_status_watchdog_and_stopping_reach_systemd(systemd: socket.socket) -> None:
+    manager = ServiceManager()
+    manager.ready("3 meters")
+    assert systemd.recv(500) == b"READY=1\nSTATUS=3 meters"
+    manager.status("broker away,\n 12 messages wait")
+    assert systemd.recv(500) == b"STATUS=broker away, 12 messages wait", "a status is one line"
+    manager.watchdog()
+    assert systemd.recv(500) == b"WATCHDOG=1"
+    manager.stopping()
+    assert systemd.recv(500) == b"STOPPING=1\nSTATUS=stopping"
+
+
+def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    manager = ServiceManager()
+    manager.ready("x")
+    manager.watchdog()
+
+
+def test_a_systemd_that_went_away_does_no_harm(systemd: socket.socket) -> None:
+    manager = ServiceManager()
+    systemd.close()
+    manager.watchdog()
+
+
+@pytest.mark.parametrize(
+    ("usec", "pid", "interval_s"),
+    [
+        ("120000000", None, 120.0),
+        ("120000000", str(os.getpid()), 120.0),
+        ("120000000", "1", None),
+        ("0", None, None),
+        ("soon", None, None),
+        (None, None, None),
+    ],
+)
+def test_the_watchdog_interval_is_that_of_the_unit_and_of_this_process(
+    usec: str | None, pid: str | None, interval_s: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("WATCHDOG_USEC", usec), ("WATCHDOG_PID", pid)):
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    assert ServiceManager.watchdog_interval_s() == interval_s
