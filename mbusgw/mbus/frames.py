@@ -113,7 +113,7 @@ def parse(raw: bytes) -> Frame:
         return SingleCharacter()
     if raw[-1] != STOP:
         raise FrameDamaged(f"the stop byte is {raw[-1]:02X}, not 16")
-    body = raw[4:-2] if raw[0] == START_LONG else raw[1:-2]
+    body = bytes(raw[4:-2] if raw[0] == START_LONG else raw[1:-2])
     if checksum(body) != raw[-2]:
         raise FrameDamaged(f"the checksum is {raw[-2]:02X}, the bytes sum up to {checksum(body):02X}")
     if raw[0] == START_SHORT:

@@ -79,6 +79,7 @@ def decode_records(payload: bytes, *, most_significant_first: bool = False) -> R
 
     ``most_significant_first``: data fields are sent so (mode 2, CI 76).
     """
+    payload = bytes(payload)  # heads are remembered by their bytes; costs nothing when it is bytes already
     records: list[Record] = []
     heads: list[bytes] = []
     position, size = 0, len(payload)

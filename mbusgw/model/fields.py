@@ -81,6 +81,7 @@ def field_names(records: Sequence[Record]) -> list[str | None]:
             names[group[0]] = name
         else:
             _tell_apart(name, group, records, names)
+    _keep_apart(records, names)
     return names
 
 
@@ -160,6 +161,19 @@ def _number(name: str, group: list[int], records: Sequence[Record], names: list[
         if data not in seen:
             seen[data] = f"{name}_{len(seen) + 1}" if seen else name
         names[index] = seen[data]
+
+
+def _keep_apart(records: Sequence[Record], names: list[str | None]) -> None:
+    """A text of a meter may spell the name of another field ("volume 2"); no field is lost to that."""
+    owners: dict[str, bytes] = {}
+    for index, name in enumerate(names):
+        if name is None:
+            continue
+        record = records[index]
+        raw = record.dib + record.vib + record.data
+        if owners.setdefault(name, raw) != raw:
+            names[index] = name = f"{name}_vib_{record.vib.hex()}"
+            owners.setdefault(name, raw)
 
 
 def _unit_rank(unit: str) -> tuple[int, str]:

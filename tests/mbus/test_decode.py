@@ -22,6 +22,11 @@ def test_the_documented_example_is_read() -> None:
     assert (str(energy.value), energy.unit, energy.tariff, energy.subunit) == ("2.1837E+5", "Wh", 2, 1)
 
 
+def test_a_buffer_is_read_like_bytes() -> None:
+    buffer = bytearray(DOCUMENTED)
+    assert decode_frame(buffer).records == decode_frame(DOCUMENTED).records  # type: ignore[arg-type]
+
+
 def test_a_frame_without_header_has_records_and_no_meter() -> None:
     telegram = decode_frame(frame(VOLUME, ci=0x78, header=b""))
     assert telegram.header.meter is None

@@ -105,6 +105,11 @@ def test_the_same_head_with_other_data_is_numbered() -> None:
     assert names("426c bf1c", "426c be1c") == ["date_storage_1", "date_storage_1_2"]
 
 
+def test_a_text_that_spells_the_name_of_another_field_takes_it_from_nobody() -> None:
+    text = "027c08" + b"2 emulov".hex() + "0100"
+    assert names("0413 40e20100", "0413 40e20200", text) == ["volume", "volume_2", f"volume_2_vib_{text[2:22]}"]
+
+
 def test_records_that_say_nothing_have_no_field() -> None:
     assert names("00ff21", "007f", "00fd7c", "0013") == ["volume"]
     assert field_names(records("00ff21", "0013")) == [None, "volume"]
