@@ -63,17 +63,21 @@ class PtyLine(SimulatedLine):
         os.set_blocking(self._master, False)
         self._path = os.ttyname(self._slave)
         if self._link is not None:
-            _take_away(self._link)
-            self._link.symlink_to(self._path)
+            try:
+                _take_away(self._link)
+                self._link.symlink_to(self._path)
+            except OSError:
+                self.close()
+                raise
 
     def close(self) -> None:
         if not self.connected:
             return
-        if self._link is not None:
-            _take_away(self._link)
         os.close(self._slave)
         os.close(self._master)
         self._master = self._slave = -1
+        if self._link is not None:
+            _take_away(self._link)
 
     def read(self, timeout_s: float) -> bytes:
         ready, _, _ = select.select([self._master], [], [], max(0.0, timeout_s))

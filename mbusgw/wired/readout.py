@@ -6,8 +6,10 @@ from types import MappingProxyType
 
 from mbusgw.mbus.decode import decode_frame
 from mbusgw.mbus.session import Answer
+from mbusgw.model.errors import DecodeError
 from mbusgw.model.fields import name_fields
 from mbusgw.model.reading import Lane, Reading
+from mbusgw.model.telegram import DecodedTelegram
 
 INCOMPLETE = "the meter announced more records than could be read"
 
@@ -15,12 +17,13 @@ INCOMPLETE = "the meter announced more records than could be read"
 def build_reading(device_id: str, answer: Answer, read_at: datetime) -> Reading:
     """The reading of all telegrams of ``answer``, in the order they came. Any thread.
 
-    The header is the first telegram's. Raises ``DecodeError`` when one cannot be decoded.
+    The header is the first telegram's. A telegram that cannot be decoded is named in
+    ``problems`` and does not cost the others. Raises ``DecodeError`` when none can.
     """
-    telegrams = [decode_frame(raw) for raw in answer.frames]
+    telegrams, problems = _decode(answer)
     records = tuple(record for telegram in telegrams for record in telegram.records)
     own = [telegram.manufacturer_data for telegram in telegrams if telegram.manufacturer_data is not None]
-    problems = [problem for telegram in telegrams for problem in telegram.problems]
+    problems += [problem for telegram in telegrams for problem in telegram.problems]
     return Reading(
         device_id=device_id,
         read_at=read_at,
@@ -31,3 +34,18 @@ def build_reading(device_id: str, answer: Answer, read_at: datetime) -> Reading:
         manufacturer_data=b"".join(own) if own else None,
         problems=tuple(problems if answer.complete else [*problems, INCOMPLETE]),
     )
+
+
+def _decode(answer: Answer) -> tuple[list[DecodedTelegram], list[str]]:
+    telegrams: list[DecodedTelegram] = []
+    errors: list[DecodeError] = []
+    problems: list[str] = []
+    for number, raw in enumerate(answer.frames, start=1):
+        try:
+            telegrams.append(decode_frame(raw))
+        except DecodeError as error:
+            errors.append(error)
+            problems.append(f"telegram {number} of {len(answer.frames)}: {error}")
+    if not telegrams:
+        raise errors[0]
+    return telegrams, problems

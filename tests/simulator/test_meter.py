@@ -1,0 +1,108 @@
+"""A simulated meter keeps to the rules of the link, and tells what it said."""
+from __future__ import annotations
+
+import pytest
+
+from mbusgw.mbus.decode import decode_frame
+from mbusgw.mbus.frames import LongFrame, ShortFrame
+from mbusgw.model.errors import ApplicationError, MbusgwError
+from mbusgw.model.fields import name_fields
+from mbusgw.simulator.catalogue import KINDS, build_meter, build_meters
+from mbusgw.simulator.meter import Fault, FaultKind, SimulatedMeter
+from tests.simulator.wire import CLOCK
+
+NKE, FIRST, SECOND = (ShortFrame(control, 1) for control in (0x40, 0x7B, 0x5B))
+
+
+def ask(meter: SimulatedMeter, frame: ShortFrame) -> bytes:
+    reply = meter.answer(frame)
+    assert reply is not None
+    return reply.data
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_sends_what_it_says_it_sends(kind: str) -> None:
+    meter = build_meter(kind, 1, clock=CLOCK)
+    telegram = decode_frame(ask(meter, FIRST))
+    fields = name_fields(telegram.records)
+    assert {name: (field.value, field.unit) for name, field in fields.items()} == dict(meter.expected())
+    assert not telegram.problems and telegram.header.meter == meter.identity
+
+
+def test_values_move_with_time_and_counters_only_grow() -> None:
+    seconds = 0.0
+    heat = build_meter("heat", 1, clock=CLOCK)
+    meter = SimulatedMeter(heat.identity, 1, heat.channels, seconds=lambda: seconds)
+    seen = []
+    for n in range(200):
+        seconds += 30
+        ask(meter, FIRST if n % 2 else SECOND)
+        seen.append(meter.expected())
+    energies = [answer["energy"][0] for answer in seen]
+    assert energies == sorted(energies) and len(set(energies)) > 100  # type: ignore[type-var]
+    assert len(meter.sent_values("flow_temperature")) > 10
+    assert len(meter.sent_values("date_storage_1")) == 1
+
+
+def test_the_same_fcb_asks_for_the_same_telegram() -> None:
+    meter = build_meter("water", 1, clock=CLOCK)
+    assert ask(meter, NKE) == b"\xE5"
+    first = ask(meter, FIRST)
+    assert ask(meter, FIRST) == first
+    second = ask(meter, SECOND)
+    assert second != first and len(meter.answers) == 2
+    ask(meter, NKE)
+    assert ask(meter, SECOND) not in (first, second)
+
+
+def test_a_long_readout_goes_over_several_telegrams_and_starts_anew_after_a_reset() -> None:
+    meter = build_meter("electricity", 1, clock=CLOCK, telegrams=3)
+    telegrams = [decode_frame(ask(meter, frame)) for frame in (FIRST, SECOND, FIRST)]
+    assert [telegram.more_records_follow for telegram in telegrams] == [True, True, False]
+    assert len(meter.answers) == 1
+    begun = decode_frame(ask(meter, SECOND))
+    ask(meter, NKE)
+    again = decode_frame(ask(meter, FIRST))
+    assert [r.quantity for r in again.records] == [r.quantity for r in begun.records]
+
+
+def test_a_meter_is_silent_when_it_is_not_asked() -> None:
+    meter = build_meter("gas", 1, clock=CLOCK)
+    for frame in (ShortFrame(0x7B, 2), ShortFrame(0x7B, 255), ShortFrame(0x49, 1), LongFrame(0x53, 1, 0x50)):
+        assert meter.answer(frame) is None
+    assert meter.answer(ShortFrame(0x7B, 254)) is not None
+
+
+@pytest.mark.parametrize("kind", [FaultKind.TRUNCATED, FaultKind.CHECKSUM, FaultKind.NOISE])
+def test_a_spoiled_answer_is_no_frame(kind: FaultKind) -> None:
+    meter = build_meter("gas", 1, clock=CLOCK)
+    meter.fault = Fault(kind)
+    assert ask(meter, NKE) == b"\xE5"
+    with pytest.raises(MbusgwError):
+        decode_frame(ask(meter, FIRST))
+
+
+def test_faults_can_be_counted_and_go_away() -> None:
+    meter = build_meter("gas", 1, clock=CLOCK)
+    meter.fault = Fault(FaultKind.SILENT, times=2)
+    assert [meter.answer(FIRST) is None for _ in range(3)] == [True, True, False]
+
+
+def test_the_other_faults_do_what_they_are_named_for() -> None:
+    meter = build_meter("gas", 1, clock=CLOCK)
+    meter.fault = Fault(FaultKind.LATE, delay_s=0.7)
+    late = meter.answer(FIRST)
+    assert late is not None and late.delay_s == 0.7
+    meter.fault = Fault(FaultKind.WRONG_ADDRESS)
+    assert decode_frame(ask(meter, FIRST)).header.address == 2
+    meter.fault = Fault(FaultKind.NO_RESET)
+    assert meter.answer(NKE) is None and meter.answer(FIRST) is not None
+    meter.fault = Fault(FaultKind.APPLICATION_ERROR)
+    with pytest.raises(ApplicationError):
+        decode_frame(ask(meter, FIRST))
+
+
+def test_many_meters_have_addresses_and_identities_of_their_own() -> None:
+    meters = build_meters(250, clock=CLOCK)
+    assert [meter.address for meter in meters] == list(range(1, 251))
+    assert len({meter.identity for meter in meters}) == 250

@@ -1,0 +1,171 @@
+"""A simulated segment: the speed of the wire, ptys and TCP ports, and the command that runs one."""
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mbusgw.mbus.decode import decode_frame
+from mbusgw.mbus.session import Session
+from mbusgw.model.errors import FrameDamaged, TransportLost
+from mbusgw.simulator.catalogue import build_meter
+from mbusgw.simulator.line import PtyLine, TcpLine
+from mbusgw.transports.serialport import SerialPort, open_port
+from tests.simulator.wire import CLOCK, running_segment
+from tests.wait import wait_until
+
+REQUEST = bytes.fromhex("107B017C16")
+
+
+def receive(port: SerialPort, size: int) -> bytes:
+    data = b""
+    while len(data) < size and (some := port.read(size - len(data), 2)):
+        data += some
+    return data
+
+
+@pytest.mark.parametrize("baudrate", [2400, 9600])
+def test_an_answer_takes_the_time_of_its_bytes(baudrate: int) -> None:
+    with running_segment(baudrate=baudrate, answer_delay_s=0.02) as segment:
+        port = open_port(segment.port, baudrate=baudrate)
+        port.write(REQUEST)
+        begun_mono = CLOCK.mono()
+        head = receive(port, 1)
+        first_mono = CLOCK.mono()
+        length = receive(port, 1)[0] + 6
+        rest = receive(port, length - 2)
+        last_mono = CLOCK.mono()
+        port.close()
+    assert decode_frame(head + bytes([length - 6]) + rest).header.address == 1
+    byte_s = 11 / baudrate
+    assert first_mono - begun_mono == pytest.approx(6 * byte_s + 0.02, abs=0.01)
+    assert last_mono - first_mono == pytest.approx((length - 1) * byte_s, abs=0.015)
+
+
+def test_a_request_that_breaks_off_is_forgotten() -> None:
+    with running_segment() as segment:
+        port = open_port(segment.port, baudrate=38400)
+        port.write(REQUEST[:3])
+        assert port.read(1, 0.2) == b""
+        port.write(REQUEST)
+        assert port.read(1, 2) == b"\x68"
+        port.close()
+
+
+def test_noise_before_a_request_does_no_harm() -> None:
+    with running_segment() as segment:
+        port = open_port(segment.port, baudrate=38400)
+        port.write(b"\x00\xFF\x16" + REQUEST)
+        assert port.read(1, 2) == b"\x68"
+        port.close()
+
+
+def test_two_meters_with_one_address_spoil_each_other() -> None:
+    twins = [build_meter("heat", 1, clock=CLOCK), build_meter("gas", 1, clock=CLOCK)]
+    with running_segment(meters=twins) as segment:
+        port = open_port(segment.port, baudrate=38400)
+        session = Session(port, baudrate=38400, mono=CLOCK.mono)
+        with pytest.raises(FrameDamaged):
+            session.read_user_data(1)
+        port.close()
+
+
+def test_the_link_leads_to_the_pty_and_is_taken_away(tmp_path: Path) -> None:
+    link = tmp_path / "meters"
+    link.symlink_to("/dev/pts/from-yesterday")
+    with running_segment(PtyLine(link)) as segment:
+        assert segment.port == str(link)
+        assert os.path.realpath(link).startswith("/dev/pts/")
+    assert not link.is_symlink()
+
+
+def test_a_file_is_not_overwritten_by_the_link(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("data")
+    line = PtyLine(tmp_path / "precious")
+    with pytest.raises(FileExistsError):
+        line.open()
+    assert not line.connected
+    assert (tmp_path / "precious").read_text() == "data"
+
+
+def test_unplugging_is_seen_and_plugging_in_makes_it_work_again(tmp_path: Path) -> None:
+    with running_segment(PtyLine(tmp_path / "meters")) as segment:
+        port = open_port(segment.port, baudrate=38400)
+        segment.unplug()
+        with pytest.raises(TransportLost):
+            port.read(1, 5)
+        port.close()
+        segment.plug()
+        wait_until(lambda: segment.connected)
+        port = open_port(segment.port, baudrate=38400)
+        port.write(REQUEST)
+        assert port.read(1, 2) == b"\x68"
+        port.close()
+
+
+def test_a_tcp_port_serves_one_connection_after_the_other() -> None:
+    with running_segment(TcpLine()) as segment:
+        host, port_number = segment.port.removeprefix("socket://").rsplit(":", 1)
+        for _ in range(2):
+            with socket.create_connection((host, int(port_number)), timeout=5) as connection:
+                connection.sendall(REQUEST)
+                answer = b""
+                while len(answer) < 2 or len(answer) < answer[1] + 6:
+                    answer += connection.recv(1000)
+                assert decode_frame(answer).header.address == 1
+
+
+# ------------------------------------------------------------------ the command
+def simulate(*options: str) -> "subprocess.Popen[str]":
+    code = "import sys; from mbusgw.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "simulate", *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_prints_its_port_first_and_leaves_nothing_behind(how: signal.Signals, tmp_path: Path) -> None:
+    link = tmp_path / "meters"
+    with simulate("--pty", str(link), "--meters", "2", "--baud", "9600") as process:
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline().strip()]
+            while lines[-1] != "Ctrl-C ends it.":
+                lines.append(process.stdout.readline().strip())
+            port = open_port(str(link), baudrate=9600)
+            port.write(REQUEST)
+            assert port.read(1, 2) == b"\x68"
+            port.close()
+            process.send_signal(how)
+            _, errors = process.communicate(timeout=5)
+        finally:
+            process.kill()
+    assert process.returncode == 0 and errors == ""
+    assert lines[0] == str(link)
+    assert f"- {{name: simulated, port: {link}, baudrate: 9600}}" in lines
+    assert "- {id: water_2, bus: simulated, address: 2}" in lines
+    assert not link.is_symlink()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--pty", "/nowhere/port"], 1, "cannot make the port"),
+        (["--fault", "3:tired"], 2, "ADDRESS:KIND"),
+        (["--fault", "77:silent"], 1, "no meter has address 77"),
+        (["--meters", "many"], 2, "whole number from 1 to 250"),
+        (["--meters", "10", "--first-address", "245"], 1, "beyond 250"),
+        (["--tcp", "localhost"], 2, "HOST:PORT"),
+    ],
+)
+def test_a_wrong_option_of_the_command_is_explained(options: list[str], code: int, message: str) -> None:
+    with simulate(*options, "--duration", "0.1") as process:
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert message in errors and "Traceback" not in errors
