@@ -20,6 +20,7 @@ from mbusgw.config.models import MqttConfig
 from mbusgw.model.errors import OutputError
 from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.clock import Clock
+from mbusgw.runtime.worker import spawn
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,10 @@ log = logging.getLogger(__name__)
 WILL_DELAY_S = 30
 #: The session must outlive the will's delay, or its end would publish the will at once (MQTT 5, 3.1.2.5).
 SESSION_EXPIRY_S = 60
+#: A broker that is well acknowledges the last word within this.
+GOODBYE_S = 0.5
+#: A host that drops packets holds a try, and so a stop, no longer than this.
+CONNECT_TIMEOUT_S = 3.0
 #: Nobody listens: one SYN a try, so try often. A broker that refuses us gets ``reconnect_min`` … ``reconnect_max``.
 UNREACHABLE_S = (1.0, 4.0)
 
@@ -66,6 +71,8 @@ class Broker:
         will: tuple[str, str] | None = None,
         subscriptions: Sequence[str] = (),
     ) -> None:
+        self.name = "mqtt"
+        self.thread_id: int | None = None  # paho keeps its thread to itself
         self.acks: deque[Acknowledgement] = deque()
         self.last_error: str | None = None
         self.on_up: Callable[[], None] = _nothing
@@ -80,6 +87,7 @@ class Broker:
         self._receive_maximum = 65_535
         self._unreachable = Backoff(*UNREACHABLE_S)
         self._refused = Backoff(config.reconnect_min, config.reconnect_max)
+        self._ending: threading.Thread | None = None
         self._client = self._build(client_id)
 
     # -------------------------------------------------- the main thread
@@ -103,11 +111,25 @@ class Broker:
         self._retry_after(self._unreachable.next_s())
         client.loop_start()
 
+    def say_goodbye(self, topic: str, payload: str) -> None:
+        """One last retained message before ``stop``, waited for as long as a broker may need that is well."""
+        if self.connected:
+            info = self._client.publish(topic, payload, qos=1, retain=self._config.retain)
+            info.wait_for_publish(GOODBYE_S)
+
     def stop(self) -> None:
-        """Disconnects in order; the broker forgets the will."""
-        self._client.disconnect()
-        self._client.loop_stop()
+        """Disconnects in order; the broker forgets the will. Returns at once."""
         self._up.clear()
+        self._client.disable_logger()  # paho calls the end of a connection that we ended an error
+        self._client.disconnect()
+        self._ending = spawn("mqtt-stop", lambda: _end(self._client))
+
+    def join(self, timeout: float) -> bool:
+        """Waits for the end of paho's thread; says whether it came."""
+        if self._ending is None:
+            return True
+        self._ending.join(max(0.0, timeout))
+        return not self._ending.is_alive()
 
     # -------------------------------------------------- anyone
     @property
@@ -149,6 +171,7 @@ class Broker:
             transport=config.transport,
         )
         client.suppress_exceptions = True
+        client.connect_timeout = CONNECT_TIMEOUT_S
         client.max_inflight_messages_set(config.window)
         client.enable_logger(logging.getLogger("mbusgw.paho"))
         if config.transport == "websockets":
@@ -255,6 +278,10 @@ def _properties(packet: int, **values: int) -> Properties:
     for name, value in values.items():
         setattr(properties, name, value)
     return properties
+
+
+def _end(client: paho.Client) -> None:
+    client.loop_stop()
 
 
 def _nothing() -> None:

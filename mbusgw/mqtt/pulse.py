@@ -1,19 +1,15 @@
-"""What is published because time passes: offline devices, the heartbeat, the gateway's own state."""
+"""What is published because time passes: devices that went offline, and the heartbeat."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
+import threading
 
 from mbusgw.mqtt.client import Broker
 from mbusgw.mqtt.states import StateRecorder
 from mbusgw.mqtt.topics import Topics
 from mbusgw.registry.registry import Registry
-from mbusgw.runtime import exactjson
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.worker import Worker
-from mbusgw.store import outbox
-from mbusgw.store.outbox import Message
 from mbusgw.store.writer import Store
 
 log = logging.getLogger(__name__)
@@ -25,7 +21,7 @@ SLICE = 100
 
 
 class Pulse(Worker):
-    """Once a second: who has gone silent; every ``heartbeat_s`` each device's whole state, and the gateway's.
+    """Once a second: who has gone silent; every ``heartbeat_s``: that the gateway is online, each device's whole state.
 
     **own thread**
     """
@@ -38,8 +34,6 @@ class Pulse(Worker):
         store: Store,
         topics: Topics,
         *,
-        info: Callable[[], Any],
-        health: Callable[[], Any],
         heartbeat_s: float,
         clock: Clock,
     ) -> None:
@@ -49,14 +43,24 @@ class Pulse(Worker):
         self._broker = broker
         self._store = store
         self._topics = topics
-        self._info = info
-        self._health = health
         self._heartbeat_s = heartbeat_s
         self._told_mono: dict[str, float] = {}
         self._gateway_told_mono: float | None = None
+        self._bell = threading.Event()
+
+    def greet(self) -> None:
+        """The broker is (again) there: say at once that we are. **any thread**"""
+        self._gateway_told_mono = None
+        self._bell.set()
+
+    def stop(self) -> None:
+        """Ends after the running round."""
+        super().stop()
+        self._bell.set()
 
     def step(self) -> None:
         """One second."""
+        self._bell.clear()
         for change in self._registry.expire():
             state = change.after
             log.warning("%s is offline: %s", state.device_id, state.last_error or "it was not heard in time")
@@ -65,7 +69,7 @@ class Pulse(Worker):
             self._tell_gateway()
             if self._store.count("outbox") < BUSY_OUTBOX:
                 self._tell_devices()
-        self.wait(1.0)
+        self._bell.wait(1.0)
 
     def _tell_gateway(self) -> None:
         mono = self.clock.mono()
@@ -73,9 +77,6 @@ class Pulse(Worker):
             return
         self._gateway_told_mono = mono
         self._broker.publish(self._topics.bridge_state, "online", retain=True)
-        documents = ((self._topics.bridge_info, self._info()), (self._topics.bridge_health, self._health()))
-        messages = [Message(topic, exactjson.dumps(document), retain=True) for topic, document in documents]
-        self._store.submit(outbox.enqueue(messages, self.clock.now()))
 
     def _tell_devices(self) -> None:
         mono = self.clock.mono()

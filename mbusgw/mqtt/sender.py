@@ -27,7 +27,7 @@ class Sender(Worker):
 
     Every row is handed over once per run; a row that was handed over and not acknowledged
     is still in the outbox, and is sent again by the next run. At most ``Broker.window``
-    rows are under way. ``ring``: **any thread**; the rest: **own thread**
+    rows are under way. ``quiet`` is set while nothing waits. ``ring``: **any thread**; the rest: **own thread**
     """
 
     def __init__(self, broker: Broker, store: Store, *, metrics: Metrics, clock: Clock) -> None:
@@ -35,6 +35,7 @@ class Sender(Worker):
         self._broker = broker
         self._store = store
         self._metrics = metrics
+        self.quiet = threading.Event()
         self._bell = threading.Event()
         self._reader: sqlite3.Connection | None = None
         self._ahead: deque[outbox.Waiting] = deque()
@@ -69,8 +70,11 @@ class Sender(Worker):
         """Waits for the bell, then settles what was acknowledged and sends what fits in the window."""
         self._bell.wait(5.0)
         self._bell.clear()
+        self.quiet.clear()
         self._settle()
         self._send()
+        if self.idle:
+            self.quiet.set()
 
     # -------------------------------------------------- acknowledgements
     def _settle(self) -> None:

@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 from mbusgw.model.device import DeviceState
@@ -19,6 +20,9 @@ from mbusgw.runtime.clock import Clock
 from mbusgw.store import outbox, readings, states
 from mbusgw.store.outbox import Message
 from mbusgw.store.writer import Store
+
+#: Devices whose whole state goes into one transaction.
+PUBLISH_SLICE = 100
 
 
 # ------------------------------------------------------------------ messages
@@ -142,10 +146,30 @@ class StateRecorder:
         """A change that is no reading: a device went offline."""
         return self._store.submit(self._state_write(change))
 
-    def publish_all(self, devices: Iterable[DeviceState]) -> "Future[Any]":
-        """Everything about ``devices`` once more."""
-        messages = [message for state in devices for message in all_messages(self._topics, state)]
-        return self._store.submit(outbox.enqueue(messages, self._clock.now()))
+    def publish_all(self, devices: Iterable[DeviceState]) -> None:
+        """Everything about ``devices`` once more, a few devices at a time so that news can pass between."""
+        rest = list(devices)
+        while rest:
+            slice_, rest = rest[:PUBLISH_SLICE], rest[PUBLISH_SLICE:]
+            messages = [message for state in slice_ for message in all_messages(self._topics, state)]
+            self._store.submit(outbox.enqueue(messages, self._clock.now()))
+
+    def forget(self, state: DeviceState) -> None:
+        """A device that is not configured any more: its state is deleted and its retained topics are cleared."""
+        messages = [replace(message, payload="") for message in all_messages(self._topics, state)]
+
+        def write(connection: sqlite3.Connection) -> None:
+            states.delete(connection, state.device_id)
+            outbox.put(connection, messages, self._clock.now())
+
+        self._store.submit(write)
+
+    def publish_report(self, document: Mapping[str, Any]) -> None:
+        """How the gateway is: the document of ``GET /health``, on both topics of the bridge."""
+        text = exactjson.dumps(document)
+        topics = (self._topics.bridge_info, self._topics.bridge_health)
+        messages = [Message(topic, text, retain=True) for topic in topics]
+        self._store.submit(outbox.enqueue(messages, self._clock.now()))
 
     def _state_write(self, change: Change) -> Write:
         messages = change_messages(self._topics, change)

@@ -11,21 +11,16 @@ from __future__ import annotations
 
 import logging
 import queue
-from collections.abc import Callable
 
-from mbusgw.model.errors import RequestError, Stopping
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.worker import Worker
 from mbusgw.web.acceptor import Acceptor
 from mbusgw.web.conversations import Conversations, Job, Timing
 from mbusgw.web.framing import Limits
+from mbusgw.web.handler import Answer, Handler, Together
 from mbusgw.web.listener import Listener
-from mbusgw.web.message import Request, Response, error_response, render
 
 log = logging.getLogger(__name__)
-
-#: Answers a request. It raises nothing on purpose: the router turns errors into answers.
-Answer = Callable[[Request], Response]
 
 
 class HttpServer:
@@ -43,6 +38,7 @@ class HttpServer:
         answer: Answer,
         *,
         clock: Clock,
+        together: Together | None = None,
         workers: int = 16,
         timing: Timing = Timing(),
         limits: Limits = Limits(),
@@ -51,6 +47,7 @@ class HttpServer:
         self._host = host
         self._port = port
         self._answer = answer
+        self._together = together
         self._clock = clock
         self._pool_size = workers
         self._timing = timing
@@ -73,7 +70,7 @@ class HttpServer:
             listener, conversations, clock, timing=timing, max_connections=self._max_connections
         )
         self._handlers = tuple(
-            Handler(f"http_{number}", self._jobs, conversations, self._answer, clock=clock, timing=timing)
+            Handler(number, self._jobs, conversations, self._answer, self._together, clock=clock, timing=timing)
             for number in range(1, self._pool_size + 1)
         )
         for worker in self.workers:
@@ -102,6 +99,16 @@ class HttpServer:
 
     # -------------------------------------------------- for anyone
     @property
+    def name(self) -> str:
+        """How its thread is called."""
+        return "http"
+
+    @property
+    def thread_id(self) -> int | None:
+        """The thread that waits on the sockets."""
+        return self._acceptor.thread_id if self._acceptor is not None else None
+
+    @property
     def port(self) -> int:
         """The port that is listened on; the free one that was found, once started."""
         return self._port
@@ -122,61 +129,3 @@ class HttpServer:
         return self._jobs.qsize()
 
 
-class Handler(Worker):
-    """Answers one request after the other. **own thread**"""
-
-    def __init__(
-        self,
-        name: str,
-        jobs: queue.SimpleQueue[Job | None],
-        conversations: Conversations,
-        answer: Answer,
-        *,
-        clock: Clock,
-        timing: Timing,
-    ) -> None:
-        super().__init__(name, clock)
-        self._jobs = jobs
-        self._conversations = conversations
-        self._answer = answer
-        self._timing = timing
-
-    def step(self) -> None:
-        """Takes a request, answers it."""
-        try:
-            job = self._jobs.get(timeout=10)
-        except queue.Empty:
-            return
-        if job is None:
-            raise Stopping
-        served = False
-        try:
-            self._serve(job)
-            served = True
-        finally:
-            if not served:
-                self._conversations.abandoned(job.connection)
-
-    def _serve(self, job: Job) -> None:
-        response = self._response(job)
-        keep_alive = job.request.keep_alive and not self._conversations.stopping
-        data = render(
-            response,
-            epoch_s=int(self.clock.now().timestamp()),
-            keep_alive=keep_alive,
-            head_only=job.request.method == "HEAD",
-        )
-        if job.connection.send(data, close=not keep_alive, now_mono=self.clock.mono()):
-            self._conversations.answered(job.connection)
-        else:
-            self._conversations.hand_back(job.connection)
-
-    def _response(self, job: Job) -> Response:
-        waited_s = self.clock.mono() - job.ready_mono
-        if waited_s > self._timing.queue_s:  # its sender has given up by now; spare the work
-            return error_response(RequestError(503, "busy", "too many requests wait", retry_after_s=1))
-        try:
-            return self._answer(job.request)
-        except Exception:  # the top of this thread: no request may end it
-            log.exception("%s %.200r failed", job.request.method, job.request.path)
-            return error_response(RequestError(500, "internal_error", "mbusgw failed here; its log says why"))

@@ -1,0 +1,125 @@
+"""What the gateway says of itself: ``GET /state``, ``GET /healthz``, the line of ``systemctl status``, gauges."""
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mbusgw.health.readiness import Readiness
+from mbusgw.model.device import DeviceState
+from mbusgw.mqtt.client import Broker
+from mbusgw.mqtt.states import identity_document
+from mbusgw.registry.registry import Registry
+from mbusgw.runtime.clock import Clock
+from mbusgw.runtime.metrics import Metrics
+from mbusgw.store.writer import Store
+from mbusgw.wired.bus import Bus
+from mbusgw.wired.meter import WiredMeter
+
+
+class Documents:
+    """Builds the documents from the parts that know. **any thread**"""
+
+    def __init__(
+        self,
+        registry: Registry,
+        store: Store,
+        broker: Broker,
+        buses: Sequence[Bus],
+        meters: Sequence[WiredMeter],
+        *,
+        parser_reachable: Callable[[], bool | None],
+        parser_queue: Callable[[], int],
+        clock: Clock,
+    ) -> None:
+        self._registry = registry
+        self._store = store
+        self._broker = broker
+        self._buses = buses
+        self._meters = {meter.config.id: meter for meter in meters}
+        self._parser_reachable = parser_reachable
+        self._parser_queue = parser_queue
+        self._clock = clock
+        self._started_mono = clock.mono()
+
+    # -------------------------------------------------- HTTP
+    def state(self) -> dict[str, Any]:
+        """Every device with its newest values, every bus, every queue."""
+        devices = sorted(self._registry.snapshot().items())
+        return {
+            "devices": {device_id: self._device(state) for device_id, state in devices},
+            "buses": {bus.config.name: asdict(bus.snapshot()) for bus in self._buses},
+            "queues": self.queues(),
+        }
+
+    def readiness(self) -> dict[str, Any]:
+        """Broker connected, parser reachable, queue depths."""
+        return Readiness(self._broker.connected, self._parser_reachable(), self.queues()).document()
+
+    def queues(self) -> dict[str, int]:
+        """How much waits where."""
+        return {
+            "outbox": self._store.count("outbox"),
+            "backlog": self._store.count("backlog"),
+            "parser_queue": self._parser_queue(),
+        }
+
+    def _device(self, state: DeviceState) -> dict[str, Any]:
+        document: dict[str, Any] = {
+            "name": state.name,
+            "online": state.online,
+            "stale": state.stale,
+            "version": state.version,
+            "lane": state.lane.value,
+            "read_at": state.read_at,
+            "meter": identity_document(state.meter),
+            "status": state.status,
+            "gateway_id": state.gateway_id,
+            "rssi_dbm": state.rssi_dbm,
+            "last_error": state.last_error,
+            "values": {name: {"value": field.value, "unit": field.unit} for name, field in state.fields.items()},
+            "problems": state.problems,
+        }
+        meter = self._meters.get(state.device_id)
+        if meter is not None:
+            document["polling"] = asdict(meter.snapshot())
+        return document
+
+    # -------------------------------------------------- numbers
+    def meters(self) -> tuple[int, int]:
+        """How many meters are online, and how many are known."""
+        states = self._registry.snapshot().values()
+        return sum(state.online for state in states), len(states)
+
+    def status_line(self) -> str:
+        """How we are, in one line."""
+        online, known = self.meters()
+        broker = "connected" if self._broker.connected else "away"
+        return f"{online} of {known} meters online, broker {broker}, {self._store.count('outbox')} messages wait"
+
+    def add_gauges(self, metrics: Metrics) -> None:
+        """The numbers that are looked up when somebody asks for them."""
+        metrics.gauge("mqtt_queue_size", "Messages that wait for the broker", lambda: self._store.count("outbox"))
+        metrics.gauge("oms_queue_depth", "Telegrams that wait for the parser", lambda: self._store.count("backlog"))
+        metrics.gauge("mbusgw_meters_online", "Meters that are online", lambda: self.meters()[0])
+        metrics.gauge("mbusgw_meters_known", "Meters that are known", lambda: self.meters()[1])
+        metrics.gauge("mbusgw_uptime_seconds", "Since the start", lambda: self._clock.mono() - self._started_mono)
+        metrics.gauge("mbusgw_threads", "Threads of the process", threading.active_count)
+        metrics.gauge("mbusgw_resident_memory_bytes", "Resident memory of the process", resident_bytes)
+        metrics.gauge("mbusgw_database_bytes", "Size of the database file", lambda: file_bytes(self._store.path))
+
+
+def resident_bytes() -> int:
+    """The process's resident memory (proc(5), statm)."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * 4096
+
+
+def file_bytes(path: Path) -> int:
+    """The size of a file; 0 while there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
