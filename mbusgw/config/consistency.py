@@ -5,8 +5,9 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from mbusgw.config.lines import Path_
-from mbusgw.config.models import BusConfig, DeviceConfig, KeyConfig, Section
+from mbusgw.config.lines import KeyPath
+from mbusgw.config.models import BusConfig, DeviceConfig, KeyConfig
+from mbusgw.config.section import Section
 from mbusgw.config.shape import guess
 
 Item = TypeVar("Item", bound=Section)
@@ -17,7 +18,7 @@ ONLY_METER = 254
 class Conflict:
     """Two parts of a configuration that do not fit. **immutable**"""
 
-    path: Path_
+    path: KeyPath
     message: str
     suggestion: str = ""
 

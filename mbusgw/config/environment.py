@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mbusgw.config.lines import Path_, Tree
+from mbusgw.config.lines import KeyPath, Tree
 from mbusgw.model.errors import Problem
 
 SOURCE = "environment"
@@ -44,7 +44,7 @@ class Overlay:
     def __init__(self, tree: dict[str, Tree], environ: Mapping[str, str]) -> None:
         self._tree = tree
         self._environ = {name: value.strip() for name, value in environ.items() if value.strip()}
-        self.variables: dict[Path_, str] = {}
+        self.variables: dict[KeyPath, str] = {}
         self.problems: list[Problem] = []
 
     def apply(self) -> None:

@@ -19,7 +19,7 @@ from mbusgw.model.errors import ConfigError, Problem
 #: What a YAML text becomes.
 Tree = Union[None, str, list["Tree"], dict[str, "Tree"]]
 #: ``("devices", 2, "address")``.
-Path_ = tuple[Union[str, int], ...]
+KeyPath = tuple[Union[str, int], ...]
 
 _STANDARD_TAG = "tag:yaml.org,2002:"
 _MOST_NODES = 200_000
@@ -30,11 +30,11 @@ class Document:
     """A YAML file as texts, the line of every key and item, and what was wrong on the way."""
 
     tree: Tree
-    lines: dict[Path_, int] = field(default_factory=dict)
+    lines: dict[KeyPath, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
 
-def dotted(path: Path_) -> str:
+def dotted(path: KeyPath) -> str:
     """``devices[2].address``."""
     text = ""
     for part in path:
@@ -114,7 +114,7 @@ class _Builder:
         self._nodes = 0
         self.document = Document(None)
 
-    def tree_of(self, node: Node, path: Path_) -> Tree:
+    def tree_of(self, node: Node, path: KeyPath) -> Tree:
         self._nodes += 1
         if self._nodes > _MOST_NODES:
             raise _refuse(self._source, None, "is too large, or its aliases multiply without end")
@@ -125,7 +125,7 @@ class _Builder:
             return [self.tree_of(item, (*path, number)) for number, item in enumerate(node.value)]
         return self._scalar(node, path)
 
-    def _mapping(self, node: MappingNode, path: Path_) -> Tree:
+    def _mapping(self, node: MappingNode, path: KeyPath) -> Tree:
         first_lines: dict[str, int] = {}
         for key, _ in node.value:
             if isinstance(key, ScalarNode) and key.value != "<<" and key.value in first_lines:
@@ -142,14 +142,14 @@ class _Builder:
             mapping[str(key.value)] = self.tree_of(value, place)
         return mapping
 
-    def _scalar(self, node: Node, path: Path_) -> str | None:
+    def _scalar(self, node: Node, path: KeyPath) -> str | None:
         if not node.tag.startswith(_STANDARD_TAG):
             self._problem(node, path, "an unquoted value begins with !", "put it in quotes")
         if node.tag == f"{_STANDARD_TAG}null" and getattr(node, "style", None) is None:
             return None
         return str(node.value)
 
-    def _problem(self, node: Node, path: Path_, message: str, suggestion: str = "") -> None:
+    def _problem(self, node: Node, path: KeyPath, message: str, suggestion: str = "") -> None:
         self.document.problems.append(Problem(self._source, _line(node), dotted(path), message, suggestion))
 
 

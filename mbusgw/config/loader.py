@@ -11,10 +11,11 @@ from pydantic import ValidationError
 
 from mbusgw.config.consistency import Conflict, conflicts
 from mbusgw.config.environment import SOURCE, Overlay
-from mbusgw.config.lines import Document, Path_, Tree, dotted, parse_document, read_document
+from mbusgw.config.lines import Document, KeyPath, Tree, dotted, parse_document, read_document
 from mbusgw.config.messages import sentence
-from mbusgw.config.models import BusConfig, Config, DeviceConfig, KeyConfig, Section
+from mbusgw.config.models import BusConfig, Config, DeviceConfig, KeyConfig
 from mbusgw.config.secrets import read_secret
+from mbusgw.config.section import Section
 from mbusgw.config.shape import guess_key, is_secret, without_empty
 from mbusgw.model.errors import ConfigError, Problem
 
@@ -31,19 +32,19 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     Raises ``ConfigError`` with every problem at once. Opens nothing but the file, and
     the password's file if it names one. **any thread**
     """
-    return _Reading(str(path), read_document(path), environ).config()
+    return _Attempt(str(path), read_document(path), environ).config()
 
 
 def loads(text: str, environ: Mapping[str, str], *, source: str = "configuration") -> Config:
     """The same from YAML ``text``. **any thread**"""
-    return _Reading(source, parse_document(text, source), environ).config()
+    return _Attempt(source, parse_document(text, source), environ).config()
 
 
 def with_state_dir(config: Config, folder: Path) -> Config:
     """``config`` with database, logs and heartbeat file below ``folder``.
 
-    Only those move that lie in the system's folders (``/var``, ``/run``), which a user
-    cannot write; a path that the file sets elsewhere stays. **any thread**
+    Only those move that lie in the service's own folders, which a user cannot write; a
+    path that the file sets elsewhere stays. **any thread**
     """
     folder = folder.expanduser().absolute()
     moves: dict[str, tuple[str, Path]] = {
@@ -54,18 +55,18 @@ def with_state_dir(config: Config, folder: Path) -> Config:
     changed = {}
     for name, (key, target) in moves.items():
         section = getattr(config, name)
-        if _is_system_path(getattr(section, key)):
+        if _is_the_services(getattr(section, key)):
             changed[name] = section.model_copy(update={key: target})
     return config.model_copy(update=changed)
 
 
-def _is_system_path(path: Path) -> bool:
+def _is_the_services(path: Path) -> bool:
     return any(path.is_relative_to(root) for root in ("/var/lib/mbusgw", "/var/log/mbusgw", "/run/mbusgw"))
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """One file on its way to a ``Config``."""
+class _Attempt:
+    """One file on its way to a ``Config``: every step adds to the problems."""
 
     source: str
     document: Document
@@ -95,27 +96,27 @@ class _Reading:
         try:
             return Config.model_validate(tree)
         except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False)
-            problems += [p for e in found if (p := self._translate(dict(e), tree, overlay)) is not None]
-            return None
+            found = [dict(one) for one in error.errors(include_url=False, include_input=False)]
+        written = [one for one in found if one["type"] == "missing" or _look_up(tree, _path(one))[0]]
+        # The others are values derived from these, unless there are only others.
+        problems += [self._translate(one, tree, overlay) for one in written or found]
+        return None
 
-    def _translate(self, error: dict[str, Any], tree: dict[str, Tree], overlay: Overlay) -> Problem | None:
-        path: Path_ = tuple(part for part in error["loc"] if part != "[key]")
-        there, value = _look_up(tree, path)
-        if not there and error["type"] != "missing":
-            return None  # derived from another key, whose own problem is reported
+    def _translate(self, error: dict[str, Any], tree: dict[str, Tree], overlay: Overlay) -> Problem:
+        path = _path(error)
+        value = _look_up(tree, path)[1]
         message, suggestion = sentence(error, value, secret=is_secret(path))
         if error["type"] == "extra_forbidden":
             suggestion = guess_key(path)
         return self._problem(path, message, suggestion, overlay)
 
-    def _problem(self, path: Path_, message: str, suggestion: str, overlay: Overlay) -> Problem:
+    def _problem(self, path: KeyPath, message: str, suggestion: str, overlay: Overlay) -> Problem:
         for length in range(len(path), 0, -1):
             if path[:length] in overlay.variables:
                 return Problem(SOURCE, None, overlay.variables[path[:length]], message, suggestion)
         return Problem(self.source, self._line(path), dotted(path), message, suggestion)
 
-    def _line(self, path: Path_) -> int | None:
+    def _line(self, path: KeyPath) -> int | None:
         lines = (self.document.lines.get(path[:length]) for length in range(len(path), 0, -1))
         return next((line for line in lines if line is not None), None)
 
@@ -134,7 +135,11 @@ class _Reading:
         return config.model_copy(update={"mqtt": config.mqtt.model_copy(update={"password": password})})
 
 
-def _look_up(tree: Tree, path: Path_) -> tuple[bool, Tree]:
+def _path(error: dict[str, Any]) -> KeyPath:
+    return tuple(part for part in error["loc"] if part != "[key]")
+
+
+def _look_up(tree: Tree, path: KeyPath) -> tuple[bool, Tree]:
     for part in path:
         if isinstance(tree, dict) and isinstance(part, str) and part in tree:
             tree = tree[part]

@@ -26,6 +26,23 @@ from mbusgw.config.kinds import (
 )
 from mbusgw.config.section import Count, Section, check_port
 
+__all__ = [
+    "BusConfig",
+    "Config",
+    "DeviceConfig",
+    "GatewayConfig",
+    "HealthConfig",
+    "HomeAssistantConfig",
+    "HttpConfig",
+    "IngestConfig",
+    "KeyConfig",
+    "LobaroConfig",
+    "LoggingConfig",
+    "MqttConfig",
+    "ParserConfig",
+    "StorageConfig",
+]
+
 BAUDRATES = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400)
 
 

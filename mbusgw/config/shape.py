@@ -7,14 +7,15 @@ from typing import Any, get_args, get_origin
 
 from pydantic import SecretStr
 
-from mbusgw.config.lines import Path_, Tree
-from mbusgw.config.models import Config, Section
+from mbusgw.config.lines import KeyPath, Tree
+from mbusgw.config.models import Config
+from mbusgw.config.section import Section
 
 #: Not declared secret, but people write passwords into them.
 _MAY_HOLD_SECRETS = {("mqtt", "url"), ("lobaro", "url")}
 
 
-def annotation_at(path: Path_) -> Any:
+def annotation_at(path: KeyPath) -> Any:
     """The type that belongs at ``path``; None where no such place exists."""
     kind: Any = Config
     for part in path:
@@ -24,19 +25,19 @@ def annotation_at(path: Path_) -> Any:
     return kind
 
 
-def section_at(path: Path_) -> type[Section] | None:
+def section_at(path: KeyPath) -> type[Section] | None:
     """The model of the section at ``path``, if one belongs there."""
     kind = annotation_at(path)
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 
-def is_secret(path: Path_) -> bool:
+def is_secret(path: KeyPath) -> bool:
     """The value there must not be shown, and neither must what lies below it."""
     places = [path[:length] for length in range(1, len(path) + 1)]
     return any(place in _MAY_HOLD_SECRETS or _mentions(annotation_at(place), SecretStr) for place in places)
 
 
-def without_empty(tree: Tree, path: Path_ = ()) -> Tree:
+def without_empty(tree: Tree, path: KeyPath = ()) -> Tree:
     """``tree`` without the keys that are written but left empty, where the default is meant."""
     if isinstance(tree, list):
         return [without_empty(item, (*path, number)) for number, item in enumerate(tree)]
@@ -56,7 +57,7 @@ def guess(word: str, words: list[str]) -> str:
     return f"did you mean `{near[0]}`?" if near else ""
 
 
-def guess_key(path: Path_) -> str:
+def guess_key(path: KeyPath) -> str:
     """What was probably meant by the unknown key at ``path``: one nearby, or the section it belongs to."""
     section, key = section_at(path[:-1]), str(path[-1])
     if section is None:
