@@ -25,7 +25,7 @@ FAILURES = (serial.SerialException, termios.error, OSError, ValueError, TypeErro
 
 #: How much later than the wire's own time a byte may reach us: a USB adapter collects for 16 ms,
 #: a scheduler takes some more; a network adds its round trip.
-LOCAL_SLACK_S = 0.025
+LOCAL_SLACK_S = 0.020
 NETWORK_SLACK_S = 0.150
 
 WRITE_TIMEOUT_S = 2.0

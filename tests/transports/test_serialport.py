@@ -4,15 +4,19 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import select
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import serial
+from serial import rfc2217
 
 from mbusgw.model.errors import BusLocked, TransportLost, TransportOpenFailed
 from mbusgw.transports.enumerate import holders, present_ports
@@ -192,6 +196,54 @@ def test_a_tcp_converter_is_talked_to(server: socket.socket) -> None:
         port.read(1, 5)
     assert "network" in caught.value.hint
     port.close()
+
+
+class Rfc2217Converter(threading.Thread):
+    """A converter whose serial side hears itself; serves one connection."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"rfc2217://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.far_side = serial.serial_for_url("loop://", timeout=0)
+        self.hang_up = threading.Event()
+
+    def run(self) -> None:
+        connection, _ = self.listener.accept()
+        with connection, self.listener:
+            writer = SimpleNamespace(write=connection.sendall)
+            manager = rfc2217.PortManager(self.far_side, writer)
+            while not self.hang_up.is_set():
+                if select.select([connection], [], [], 0.01)[0]:
+                    data = connection.recv(1024)
+                    if not data:
+                        return
+                    self.far_side.write(b"".join(manager.filter(data)))
+                if heard := self.far_side.read(1024):
+                    connection.sendall(b"".join(manager.escape(heard)))
+
+
+def test_a_converter_that_speaks_rfc2217_is_talked_to() -> None:
+    converter = Rfc2217Converter()
+    converter.start()
+    port = open_port(converter.url, baudrate=2400)
+    try:
+        assert (converter.far_side.baudrate, converter.far_side.parity) == (2400, "E")
+        port.write(b"\x10\xFF\x01")
+        assert port.read(1, 2) == b"\x10", "FF is special to telnet and comes back all the same"
+        assert port.read(2, 2) + port.read(1, 0.1) == b"\xFF\x01"
+        started = time.monotonic()
+        assert port.read(5, 0.1) == b""
+        assert 0.08 < time.monotonic() - started < 1
+        converter.hang_up.set()
+        converter.join(5)
+        with pytest.raises(TransportLost):
+            for _ in range(50):
+                port.read(1, 0.1)
+    finally:
+        port.close()
+        converter.hang_up.set()
+        converter.join(5)
 
 
 def test_nagle_does_not_hold_back_a_request(server: socket.socket) -> None:

@@ -1,0 +1,130 @@
+"""Reading one meter through the bus thread, as a multiple of what the wire itself takes; medians of one run.
+
+    python benchmarks/bench_read.py
+
+The meter is simulated by a process of its own on a pty at true byte times. The limit of a
+read is (request + answer) × 11 bits / baud + the meter's answer delay of 20 ms; reads in a row add the
+idle time of 33 bits between them. pyMeterBus reads the same meter the way its tool does.
+"""
+from __future__ import annotations
+
+import logging
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import meterbus
+import serial
+
+from mbusgw.config.models import BusConfig
+from mbusgw.mbus.session import Answer, Session
+from mbusgw.model.errors import NoAnswer
+from mbusgw.runtime.clock import SystemClock
+from mbusgw.simulator.segment import ANSWER_DELAY_S
+from mbusgw.wired.bus import Bus
+
+GOAL = 1.05
+SILENT_GOAL = 1.3
+ROUNDS = {2400: 11, 9600: 25}
+REQUEST_BYTES = 5
+ABSENT = 99
+
+
+def main() -> int:
+    """Prints the table; 0 if every goal is met."""
+    met = True
+    logging.getLogger("mbusgw").setLevel(logging.WARNING)
+    print(f"{'baud':>6} {'what':<34} {'seconds':>8} {'limit':>8} {'ratio':>6} {'goal':>6}")
+    for baudrate, rounds in ROUNDS.items():
+        for what, seconds, limit_s, goal in _measure(baudrate, rounds):
+            ratio = seconds / limit_s
+            met = met and (goal is None or ratio <= goal)
+            print(f"{baudrate:>6} {what:<34} {seconds:>8.4f} {limit_s:>8.4f} {ratio:>6.3f} {goal or '':>6}")
+    print("goals met" if met else "GOALS MISSED")
+    return 0 if met else 1
+
+
+def _measure(baudrate: int, rounds: int) -> Iterator[tuple[str, float, float, float | None]]:
+    with _simulator(baudrate) as port, _bus(port, baudrate) as bus:
+        answer = _read(bus, 1)
+        wire_s = (REQUEST_BYTES + len(answer.frames[0])) * 11 / baudrate + ANSWER_DELAY_S
+        idle_s = 33 / baudrate
+        pause = threading.Event()
+        single = _median(rounds, lambda: _read(bus, 1), before=lambda: pause.wait(2 * idle_s))
+        yield "mbusgw, one read", single, wire_s, GOAL
+        yield "mbusgw, reads in a row", _median(rounds, lambda: _read(bus, 1)), wire_s + idle_s, GOAL
+        silent_s = REQUEST_BYTES * 11 / baudrate + 330 / baudrate + 0.05
+        yield "mbusgw, absent meter", _median(5, lambda: _ask_absent(bus)), silent_s, SILENT_GOAL
+    with _simulator(baudrate) as port, serial.Serial(port, baudrate, timeout=1) as line:
+        yield "pyMeterBus, as its tool reads", _median(3, lambda: _read_with_meterbus(line)), wire_s, None
+
+
+def _median(rounds: int, work: Callable[[], object], *, before: Callable[[], object] = lambda: None) -> float:
+    taken = []
+    for _ in range(rounds):
+        before()
+        begun = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - begun)
+    return statistics.median(taken)
+
+
+def _read(bus: Bus, address: int) -> Answer:
+    def job(session: Session) -> Answer:
+        return session.read_user_data(address)
+
+    return bus.submit(job, deadline_mono=bus.clock.mono() + 10).result(30)
+
+
+def _ask_absent(bus: Bus) -> None:
+    try:
+        _read(bus, ABSENT)
+    except NoAnswer:
+        return
+    raise AssertionError("the absent meter answered")
+
+
+def _read_with_meterbus(line: serial.Serial) -> None:
+    meterbus.send_ping_frame(line, 1)
+    meterbus.recv_frame(line, 1)
+    meterbus.send_request_frame(line, 1)
+    if not meterbus.recv_frame(line, meterbus.FRAME_DATA_LENGTH):
+        raise AssertionError("pyMeterBus got no answer")
+
+
+@contextmanager
+def _simulator(baudrate: int) -> Iterator[str]:
+    """One simulated heat meter in a process of its own; gives its port."""
+    with tempfile.TemporaryDirectory() as folder:
+        link = str(Path(folder) / "meters")
+        code = "import sys; from mbusgw.cli.main import main; sys.exit(main(sys.argv[1:]))"
+        command = [sys.executable, "-c", code, "simulate", "--pty", link, "--baud", str(baudrate), "--meters", "1"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            try:
+                while process.stdout.readline().strip() != "Ctrl-C ends it.":
+                    assert process.poll() is None, "the simulator did not start"
+                yield link
+            finally:
+                process.terminate()
+
+
+@contextmanager
+def _bus(port: str, baudrate: int) -> Iterator[Bus]:
+    bus = Bus(BusConfig(name="bench", port=port, baudrate=baudrate), clock=SystemClock())
+    bus.start()
+    try:
+        yield bus
+    finally:
+        bus.stop()
+        bus.join(5)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
