@@ -1,10 +1,10 @@
 """All open connections: reads requests from them, hands them over, ends what takes too long."""
 from __future__ import annotations
 
-import queue
 import selectors
 import socket
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mbusgw.model.errors import RequestError
@@ -57,10 +57,10 @@ class Conversations:
     ``answered``, ``abandoned``, ``hand_back``: a handler; ``wake``: **any thread**; the rest: **own thread** (``http``)
     """
 
-    def __init__(self, jobs: queue.SimpleQueue[Job | None], clock: Clock, *, timing: Timing, limits: Limits) -> None:
+    def __init__(self, hand_over: Callable[[Job], None], clock: Clock, *, timing: Timing, limits: Limits) -> None:
         self.stopping = False
         self._closed = False
-        self._jobs = jobs
+        self._queue = hand_over
         self._clock = clock
         self._timing = timing
         self._limits = limits
@@ -231,7 +231,7 @@ class Conversations:
         if self.stopping:
             self._refuse(connection, _STOPPING)
         else:
-            self._jobs.put(Job(connection, request, now_mono))
+            self._queue(Job(connection, request, now_mono))
 
     def _refuse(self, connection: Connection, error: RequestError) -> None:
         data = render(error_response(error), epoch_s=int(self._clock.now().timestamp()), keep_alive=False)

@@ -48,14 +48,8 @@ class Router:
         try:
             request, methods = self._find(request)
             return self._handler(request, methods)(request)
-        except RequestError as error:
-            return error_response(error)
-        except StoreError as error:
-            log.error("%s %.200r: %s", request.method, request.path, error)
-            return error_response(_unavailable("store", error))
         except MbusgwError as error:
-            log.error("%s %.200r: %s", request.method, request.path, error)
-            return error_response(_unavailable("unavailable", error))
+            return error_response(refusal(error, request.path))
 
     def _methods_of(self, pattern: str) -> dict[str, Handler]:
         if "{" not in pattern:
@@ -90,5 +84,10 @@ class Router:
         return handler
 
 
-def _unavailable(code: str, error: MbusgwError) -> RequestError:
+def refusal(error: MbusgwError, path: str) -> RequestError:
+    """What a client is told of an error of ours: what it says itself, or that it may come back later."""
+    if isinstance(error, RequestError):
+        return error
+    log.error("%.200r: %s", path, error)
+    code = "store" if isinstance(error, StoreError) else "unavailable"
     return RequestError(503, code, str(error), retry_after_s=5)

@@ -5,7 +5,11 @@ The thread ``http`` waits on all sockets at once and collects requests; only a c
 pool ``http_1`` … ``http_<n>``. So a silent or slow client costs a file descriptor, never a handler, and an
 answer that the client does not fetch is finished by ``http`` too: a handler waits for nothing but what
 the route itself waits for (the store's commit). Connections are bounded; each has at most one
-request in the queue, which bounds that as well.
+request in the queues, which bounds those as well.
+
+The requests of one kind (the telegrams) may be answered together: two handlers are set apart for them, and each
+takes all that wait. While one waits for the disk the next group gathers, so that the groups grow with
+the load, few threads fight for the interpreter, and no slow route ever stands in the way of a telegram.
 """
 from __future__ import annotations
 
@@ -17,18 +21,24 @@ from mbusgw.runtime.worker import Worker
 from mbusgw.web.acceptor import Acceptor
 from mbusgw.web.conversations import Conversations, Job, Timing
 from mbusgw.web.framing import Limits
-from mbusgw.web.handler import Answer, Handler, Together
+from mbusgw.web.handler import Answer, AnswerMany, Handler, Jobs, Together
 from mbusgw.web.listener import Listener
 
 log = logging.getLogger(__name__)
+
+#: Handlers set apart for requests that are answered together (two: while one waits for the disk the other
+#: prepares; more only fight for the interpreter), and how many requests one takes at once.
+GROUP_HANDLERS = 2
+GROUP = 128
 
 
 class HttpServer:
     """Serves ``answer`` on ``host:port``; port 0 takes a free one.
 
-    ``start``, ``stop``, ``join``: the main thread. ``start`` raises ``MbusgwError`` when the port cannot be had.
-    ``stop`` shuts the door: nobody new, requests in hand are finished, new ones on open
-    connections get 503. Properties: **any thread**
+    ``together`` answers the requests that it takes in groups. ``workers`` counts all handlers; at
+    least one is left for the others. ``start``, ``stop``, ``join``: the main thread. ``start`` raises ``MbusgwError``
+    when the port cannot be had. ``stop`` shuts the door: nobody new, requests in hand are finished, new
+    ones on open connections get 503. Properties: **any thread**
     """
 
     def __init__(
@@ -53,7 +63,8 @@ class HttpServer:
         self._timing = timing
         self._limits = limits
         self._max_connections = max_connections
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._single: Jobs = queue.SimpleQueue()
+        self._grouped: Jobs = queue.SimpleQueue()
         self._conversations: Conversations | None = None
         self._acceptor: Acceptor | None = None
         self._handlers: tuple[Handler, ...] = ()
@@ -63,16 +74,12 @@ class HttpServer:
         """Takes the port and starts the threads."""
         listener = Listener(self._host, self._port)
         self._port = listener.server_port
-        clock, timing = self._clock, self._timing
-        conversations = Conversations(self._jobs, clock, timing=timing, limits=self._limits)
+        conversations = Conversations(self._queue, self._clock, timing=self._timing, limits=self._limits)
         self._conversations = conversations
         self._acceptor = Acceptor(
-            listener, conversations, clock, timing=timing, max_connections=self._max_connections
+            listener, conversations, self._clock, timing=self._timing, max_connections=self._max_connections
         )
-        self._handlers = tuple(
-            Handler(number, self._jobs, conversations, self._answer, self._together, clock=clock, timing=timing)
-            for number in range(1, self._pool_size + 1)
-        )
+        self._handlers = tuple(self._pool(conversations))
         for worker in self.workers:
             worker.start()
         log.info("HTTP listens on %s:%d", f"[{self._host}]" if ":" in self._host else self._host, self._port)
@@ -90,7 +97,6 @@ class HttpServer:
         done = self._acceptor.join(timeout)
         for handler in self._handlers:
             handler.stop()
-            self._jobs.put(None)
         for handler in self._handlers:
             done = handler.join(deadline_mono - self._clock.mono()) and done
         if done:
@@ -98,16 +104,6 @@ class HttpServer:
         return done
 
     # -------------------------------------------------- for anyone
-    @property
-    def name(self) -> str:
-        """How its thread is called."""
-        return "http"
-
-    @property
-    def thread_id(self) -> int | None:
-        """The thread that waits on the sockets."""
-        return self._acceptor.thread_id if self._acceptor is not None else None
-
     @property
     def port(self) -> int:
         """The port that is listened on; the free one that was found, once started."""
@@ -126,6 +122,24 @@ class HttpServer:
     @property
     def waiting(self) -> int:
         """How many complete requests wait for a handler."""
-        return self._jobs.qsize()
+        return self._single.qsize() + self._grouped.qsize()
 
+    # -------------------------------------------------- the pool
+    def _queue(self, job: Job) -> None:
+        together = self._together is not None and self._together.takes(job.request)
+        (self._grouped if together else self._single).put(job)
 
+    def _pool(self, conversations: Conversations) -> list[Handler]:
+        grouped = GROUP_HANDLERS if self._together is not None else 0
+        single = max(1, self._pool_size - grouped)
+
+        def handler(number: int, jobs: Jobs, answer: AnswerMany, group: int) -> Handler:
+            return Handler(
+                number, jobs, conversations, answer, group=group, clock=self._clock, timing=self._timing
+            )
+
+        singles = [handler(number + 1, self._single, lambda one: [self._answer(one[0])], 1) for number in range(single)]
+        if self._together is None:
+            return singles
+        many = self._together.answer_together
+        return singles + [handler(single + number + 1, self._grouped, many, GROUP) for number in range(grouped)]

@@ -4,17 +4,18 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Protocol
 
-from mbusgw.model.errors import RequestError
+from mbusgw.model.errors import MbusgwError, RequestError
 from mbusgw.model.submission import Accepted, Submission
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.web.auth import GatewayKeys
 from mbusgw.web.bodies import read_body, trusted_time
-from mbusgw.web.message import Request, Response, json_response
-from mbusgw.web.router import Route
+from mbusgw.web.message import Request, Response, error_response, json_response
+from mbusgw.web.router import Route, refusal
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,8 @@ _JSON_TYPES = frozenset({"application/json", "text/json"})
 class Accept(Protocol):
     """Takes telegrams; returns when they are durable, in the same order. **any thread**
 
-    Raises ``RequestError`` 503 or 429 when it cannot take all of them; then it took none.
+    Raises ``RequestError`` 503 or 429 (or a ``StoreError``) when it cannot take all of them; then it took none.
+    The telegrams of several requests may come in one call.
     """
 
     def __call__(self, telegrams: Sequence[Submission], /) -> Sequence[Accepted]: ...
@@ -35,6 +37,18 @@ class ParseNow(Protocol):
     """The parsed result of an accepted telegram, or None when it is not there within ``timeout_s``. **any thread**"""
 
     def __call__(self, ingest_id: str, timeout_s: float, /) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    """What one request hands in, checked. **immutable**"""
+
+    telegrams: Sequence[Submission]
+    batch: bool
+
+    def answer(self, accepted: Sequence[Accepted]) -> Response:
+        documents = [_document(one) for one in accepted]
+        return json_response(202, documents if self.batch else documents[0])
 
 
 class TelegramRoutes:
@@ -78,6 +92,43 @@ class TelegramRoutes:
 
     def post(self, request: Request) -> Response:
         """202 once everything posted is on disk. Raises ``RequestError``."""
+        post = self._read(request)
+        if request.flag("sync"):
+            return self._post_sync(post)
+        return post.answer(self._accept(post.telegrams))
+
+    # -------------------------------------------------- many at once
+    def takes(self, request: Request) -> bool:
+        """May this request be answered together with others? (see ``answer_together``)"""
+        return request.method == "POST" and request.path == PATH and not request.flag("sync")
+
+    def answer_together(self, requests: Sequence[Request]) -> list[Response]:
+        """Answers several POSTs with one call of ``accept``: one wait for the disk instead of one each."""
+        posts: list[_Post | Response] = []
+        for request in requests:
+            try:
+                posts.append(self._read(request))
+            except RequestError as error:
+                posts.append(error_response(error))
+        return self._accept_together(posts)
+
+    def _accept_together(self, posts: Sequence[_Post | Response]) -> list[Response]:
+        good = [post for post in posts if isinstance(post, _Post)]
+        telegrams = [telegram for post in good for telegram in post.telegrams]
+        try:
+            accepted = iter(self._accept(telegrams) if telegrams else ())
+        except MbusgwError as error:
+            why = refusal(error, PATH)
+            if why.status == 503 or len(good) == 1:  # no room, no disk: that is everybody's answer
+                refused = error_response(why)
+                return [post if isinstance(post, Response) else refused for post in posts]
+            return [self._accept_together([post])[0] for post in posts]  # the fault of one: find out whose
+        return [
+            post if isinstance(post, Response) else post.answer(list(islice(accepted, len(post.telegrams))))
+            for post in posts
+        ]
+
+    def _read(self, request: Request) -> _Post:
         allowed = self._identified(request)
         _check_content_type(request)
         try:
@@ -86,10 +137,7 @@ class TelegramRoutes:
             self._metrics.telegram(min(allowed), "refused")
             raise
         self._check_names(telegrams, allowed, request.peer)
-        telegrams = [self._with_sane_time(telegram) for telegram in telegrams]
-        if request.flag("sync"):
-            return self._post_sync(telegrams, batch)
-        return self._answer(self._accept(telegrams), batch)
+        return _Post(tuple(self._with_sane_time(telegram) for telegram in telegrams), batch)
 
     # -------------------------------------------------- who
     def _identified(self, request: Request) -> frozenset[str]:
@@ -149,16 +197,11 @@ class TelegramRoutes:
             return True
 
     # -------------------------------------------------- answers
-    @staticmethod
-    def _answer(accepted: Sequence[Accepted], batch: bool) -> Response:
-        documents = [_document(one) for one in accepted]
-        return json_response(202, documents if batch else documents[0])
-
-    def _post_sync(self, telegrams: Sequence[Submission], batch: bool) -> Response:
+    def _post_sync(self, post: _Post) -> Response:
         if not self._sync_slots.acquire(blocking=False):
             raise RequestError(503, "busy", "too many requests with sync=true at once", retry_after_s=2)
         try:
-            accepted = self._accept(telegrams)
+            accepted = self._accept(post.telegrams)
             deadline_mono = self._clock.mono() + self._sync_timeout_s
             results = [
                 self._parse_now(one.ingest_id, max(0.0, deadline_mono - self._clock.mono())) for one in accepted
@@ -166,8 +209,8 @@ class TelegramRoutes:
         finally:
             self._sync_slots.release()
         if any(result is None for result in results):
-            return self._answer(accepted, batch)  # not parsed yet, but accepted all the same
-        return json_response(200, results if batch else results[0])
+            return post.answer(accepted)  # not parsed yet, but accepted all the same
+        return json_response(200, results if post.batch else results[0])
 
 
 def _document(accepted: Accepted) -> dict[str, Any]:

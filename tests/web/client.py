@@ -8,7 +8,8 @@ from typing import Any
 
 from mbusgw.runtime import exactjson
 from mbusgw.runtime.clock import SystemClock
-from mbusgw.web.server import Answer, HttpServer
+from mbusgw.web.handler import Answer
+from mbusgw.web.server import HttpServer
 
 
 @contextmanager

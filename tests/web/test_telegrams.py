@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -15,7 +17,8 @@ from mbusgw.runtime.metrics import Metrics
 from mbusgw.web.auth import GatewayKeys
 from mbusgw.web.router import Router
 from mbusgw.web.telegrams import TelegramRoutes
-from tests.web.client import Answered, Client, serving
+from tests.wait import wait_until
+from tests.web.client import Answered, Client, request_bytes, serving
 
 HEX = "2E44931578563412330333637A2A0020055923C95AAA26D1B2E7493B2A8B013EC4A6F6D3529B520EDFF0EA6DEFC955B29D6D69EBF3EC8A"
 AES_KEY = "0102030405060708090A0B0C0D0E0F11"
@@ -45,6 +48,27 @@ class Intake:
         return self.parsed and {"ingest_id": ingest_id, **self.parsed}
 
 
+class SlowDisk(Intake):
+    """Keeps the first call waiting until it is let go, so that others gather behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[int] = []
+        self.busy = threading.Semaphore(0)
+        self.go_on = threading.Event()
+        self.limit: int | None = None
+
+    def accept(self, telegrams: Sequence[Submission]) -> list[Accepted]:
+        self.busy.release()
+        assert self.go_on.wait(10)
+        self.calls.append(len(telegrams))
+        if self.limit is not None and any(len(telegram.raw) > self.limit for telegram in telegrams):
+            raise RequestError(429, "too_fast", "this gateway sends too much", retry_after_s=1)
+        if self.error is not None:
+            raise self.error
+        return [Accepted(telegram.raw.hex()) for telegram in telegrams]
+
+
 class Ingress:
     """A client of a running ingress."""
 
@@ -70,7 +94,7 @@ def ingress() -> Iterator[Ingress]:
     routes = TelegramRoutes(
         keys, intake.accept, intake.parse_now, clock=SystemClock(), metrics=metrics, sync_slots=1, sync_timeout_s=1
     )
-    with serving(Router(routes.routes()).answer) as server, Client(server.port) as client:
+    with serving(Router(routes.routes()).answer, together=routes) as server, Client(server.port) as client:
         yield Ingress(client, intake, metrics)
 
 
@@ -241,3 +265,116 @@ def test_a_wrong_key_is_logged_when_it_begins_and_when_it_ends(
         ingress.post(TELEGRAM)
         ingress.post(TELEGRAM)
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+# ------------------------------------------------------------------ many at once
+@contextmanager
+def crowd(disk: SlowDisk, bodies: list[str]) -> Iterator[list[Client]]:
+    """Clients whose telegrams gather while the disk is busy with two others; then it goes on."""
+    keys = GatewayKeys({"gw1": "first"})
+    routes = TelegramRoutes(keys, disk.accept, disk.parse_now, clock=SystemClock(), metrics=Metrics())
+    with ExitStack() as stack:
+        server = stack.enter_context(serving(Router(routes.routes()).answer, together=routes, workers=3))
+        for number in range(2):
+            stack.enter_context(Client(server.port)).send(post(f"{number:040x}"))
+            assert disk.busy.acquire(timeout=10)
+        clients = [stack.enter_context(Client(server.port)).send(post(raw_hex)) for raw_hex in bodies]
+        wait_until(lambda: server.waiting == len(clients))
+        disk.go_on.set()
+        yield clients
+
+
+def post(raw_hex: str, path: str = "/v1/telegrams") -> bytes:
+    body = exactjson.dumps({"gateway_id": "gw1", "raw_hex": raw_hex}).encode()
+    return request_bytes("POST", path, body, Content_Type="application/json", Authorization="Bearer first")
+
+
+def test_telegrams_that_gather_are_stored_with_one_wait_and_each_gets_its_own_answer() -> None:
+    disk, bodies = SlowDisk(), [f"{number:040x}" for number in range(100, 140)]
+    with crowd(disk, bodies) as clients:
+        assert [client.answer().json["ingest_id"] for client in clients] == bodies
+    assert sum(disk.calls) == 42
+    assert len(disk.calls) <= 10
+
+
+def test_a_bad_telegram_among_others_is_refused_alone() -> None:
+    bodies = [f"{number:040x}" for number in range(100, 110)]
+    bodies[4] = "not hex"
+    with crowd(SlowDisk(), bodies) as clients:
+        statuses = [client.answer().status for client in clients]
+    assert statuses == [202] * 4 + [400] + [202] * 5
+
+
+def test_a_refusal_that_concerns_one_gateway_does_not_fall_on_the_others() -> None:
+    disk, bodies = SlowDisk(), [f"{number:040x}" for number in range(100, 110)]
+    disk.limit = 20
+    bodies[7] += "00"
+    with crowd(disk, bodies) as clients:
+        answers = [client.answer() for client in clients]
+    assert [answer.status for answer in answers] == [202] * 7 + [429] + [202] * 2
+    assert answers[7].headers["retry-after"] == "1"
+    assert answers[8].json["ingest_id"] == bodies[8]
+
+
+@pytest.mark.parametrize("error", [RequestError(503, "full", "no room", retry_after_s=9), StoreFull("no room")])
+def test_without_room_everybody_is_told_to_come_back(error: Exception) -> None:
+    disk = SlowDisk()
+    disk.error = error
+    with crowd(disk, [f"{number:040x}" for number in range(20)]) as clients:
+        answers = [client.answer() for client in clients]
+    assert {answer.status for answer in answers} == {503}
+    assert all("retry-after" in answer.headers for answer in answers)
+
+
+def test_a_mistake_of_ours_is_a_500_for_each_and_the_next_telegrams_are_taken(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    disk = SlowDisk()
+    disk.error = ZeroDivisionError("oops")
+    with crowd(disk, [f"{number:040x}" for number in range(5)]) as clients:
+        assert [client.answer().status for client in clients] == [500] * 5
+        disk.error = None
+        assert clients[0].send(post("ab" * 20)).answer().status == 202
+    assert "ZeroDivisionError: oops" in caplog.text
+
+
+def test_requests_that_wait_for_a_result_do_not_hold_up_telegrams() -> None:
+    intake, parsed = Intake(), threading.Event()
+
+    def parse_now(ingest_id: str, _timeout_s: float) -> Any:
+        assert parsed.wait(10)
+        return {"ingest_id": ingest_id}
+
+    routes = TelegramRoutes(
+        GatewayKeys({"gw1": "first"}), intake.accept, parse_now, clock=SystemClock(), metrics=Metrics(), sync_slots=1
+    )
+    with serving(Router(routes.routes()).answer, together=routes, workers=3) as server:
+        with Client(server.port) as patient, Client(server.port) as impatient, Client(server.port) as gateway:
+            patient.send(post("00" * 20, "/v1/telegrams?sync=true"))
+            wait_until(lambda: len(intake.kept) == 1)
+            assert gateway.send(post("11" * 20)).answer().status == 202
+            impatient.send(post("22" * 20, "/v1/telegrams?sync=true"))
+            parsed.set()
+            assert patient.answer().json == {"ingest_id": "id-0"}
+            assert impatient.answer().status in (200, 503)
+
+
+def test_more_waiting_requests_than_slots_are_told_to_come_back() -> None:
+    intake, parsed = Intake(), threading.Event()
+
+    def parse_now(ingest_id: str, _timeout_s: float) -> Any:
+        assert parsed.wait(10)
+        return {"ingest_id": ingest_id}
+
+    routes = TelegramRoutes(
+        GatewayKeys({"gw1": "first"}), intake.accept, parse_now, clock=SystemClock(), metrics=Metrics(), sync_slots=1
+    )
+    with serving(Router(routes.routes()).answer, together=routes) as server:
+        with Client(server.port) as first, Client(server.port) as second:
+            first.send(post("00" * 20, "/v1/telegrams?sync=true"))
+            wait_until(lambda: len(intake.kept) == 1)
+            answer = second.send(post("11" * 20, "/v1/telegrams?sync=true")).answer()
+            assert (answer.status, answer.json["error"]) == (503, "busy")
+            parsed.set()
+            assert first.answer().status == 200
+    assert len(intake.kept) == 1
