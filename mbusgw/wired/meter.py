@@ -22,6 +22,7 @@ from mbusgw.runtime.worker import Worker
 from mbusgw.wired.bus import Bus, thread_name
 from mbusgw.wired.condition import Condition
 from mbusgw.wired.handover import Handover
+from mbusgw.wired.opinion import differences
 from mbusgw.wired.readout import build_reading
 from mbusgw.wired.schedule import Schedule
 
@@ -173,7 +174,7 @@ class WiredMeter(Worker):
                 # After a failed read the link is initialised anew, but only every other time: some meters
                 # answer requests and not SND_NKE, and a silent one costs a window for each of the two.
                 exchange = self._ask(reset=attempt == 0 and self._failures_in_a_row % 2 == 1)
-                return build_reading(self.config.id, exchange.answer, exchange.read_at), exchange.seconds
+                return self._decode(exchange), exchange.seconds
             except NoAnswer as error:
                 self._metrics.read_failed(self.config.id, type(error).__name__)
                 if attempt == repeats:
@@ -183,6 +184,10 @@ class WiredMeter(Worker):
                 self._metrics.read_failed(self.config.id, type(error).__name__)
                 raise
         raise AssertionError("the last attempt returns or raises")
+
+    def _decode(self, exchange: _Exchange) -> Reading:
+        opinion = differences if self._bus.config.decoder == "meterbus" else None
+        return build_reading(self.config.id, exchange.answer, exchange.read_at, second_opinion=opinion)
 
     def _ask(self, *, reset: bool) -> _Exchange:
         """Posts the job and waits for its end. Raises ``BusError``, ``Stopping``."""

@@ -45,6 +45,16 @@ def test_the_telegrams_of_a_long_readout_become_one_reading() -> None:
     assert not reading.problems
 
 
+def test_a_second_opinion_is_asked_where_the_bus_says_so() -> None:
+    with running_segment(meters=len(KINDS)) as segment:
+        bus = Bus(bus_config(segment.port, decoder="meterbus"), clock=CLOCK)
+        lane = Lane(bus, {meter.name: meter.address for meter in segment.meters})
+        with running(*lane.workers()):
+            for name in KINDS:
+                wait_until(lane.has_read(name, 1))
+        assert {name: lane.delivery.of(name)[0].problems for name in KINDS} == {name: () for name in KINDS}
+
+
 def test_a_silent_meter_is_said_once_with_advice_and_once_when_it_is_back(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "mbusgw.wired.meter")
     with running_segment() as segment:
