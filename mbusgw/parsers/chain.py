@@ -1,0 +1,232 @@
+"""Which back ends there are, and those that join two: first Lobaro then ours, or both to compare.
+
+A new back end is one file and one row in ``BACKENDS``.
+"""
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mbusgw.model.errors import (
+    DecodeError,
+    KeyMissing,
+    MbusgwError,
+    ModeUnsupported,
+    ParserError,
+)
+from mbusgw.model.record import Record
+from mbusgw.model.telegram import DecodedTelegram, ReceivedTelegram
+from mbusgw.parsers.base import ParsedTelegram, ParserBackend
+from mbusgw.parsers.lobaro import LobaroBackend, LobaroSettings
+from mbusgw.parsers.local import LocalBackend
+from mbusgw.parsers.mapping import MappingFile
+from mbusgw.runtime.breaker import CircuitBreaker
+from mbusgw.runtime.clock import Clock, SystemClock
+
+log = logging.getLogger(__name__)
+
+#: Told for each telegram that was compared: the telegram, and the sentences in which the answers differ.
+OnDifference = Callable[[ReceivedTelegram, list[str]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BackendSettings:
+    """Which back end, and what it needs. **immutable**"""
+
+    backend: str = "lobaro_then_local"
+    lobaro: LobaroSettings = field(default_factory=lambda: LobaroSettings("https://platform.lobaro.com"))
+    mapping_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the house gives to its back ends. **immutable**"""
+
+    wait: Callable[[float], bool]
+    clock: Clock
+    breaker: CircuitBreaker | None
+    on_result: Callable[[str], None] | None
+    on_difference: OnDifference | None
+
+
+def build_backend(
+    settings: BackendSettings,
+    *,
+    wait: Callable[[float], bool],
+    clock: Clock | None = None,
+    breaker: CircuitBreaker | None = None,
+    on_result: Callable[[str], None] | None = None,
+    on_difference: OnDifference | None = None,
+) -> ParserBackend:
+    """The back end of the configuration.
+
+    ``wait(seconds)`` waits and says whether to stop; ``on_result`` is told how each request to Lobaro ended.
+    Raises ``ConfigError`` for a mapping file that cannot be used, ``ValueError`` for an unknown name.
+    """
+    if settings.backend not in BACKENDS:
+        raise ValueError(f"no parser back end {settings.backend!r}; there are {', '.join(BACKENDS)}")
+    parts = Parts(wait, clock or SystemClock(), breaker, on_result, on_difference)
+    return BACKENDS[settings.backend](settings, parts)
+
+
+class LobaroThenLocal:
+    """Lobaro where it answers, our decoder where it does not: an outage of a weekend costs no reading. **any thread**
+
+    Our decoder also supplies the records where Lobaro's domain model names none. An error is raised
+    only when both fail: Lobaro's, to be tried again, where our decoder lacks the key or the mode
+    (the service may know either); else ours, which says what is wrong with the telegram.
+    """
+
+    name = "lobaro_then_local"
+
+    def __init__(self, lobaro: ParserBackend, local: ParserBackend) -> None:
+        self._lobaro = lobaro
+        self._local = local
+
+    def parse(self, telegram: ReceivedTelegram, key: bytes | None) -> ParsedTelegram:
+        """Raises what both raise, as said above."""
+        answer = _attempt(self._lobaro, telegram, key)
+        if isinstance(answer, ParsedTelegram) and answer.decoded is not None:
+            return answer
+        own = _attempt(self._local, telegram, key)
+        if isinstance(answer, ParsedTelegram):
+            return _with_records_of(answer, own)
+        if isinstance(own, ParsedTelegram):
+            return own
+        raise answer if answer.retryable and isinstance(own, (KeyMissing, ModeUnsupported)) else own
+
+    def close(self) -> None:
+        """Closes both."""
+        self._lobaro.close()
+        self._local.close()
+
+
+class Compare:
+    """Asks both and tells how they differ. **any thread**
+
+    The records are ours, because they are exact and proven by CRC and MAC; Lobaro's answer stays beside
+    them as the domain model. Where only one of the two finds records, its reading counts.
+    """
+
+    name = "compare"
+
+    def __init__(self, lobaro: ParserBackend, local: ParserBackend, on_difference: OnDifference | None) -> None:
+        self._lobaro = lobaro
+        self._local = local
+        self._on_difference = on_difference or _log_differences
+
+    def parse(self, telegram: ReceivedTelegram, key: bytes | None) -> ParsedTelegram:
+        """Raises our decoder's error where both fail, or Lobaro's as in ``LobaroThenLocal``."""
+        answer = _attempt(self._lobaro, telegram, key)
+        own = _attempt(self._local, telegram, key)
+        self._tell(telegram, answer, own)
+        if isinstance(answer, ParsedTelegram):
+            return _with_records_of(answer, own) if _has_records(own) or not _has_records(answer) else answer
+        if isinstance(own, ParsedTelegram):
+            return own
+        raise answer if answer.retryable and isinstance(own, (KeyMissing, ModeUnsupported)) else own
+
+    def close(self) -> None:
+        """Closes both."""
+        self._lobaro.close()
+        self._local.close()
+
+    def _tell(self, telegram: ReceivedTelegram, answer: _Outcome, own: _Outcome) -> None:
+        if isinstance(answer, MbusgwError) and answer.retryable:
+            return  # it was not asked, or could not answer: nothing to compare
+        found = differences(_decoded(answer), _decoded(own))
+        if isinstance(answer, MbusgwError) and isinstance(own, ParsedTelegram):
+            found = [f"only we can read it ({answer})"]
+        if found:
+            self._on_difference(telegram, found)
+
+
+def differences(theirs: DecodedTelegram | None, ours: DecodedTelegram | None) -> list[str]:
+    """In which values two readings of one telegram differ, a sentence each; nothing where one names no records."""
+    if theirs is None:
+        return []
+    if ours is None:
+        return ["only Lobaro can read it"]
+    found = []
+    if theirs.header.meter != ours.header.meter:
+        found.append(f"meter: {theirs.header.meter} and ours {ours.header.meter}")
+    left, right = (Counter(map(_comparable, telegram.records)) for telegram in (theirs, ours))
+    found += [f"only Lobaro has {text}" for text in (left - right).elements()]
+    found += [f"only we have {text}" for text in (right - left).elements()]
+    return found
+
+
+_Outcome = ParsedTelegram | DecodeError | ParserError
+
+
+def _attempt(backend: ParserBackend, telegram: ReceivedTelegram, key: bytes | None) -> _Outcome:
+    try:
+        return backend.parse(telegram, key)
+    except (DecodeError, ParserError) as error:
+        return error
+
+
+def _decoded(outcome: _Outcome) -> DecodedTelegram | None:
+    return outcome.decoded if isinstance(outcome, ParsedTelegram) else None
+
+
+def _has_records(outcome: _Outcome) -> bool:
+    decoded = _decoded(outcome)
+    return decoded is not None and bool(decoded.records)
+
+
+def _with_records_of(answer: ParsedTelegram, own: _Outcome) -> ParsedTelegram:
+    if isinstance(own, ParsedTelegram):
+        return ParsedTelegram(own.decoded, answer.domain_model, f"{answer.backend}+{own.backend}")
+    return answer
+
+
+def _comparable(record: Record) -> str:
+    place = f"storage {record.storage} tariff {record.tariff} subunit {record.subunit}"
+    return f"{record.quantity.slug} {record.function.value} {place} = {record.value} {record.unit}".rstrip()
+
+
+def _log_differences(telegram: ReceivedTelegram, found: list[str]) -> None:
+    log.warning("telegram %s: Lobaro and our decoder differ: %s", telegram.ingest_id, "; ".join(found))
+
+
+# ------------------------------------------------------------------ the table
+def _local(settings: BackendSettings, parts: Parts) -> ParserBackend:
+    return LocalBackend()
+
+
+def _lobaro(settings: BackendSettings, parts: Parts) -> ParserBackend:
+    mapping = None
+    if settings.mapping_file is not None:
+        mapping = MappingFile(settings.mapping_file)
+        mapping.load()
+    return LobaroBackend(
+        settings.lobaro,
+        clock=parts.clock,
+        wait=parts.wait,
+        breaker=parts.breaker,
+        mapping=mapping,
+        on_result=parts.on_result,
+    )
+
+
+def _lobaro_then_local(settings: BackendSettings, parts: Parts) -> ParserBackend:
+    if not settings.lobaro.token:  # a newcomer needs no account
+        return LocalBackend()
+    return LobaroThenLocal(_lobaro(settings, parts), LocalBackend())
+
+
+def _compare(settings: BackendSettings, parts: Parts) -> ParserBackend:
+    return Compare(_lobaro(settings, parts), LocalBackend(), parts.on_difference)
+
+
+#: Name in the configuration (``parser.backend``) -> how it is built.
+BACKENDS: dict[str, Callable[[BackendSettings, Parts], ParserBackend]] = {
+    "lobaro": _lobaro,
+    "local": _local,
+    "lobaro_then_local": _lobaro_then_local,
+    "compare": _compare,
+}

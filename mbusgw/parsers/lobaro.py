@@ -1,0 +1,246 @@
+"""The Lobaro wMbus parser as a back end: asks its web API, tries again, and tells apart what went wrong.
+
+A telegram that the service cannot parse is that telegram's trouble (``LobaroBadRequestError``); a
+refused token, a limit, a timeout and an outage are the service's and retryable.
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mbusgw.model.errors import (
+    ConfigError,
+    KeyMissing,
+    KeyWrong,
+    LobaroAuthError,
+    LobaroBadRequestError,
+    LobaroRateLimitError,
+    LobaroTimeoutError,
+    LobaroUnavailableError,
+    MbusgwError,
+)
+from mbusgw.model.telegram import ReceivedTelegram
+from mbusgw.parsers.base import ParsedTelegram
+from mbusgw.parsers.lobaro_answer import decode_answer, find_telegram
+from mbusgw.parsers.lobaro_http import Answer, Broken, Http, retry_after_s
+from mbusgw.parsers.mapping import MappingFile
+from mbusgw.runtime import exactjson
+from mbusgw.runtime.backoff import Backoff
+from mbusgw.runtime.breaker import CircuitBreaker
+from mbusgw.runtime.clock import Clock
+
+#: How long nobody asks after the token was refused.
+AUTH_PAUSE_S = 60.0
+
+#: Words of an error text that speak of the telegram and not of the service.
+_ABOUT_THE_TELEGRAM = re.compile(r"pars|telegram|decode|crc|frame|invalid|mapping|decrypt|\bkey\b", re.IGNORECASE)
+_ABOUT_THE_KEY = re.compile(r"decrypt|\bkey\b", re.IGNORECASE)
+_LONG_HEX = re.compile(r"[0-9A-Fa-f]{16,}")
+
+
+@dataclass(frozen=True, slots=True)
+class LobaroSettings:
+    """Where the service is and how it is asked. **immutable**
+
+    ``endpoint`` is ``meterData`` (domain model) or ``mbus`` (records). ``tries`` counts the first one.
+    """
+
+    url: str
+    token: str | None = field(default=None, repr=False)
+    endpoint: str = "meterData"
+    timeout_s: float = 10.0
+    tries: int = 3
+    first_pause_s: float = 0.5
+    max_pause_s: float = 10.0
+
+
+class LobaroBackend:
+    """Asks the web API. **any thread**
+
+    ``wait(seconds)`` waits and says whether to stop. ``on_result`` is told how each request ended: ``ok``,
+    ``auth``, ``rate_limit``, ``bad_request``, ``timeout``, ``unavailable``, ``refused`` (not asked: breaker open).
+    """
+
+    name = "lobaro"
+
+    def __init__(
+        self,
+        settings: LobaroSettings,
+        *,
+        clock: Clock,
+        wait: Callable[[float], bool],
+        breaker: CircuitBreaker | None = None,
+        mapping: MappingFile | None = None,
+        on_result: Callable[[str], None] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._wait = wait
+        self._breaker = breaker
+        self._mapping = mapping
+        self._on_result = on_result or (lambda result: None)
+        self._http = Http(clock)
+
+    def parse(self, telegram: ReceivedTelegram, key: bytes | None) -> ParsedTelegram:
+        """Asks the service. Raises the ``Lobaro…Error`` family, ``KeyMissing``, ``KeyWrong``, and what
+        ``decode_answer`` raises."""
+        if not self._settings.token:
+            raise LobaroAuthError("no Lobaro token is configured", hint="set lobaro.token, or parser.backend: local")
+        mapping = self._mapping_body()
+        if self._breaker is not None and not self._breaker.allow():
+            self._on_result("refused")
+            raise LobaroUnavailableError(f"Lobaro is not asked for {self._breaker.retry_in_s():.0f} s more")
+        outcome = self._ask(telegram.raw, key, mapping)
+        if isinstance(outcome, MbusgwError):
+            raise outcome
+        decoded = None
+        if self._settings.endpoint == "mbus" or find_telegram(outcome) is not None:
+            decoded = decode_answer(outcome, key_given=key is not None)
+        return ParsedTelegram(decoded, outcome, self.name)
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._http.close()
+
+    # ------------------------------------------------------------------ asking
+    def _mapping_body(self) -> bytes | None:
+        if self._mapping is None or self._settings.endpoint != "meterData":
+            return None
+        try:
+            return self._mapping.body()
+        except ConfigError as problem:
+            raise LobaroUnavailableError(f"the mapping file cannot be used: {problem}") from None
+
+    def _ask(self, raw: bytes, key: bytes | None, mapping: bytes | None) -> dict[str, object] | MbusgwError:
+        """The answer, or the error that stays after all tries; the breaker knows of either."""
+        pauses = Backoff(self._settings.first_pause_s, self._settings.max_pause_s)
+        outcome: dict[str, object] | MbusgwError = LobaroUnavailableError("Lobaro was not asked")
+        for attempt in range(1, self._settings.tries + 1):
+            outcome = self._once(raw, key, mapping)
+            if not isinstance(outcome, MbusgwError):
+                break
+            pause_s = self._pause_s(outcome, pauses)
+            if pause_s is None or attempt == self._settings.tries or self._wait(pause_s):
+                break
+        self._tell_breaker(outcome)
+        return _settled(outcome)
+
+    def _pause_s(self, failure: MbusgwError, pauses: Backoff) -> float | None:
+        """How long to wait before the next try; None where there is none."""
+        if isinstance(failure, _ServerSaysParse):
+            return pauses.next_s()
+        if isinstance(failure, LobaroAuthError) or not failure.retryable:
+            return None
+        asked_s = failure.retry_after_s if isinstance(failure, LobaroRateLimitError) else None
+        if asked_s is None:
+            return pauses.next_s()
+        return asked_s if asked_s <= self._settings.max_pause_s else None
+
+    def _tell_breaker(self, outcome: object) -> None:
+        if self._breaker is None:
+            return
+        if isinstance(outcome, LobaroAuthError):
+            self._breaker.open_for(AUTH_PAUSE_S)
+        elif isinstance(outcome, LobaroRateLimitError) and outcome.retry_after_s:
+            self._breaker.open_for(outcome.retry_after_s)
+        elif isinstance(outcome, MbusgwError) and outcome.retryable:
+            self._breaker.failure()
+        else:
+            self._breaker.success()
+
+    def _once(self, raw: bytes, key: bytes | None, mapping: bytes | None) -> dict[str, object] | MbusgwError:
+        """One try."""
+        query = {"raw": raw.hex()} | ({"key": key.hex().upper()} if key is not None else {})
+        settings = self._settings
+        answer = self._http.post(
+            f"{settings.url}/api/{settings.endpoint}",
+            settings.token or "",
+            query=query,
+            body=mapping,
+            timeout_s=settings.timeout_s,
+        )
+        outcome = self._broken(answer) if isinstance(answer, Broken) else self._judge(answer, key)
+        self._on_result(_result(outcome))
+        return outcome
+
+    def _broken(self, why: Broken) -> MbusgwError:
+        if why is Broken.TIMEOUT:
+            return LobaroTimeoutError(f"Lobaro did not answer within {self._settings.timeout_s:g} s")
+        if why is Broken.TOO_LONG:
+            return LobaroBadRequestError("Lobaro sent an answer without an end for this telegram")
+        return LobaroUnavailableError(f"Lobaro: {why.value}")
+
+    # ------------------------------------------------------------------ judging
+    def _judge(self, answer: Answer, key: bytes | None) -> dict[str, object] | MbusgwError:
+        """The answer's object, or what its status and body mean."""
+        if answer.status == 200:
+            return _object(answer.body)
+        if answer.status in (401, 403):
+            return LobaroAuthError(
+                f"Lobaro refuses the token (HTTP {answer.status})",
+                hint="is the token valid, and its account allowed to use the parser?",
+            )
+        if answer.status == 429:
+            return LobaroRateLimitError(
+                "Lobaro: too many requests (HTTP 429)",
+                retry_after_s=retry_after_s(answer.retry_after, self._clock),
+            )
+        if answer.status == 408:
+            return LobaroTimeoutError("Lobaro took too long (HTTP 408)")
+        text = self._excerpt(answer.body)
+        if 400 <= answer.status < 425:
+            return _refused(answer.status, text, key)
+        if answer.status == 500 and _ABOUT_THE_TELEGRAM.search(text):
+            return _ServerSaysParse(f"Lobaro cannot parse this telegram (HTTP 500): {text}")
+        return LobaroUnavailableError(f"Lobaro is out of order (HTTP {answer.status})")
+
+    def _excerpt(self, body: bytes) -> str:
+        """The beginning of an error text; token, and whatever could be a key or a telegram, are left out."""
+        text = " ".join(body[:2000].decode("utf-8", "replace").split())
+        text = text.replace(self._settings.token or "", "…") if self._settings.token else text
+        return _LONG_HEX.sub("…", text)[:200] or "no text"
+
+
+class _ServerSaysParse(LobaroUnavailableError):
+    """A 500 that speaks of the telegram: tried again like an outage, but in the end it is this telegram's."""
+
+
+def _settled(outcome: dict[str, object] | MbusgwError) -> dict[str, object] | MbusgwError:
+    return LobaroBadRequestError(str(outcome)) if isinstance(outcome, _ServerSaysParse) else outcome
+
+
+def _result(outcome: dict[str, object] | MbusgwError) -> str:
+    """How a try ended, in the words of ``on_result``."""
+    if isinstance(outcome, LobaroAuthError):
+        return "auth"
+    if isinstance(outcome, LobaroRateLimitError):
+        return "rate_limit"
+    if isinstance(outcome, LobaroTimeoutError):
+        return "timeout"
+    if isinstance(outcome, LobaroUnavailableError):
+        return "unavailable"
+    return "bad_request" if isinstance(outcome, MbusgwError) else "ok"
+
+
+def _object(body: bytes) -> dict[str, object] | MbusgwError:
+    """The JSON object of a 200; anything else means that the parser failed on this telegram."""
+    if not body.strip():
+        return LobaroBadRequestError("Lobaro gave an empty answer for this telegram")
+    try:
+        document = exactjson.loads(body)
+    except (ValueError, RecursionError):
+        return LobaroBadRequestError("Lobaro's answer for this telegram is not JSON")
+    if not isinstance(document, dict):
+        said = "null" if document is None else f"a {type(document).__name__}"
+        return LobaroBadRequestError(f"Lobaro's answer for this telegram is {said} and not an object")
+    return document
+
+
+def _refused(status: int, text: str, key: bytes | None) -> MbusgwError:
+    """A 4xx for this telegram; with the endpoint meterData a wrong key ends here."""
+    if status != 404 and _ABOUT_THE_KEY.search(text):
+        if key is None:
+            return KeyMissing(f"Lobaro cannot decrypt this telegram without a key (HTTP {status})")
+        return KeyWrong(f"Lobaro cannot decrypt this telegram with the key given (HTTP {status})")
+    return LobaroBadRequestError(f"Lobaro refuses this telegram (HTTP {status}): {text}")

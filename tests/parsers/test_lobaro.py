@@ -1,0 +1,351 @@
+"""The Lobaro client against a stand-in that misbehaves in every known way."""
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import traceback
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from mbusgw.model.errors import (
+    KeyMissing,
+    KeyWrong,
+    LobaroAuthError,
+    LobaroBadRequestError,
+    LobaroRateLimitError,
+    LobaroTimeoutError,
+    LobaroUnavailableError,
+    MbusgwError,
+)
+from mbusgw.parsers.base import ParsedTelegram
+from mbusgw.parsers.lobaro import AUTH_PAUSE_S, LobaroBackend, LobaroSettings
+from mbusgw.parsers.lobaro_http import retry_after_s
+from mbusgw.parsers.local import decode_telegram
+from mbusgw.parsers.mapping import MappingFile
+from mbusgw.runtime.breaker import CircuitBreaker
+from mbusgw.runtime.clock import SystemClock
+from mbusgw.simulator.lobaro import StandInLobaro
+from tests.parsers.received import received
+from tests.parsers.test_mapping import GOOD
+from tests.wmbus.samples import KEY, OMS_GAS
+
+TOKEN = "eyJhbGciOiJub25lIn0.secret-token"
+CLOCK = SystemClock()
+SECRETS = (KEY.hex(), KEY.hex().upper(), TOKEN, OMS_GAS.hex())
+
+
+class FixedClock(SystemClock):
+    """Wall time stands still, so that dates can be compared."""
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 22, 12, 4, tzinfo=timezone.utc)
+
+
+class Waits:
+    """Remembers how long somebody would have waited."""
+
+    def __init__(self, stop: bool = False) -> None:
+        self.asked: list[float] = []
+        self._stop = stop
+
+    def __call__(self, seconds: float) -> bool:
+        self.asked.append(seconds)
+        return self._stop
+
+
+@pytest.fixture
+def service() -> Iterator[StandInLobaro]:
+    stand_in = StandInLobaro(CLOCK, token=TOKEN)
+    stand_in.start()
+    yield stand_in
+    stand_in.stop()
+    assert stand_in.join(5)
+
+
+@pytest.fixture
+def make(service: StandInLobaro) -> Iterator[Callable[..., LobaroBackend]]:
+    made: list[LobaroBackend] = []
+
+    def build(
+        endpoint: str = "mbus",
+        *,
+        token: str | None = TOKEN,
+        url: str | None = None,
+        timeout_s: float = 5,
+        **more: object,
+    ) -> LobaroBackend:
+        settings = LobaroSettings(url or service.url, token, endpoint, timeout_s)
+        arguments: dict[str, object] = {"clock": FixedClock(), "wait": Waits()} | more
+        made.append(LobaroBackend(settings, **arguments))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield build
+    for backend in made:
+        backend.close()
+
+
+def failure(backend: LobaroBackend, key: bytes | None = KEY) -> MbusgwError:
+    """The error that a telegram ends with, after a look at everything that a log would show of it."""
+    try:
+        backend.parse(received(OMS_GAS), key)
+    except MbusgwError as error:
+        assert error.__cause__ is None and error.__context__ is None, "another exception hides behind it"
+        shown = "".join(traceback.format_exception(error)) + repr(error) + error.hint + repr(error.args)
+        assert not any(secret in shown for secret in SECRETS), shown
+        return error
+    raise AssertionError("no error")
+
+
+def parsed(backend: LobaroBackend) -> ParsedTelegram:
+    return backend.parse(received(OMS_GAS), KEY)
+
+
+# ------------------------------------------------------------------ good answers
+def test_the_mbus_endpoint_gives_the_records_our_decoder_finds(make: Callable[..., LobaroBackend]) -> None:
+    result = parsed(make())
+    assert result.decoded == decode_telegram(OMS_GAS, KEY)
+    assert isinstance(result.domain_model, dict) and result.domain_model["IdString"] == "12345678"
+
+
+def test_the_meter_data_endpoint_gives_the_domain_model_unchanged(
+    make: Callable[..., LobaroBackend], service: StandInLobaro
+) -> None:
+    result = parsed(make("meterData"))
+    assert isinstance(result.domain_model, dict) and result.domain_model["meterId"] == "12345678"
+    assert result.decoded is None
+    assert service.seen[-1].path == "/api/meterData"
+
+
+def test_the_mapping_file_is_the_body_of_meter_data_requests_only(
+    make: Callable[..., LobaroBackend], service: StandInLobaro, tmp_path: Path
+) -> None:
+    (tmp_path / "m.json").write_bytes(GOOD)
+    mapping = MappingFile(tmp_path / "m.json")
+    parsed(make("meterData", mapping=mapping))
+    parsed(make("mbus", mapping=mapping))
+    assert [request.body for request in service.seen] == [GOOD, b""]
+
+
+def test_the_token_is_sent_and_the_key_only_where_one_is_known(
+    make: Callable[..., LobaroBackend], service: StandInLobaro
+) -> None:
+    backend = make()
+    parsed(backend)
+    with pytest.raises(KeyMissing):
+        backend.parse(received(OMS_GAS), None)
+    assert [(request.token, request.with_key) for request in service.seen] == [(TOKEN, True), (TOKEN, False)]
+
+
+def test_a_netrc_file_does_not_replace_the_token(
+    make: Callable[..., LobaroBackend], service: StandInLobaro, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("default login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    parsed(make())
+    assert service.seen[-1].token == TOKEN
+
+
+# ------------------------------------------------------------------ keys
+@pytest.mark.parametrize("endpoint", ["mbus", "meterData"])
+def test_a_wrong_key_is_told_apart_from_a_missing_one(make: Callable[..., LobaroBackend], endpoint: str) -> None:
+    assert isinstance(failure(make(endpoint), bytes(16)), KeyWrong)
+    assert isinstance(failure(make(endpoint), None), KeyMissing)
+
+
+# ------------------------------------------------------------------ the service's trouble, and the telegram's
+@pytest.mark.parametrize(
+    "behaviour,error,requests,result",
+    [
+        ("unauthorized", LobaroAuthError, 1, "auth"),
+        ("forbidden", LobaroAuthError, 1, "auth"),
+        ("rate_limit", LobaroRateLimitError, 3, "rate_limit"),
+        ("rate_limit_seconds", LobaroRateLimitError, 3, "rate_limit"),
+        ("rate_limit_minutes", LobaroRateLimitError, 1, "rate_limit"),
+        ("rate_limit_date", LobaroRateLimitError, 1, "rate_limit"),
+        ("bad_request", LobaroBadRequestError, 1, "bad_request"),
+        ("not_found", LobaroBadRequestError, 1, "bad_request"),
+        ("unprocessable", LobaroBadRequestError, 1, "bad_request"),
+        ("error", LobaroUnavailableError, 3, "unavailable"),
+        ("parse_error", LobaroBadRequestError, 3, "unavailable"),
+        ("bad_gateway", LobaroUnavailableError, 3, "unavailable"),
+        ("unavailable", LobaroUnavailableError, 3, "unavailable"),
+        ("gateway_timeout", LobaroUnavailableError, 3, "unavailable"),
+        ("redirect", LobaroUnavailableError, 3, "unavailable"),
+        ("reset", LobaroUnavailableError, 3, "unavailable"),
+        ("cut", LobaroUnavailableError, 3, "unavailable"),
+        ("null", LobaroBadRequestError, 1, "bad_request"),
+        ("empty", LobaroBadRequestError, 1, "bad_request"),
+        ("html", LobaroBadRequestError, 1, "bad_request"),
+        ("list", LobaroBadRequestError, 1, "bad_request"),
+        ("nan", LobaroBadRequestError, 1, "bad_request"),
+        ("deep", LobaroBadRequestError, 1, "bad_request"),
+        ("huge", LobaroBadRequestError, 1, "bad_request"),
+        ("no_records", LobaroBadRequestError, 1, "ok"),
+    ],
+)
+def test_each_way_to_fail_has_its_error_and_its_number_of_tries(
+    make: Callable[..., LobaroBackend],
+    service: StandInLobaro,
+    behaviour: str,
+    error: type[MbusgwError],
+    requests: int,
+    result: str,
+) -> None:
+    results: list[str] = []
+    service.behave(behaviour)
+    assert type(failure(make(on_result=results.append))) is error
+    assert len(service.seen) == requests
+    assert results == [result] * requests
+
+
+@pytest.mark.parametrize("behaviour", ["hang", "drip"])
+def test_a_service_that_hangs_ends_in_a_timeout_after_all_tries(
+    make: Callable[..., LobaroBackend], service: StandInLobaro, behaviour: str
+) -> None:
+    service.behave(behaviour)
+    before = CLOCK.mono()
+    assert isinstance(failure(make(timeout_s=0.2)), LobaroTimeoutError)
+    assert CLOCK.mono() - before < 3
+    assert len(service.seen) == 3
+
+
+def test_an_older_urllib3_without_partial_reads_will_do(
+    make: Callable[..., LobaroBackend], service: StandInLobaro, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("urllib3.response.HTTPResponse.read1")
+    monkeypatch.delattr("urllib3.response.BaseHTTPResponse.read1")
+    assert parsed(make()).decoded is not None
+    service.behave("cut")
+    assert isinstance(failure(make()), LobaroUnavailableError)
+    service.behave("drip")
+    assert isinstance(failure(make(timeout_s=0.2)), LobaroTimeoutError)
+
+
+def test_nobody_listening_is_an_outage(make: Callable[..., LobaroBackend]) -> None:
+    with contextlib.closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    assert isinstance(failure(make(url=url)), LobaroUnavailableError)
+
+
+@pytest.mark.parametrize("url", ["http://", "http://[", "nonsense", "http://host:99999", "http://a..b"])
+def test_a_url_that_is_none_is_named_and_leaks_nothing(make: Callable[..., LobaroBackend], url: str) -> None:
+    assert isinstance(failure(make(url=url)), LobaroUnavailableError)
+
+
+def test_a_passing_outage_costs_a_second_try_and_nothing_else(
+    make: Callable[..., LobaroBackend], service: StandInLobaro
+) -> None:
+    waits = Waits()
+    service.behave("bad_gateway", times=1)
+    service.behave("reset", times=1)
+    assert parsed(make(wait=waits)).decoded is not None
+    assert len(waits.asked) == 2 and 0 < waits.asked[0] < waits.asked[1]
+
+
+def test_no_token_is_said_without_asking(make: Callable[..., LobaroBackend], service: StandInLobaro) -> None:
+    assert isinstance(failure(make(token=None)), LobaroAuthError)
+    assert not service.seen
+
+
+def test_a_stop_ends_the_waiting(make: Callable[..., LobaroBackend], service: StandInLobaro) -> None:
+    waits = Waits(stop=True)
+    service.behave("error")
+    assert failure(make(wait=waits)).retryable
+    assert len(service.seen) == 1 and len(waits.asked) == 1
+
+
+# ------------------------------------------------------------------ limits
+def test_retry_after_is_honoured_when_it_is_short_and_handed_on_when_it_is_long(
+    make: Callable[..., LobaroBackend], service: StandInLobaro
+) -> None:
+    waits = Waits()
+    service.behave("rate_limit_seconds", times=1)
+    parsed(make(wait=waits))
+    assert waits.asked == [2.0]
+    service.behave("rate_limit_minutes", times=1)
+    error = failure(make(wait=waits))
+    assert isinstance(error, LobaroRateLimitError) and error.retry_after_s == 300
+    service.behave("rate_limit_date", times=1)
+    error = failure(make(wait=waits))
+    assert isinstance(error, LobaroRateLimitError) and error.retry_after_s == 60
+
+
+@pytest.mark.parametrize(
+    "text,seconds",
+    [
+        ("7", 7.0),
+        (" 120 ", 120.0),
+        ("Sun, 22 Nov 2026 12:05:00 GMT", 60.0),
+        ("Sun, 22 Nov 2020 12:05:00 GMT", 0.0),
+        ("-5", None),
+        ("soon", None),
+        ("", None),
+        (None, None),
+        ("٣", None),
+    ],
+)
+def test_retry_after_may_be_seconds_or_a_date(text: str | None, seconds: float | None) -> None:
+    assert retry_after_s(text, FixedClock()) == seconds
+
+
+# ------------------------------------------------------------------ the breaker
+def test_a_refused_token_opens_the_breaker_for_a_minute(
+    make: Callable[..., LobaroBackend], service: StandInLobaro
+) -> None:
+    breaker = CircuitBreaker(CLOCK)
+    service.behave("unauthorized")
+    backend = make(breaker=breaker)
+    assert isinstance(failure(backend), LobaroAuthError)
+    assert AUTH_PAUSE_S - 5 < breaker.retry_in_s() <= AUTH_PAUSE_S
+    results: list[str] = []
+    error = failure(make(breaker=breaker, on_result=results.append))
+    assert isinstance(error, LobaroUnavailableError) and results == ["refused"]
+    assert len(service.seen) == 1, "nobody asks while it is open"
+
+
+def test_an_outage_opens_the_breaker_and_a_bad_telegram_does_not(
+    make: Callable[..., LobaroBackend], service: StandInLobaro
+) -> None:
+    breaker = CircuitBreaker(CLOCK, failures=2)
+    backend = make(breaker=breaker)
+    service.behave("null")
+    for _ in range(5):
+        failure(backend)
+    assert breaker.state.value == "closed"
+    service.behave("unavailable")
+    failure(backend)
+    failure(backend)
+    assert breaker.state.value == "open"
+
+
+def test_a_long_retry_after_opens_the_breaker_that_long(
+    make: Callable[..., LobaroBackend], service: StandInLobaro
+) -> None:
+    breaker = CircuitBreaker(CLOCK)
+    service.behave("rate_limit_minutes")
+    failure(make(breaker=breaker))
+    assert 290 < breaker.retry_in_s() <= 300
+
+
+# ------------------------------------------------------------------ secrets
+def test_no_log_shows_a_key_a_token_or_a_telegram_even_at_debug_level(
+    make: Callable[..., LobaroBackend], service: StandInLobaro, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    backend = make("meterData", timeout_s=0.2)
+    parsed(backend)
+    for behaviour in ("reset", "hang", "error", "null", "unprocessable"):
+        service.behave(behaviour)
+        failure(backend)
+    assert "urllib3" in {record.name.partition(".")[0] for record in caplog.records}, "there was something to clean"
+    shown = caplog.text + "".join(str(vars(record)) for record in caplog.records)
+    assert KEY.hex().upper() not in shown.upper() and TOKEN not in shown
+
+
+def test_settings_and_back_end_do_not_show_the_token(make: Callable[..., LobaroBackend]) -> None:
+    assert TOKEN not in repr(LobaroSettings("http://x", TOKEN)) + repr(make())
