@@ -75,7 +75,7 @@ def build_backend(
 class LobaroThenLocal:
     """Lobaro where it answers, our decoder where it does not: an outage of a weekend costs no reading. **any thread**
 
-    Our decoder also supplies the records where Lobaro's domain model names none. An error is raised
+    Our decoder also supplies the records where Lobaro's answer names none. An error is raised
     only when both fail: Lobaro's, to be tried again, where our decoder lacks the key or the mode
     (the service may know either); else ours, which says what is wrong with the telegram.
     """
@@ -89,11 +89,11 @@ class LobaroThenLocal:
     def parse(self, telegram: ReceivedTelegram, key: bytes | None) -> ParsedTelegram:
         """Raises what both raise, as said above."""
         answer = _attempt(self._lobaro, telegram, key)
-        if isinstance(answer, ParsedTelegram) and answer.decoded is not None:
+        if _has_records(answer) and isinstance(answer, ParsedTelegram):
             return answer
         own = _attempt(self._local, telegram, key)
         if isinstance(answer, ParsedTelegram):
-            return _with_records_of(answer, own)
+            return _with_records_of(answer, own) if answer.decoded is None or _has_records(own) else answer
         if isinstance(own, ParsedTelegram):
             return own
         raise answer if answer.retryable and isinstance(own, (KeyMissing, ModeUnsupported)) else own

@@ -124,6 +124,12 @@ def test_our_decoder_supplies_the_records_that_a_domain_model_lacks() -> None:
     assert result.backend == "lobaro+local"
 
 
+def test_our_decoder_supplies_the_records_that_an_answer_lists_none_of() -> None:
+    answer = ParsedTelegram(replace(OURS, records=()), {}, "lobaro")
+    assert LobaroThenLocal(Says(answer), LocalBackend()).parse(received(OMS_GAS), KEY).decoded == OURS
+    assert LobaroThenLocal(Says(answer), LocalBackend()).parse(received(DES), KEY) is answer
+
+
 def test_a_domain_model_stays_where_our_decoder_cannot_read_the_telegram() -> None:
     answer = ParsedTelegram(None, {"meterId": "12345678"}, "lobaro")
     assert LobaroThenLocal(Says(answer), LocalBackend()).parse(received(DES), KEY) is answer
