@@ -19,9 +19,9 @@ ROUND_S = 3600.0
 
 
 class Janitor(Worker):
-    """Deletes what is older than asked for, once an hour, a slice at a time. Telegrams that still wait are kept.
+    """Deletes what is older than asked for, once an hour, a slice at a time. **own thread**
 
-    **own thread**
+    Telegrams that wait for the parser or the broker are kept.
     """
 
     def __init__(self, store: Store, *, clock: Clock, keep_readings_s: float, keep_telegrams_s: float) -> None:

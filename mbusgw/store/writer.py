@@ -14,6 +14,7 @@ from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.mailbox import Mailbox
 from mbusgw.runtime.worker import Worker
 from mbusgw.store import database
+from mbusgw.store.lock import DatabaseLock
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Store(Worker):
         super().__init__("store", clock)
         self.path = path
         self.last_error: StoreError | None = None
+        self._lock = DatabaseLock(path)
         self._units: Mailbox[_Unit] = Mailbox(waiting)
         self._connection: sqlite3.Connection | None = None
         self._counters: dict[str, int] = {}
@@ -47,8 +49,13 @@ class Store(Worker):
     # -------------------------------------------------- the main thread
     def open(self) -> None:
         """Opens the file and brings its schema up to date. Raises ``StoreError``."""
-        self._connection = database.open_writer(self.path)
-        self._count()
+        self._lock.acquire()
+        try:
+            self._connection = database.open_writer(self.path)
+            self._counters = self._read_counters()
+        except StoreError:
+            self._lock.release()
+            raise
 
     def on_commit(self, listener: Callable[[], None]) -> None:
         """``listener`` is called in the store's thread after each commit; it must not block."""
@@ -56,14 +63,15 @@ class Store(Worker):
 
     def stop(self) -> None:
         """Accepts nothing more; what was accepted is still written."""
+        self._units.close()  # before the thread can see the stop: what it no longer takes must be refused
         super().stop()
-        self._units.close()
 
     def close(self) -> None:
         """Closes the file, once the thread has ended."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._lock.release()
 
     # -------------------------------------------------- anyone
     def submit(self, *writes: Write) -> "Future[list[Any]]":
@@ -73,6 +81,11 @@ class Store(Worker):
             reason = "the store is closed" if self._units.closed else "too much waits to be written"
             future.set_exception(StoreBusy(reason))
         return future
+
+    def check(self) -> None:
+        """Raises the ``StoreError`` of the last commit, if that failed."""
+        if self.last_error is not None:
+            raise self.last_error
 
     def reader(self) -> sqlite3.Connection:
         """A new read-only connection; the caller closes it. Raises ``StoreError``."""
@@ -98,19 +111,16 @@ class Store(Worker):
         while rest := self._units.drain(GROUP):
             self._commit(rest)
 
-    def _commit(self, units: list[_Unit]) -> None:
+    def _commit(self, taken: list[_Unit]) -> None:
         assert self._connection is not None, "open() comes before start()"
-        outcomes: list[list[Any] | Exception] = []
+        units = [unit for unit in taken if unit.future.set_running_or_notify_cancel()]
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            for unit in units:
-                outcomes.append(self._apply(unit))
-            self._connection.execute("COMMIT")
-            self._count()
+            outcomes = self._transaction(units)
         except sqlite3.Error as error:
             self._roll_back()
-            self._trouble(database.translate(error))
-            outcomes = [database.translate(error)] * len(units)
+            trouble = database.translate(error)
+            self._trouble(trouble)
+            outcomes = [trouble] * len(units)
         else:
             self._recovered()
         for unit, outcome in zip(units, outcomes):
@@ -120,6 +130,15 @@ class Store(Worker):
                 unit.future.set_result(outcome)
         for listener in self._listeners:
             listener()
+
+    def _transaction(self, units: list[_Unit]) -> list[list[Any] | Exception]:
+        assert self._connection is not None
+        self._connection.execute("BEGIN IMMEDIATE")
+        outcomes = [self._apply(unit) for unit in units]
+        counters = self._read_counters()
+        self._connection.execute("COMMIT")
+        self._counters = counters
+        return outcomes
 
     def _apply(self, unit: _Unit) -> list[Any] | Exception:
         """Runs one unit in a savepoint. An error of its own is returned, one that spoils the transaction raised."""
@@ -144,12 +163,15 @@ class Store(Worker):
 
     def _roll_back(self) -> None:
         assert self._connection is not None
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error as error:  # whoever waits for the outcome must still get it
+            log.error("the transaction cannot be taken back: %s", error)
 
-    def _count(self) -> None:
+    def _read_counters(self) -> dict[str, int]:
         assert self._connection is not None
-        self._counters = dict(self._connection.execute("SELECT name, value FROM counters"))
+        return dict(self._connection.execute("SELECT name, value FROM counters"))
 
     def _trouble(self, error: StoreError) -> None:
         if self.last_error is None:
