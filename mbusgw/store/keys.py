@@ -27,7 +27,7 @@ class MeterKey:
 
 def put(keys: Iterable[MeterKey], now: datetime) -> Write:
     """Stores keys, replacing earlier ones of the same meters."""
-    rows = [(key.meter_id.upper(), key.manufacturer, key.key.hex(), iso(now)) for key in keys]
+    rows = [(key.meter_id.upper(), (key.manufacturer or "").upper() or None, key.key.hex(), iso(now)) for key in keys]
 
     def write(connection: sqlite3.Connection) -> None:
         connection.executemany(
@@ -42,6 +42,6 @@ def find(connection: sqlite3.Connection, meter_id: str, manufacturer: str | None
     row = connection.execute(
         "SELECT manufacturer, key_hex FROM meter_keys WHERE meter_id = ?", (meter_id.upper(),)
     ).fetchone()
-    if row is None or (row[0] and manufacturer and row[0] != manufacturer):
+    if row is None or (row[0] and manufacturer and row[0] != manufacturer.upper()):
         return None
     return bytes.fromhex(row[1])

@@ -60,14 +60,15 @@ def acknowledged(ids: Sequence[int], now: datetime) -> Write:
 
 
 def refused(ids: Sequence[int], reason: str) -> Write:
-    """Removes what the broker will never take; the telegram it told of has failed, and says why."""
+    """Removes what the broker will never take. A telegram whose outcome it was has failed, and says why;
+    one that still waits (for the parser, for its key) goes on waiting."""
 
     def write(connection: sqlite3.Connection) -> None:
         for row_id in ids:
             row = connection.execute("DELETE FROM mqtt_queue WHERE id = ? RETURNING ingest_id", (row_id,)).fetchone()
             if row and row[0]:
                 connection.execute(
-                    "UPDATE telegrams SET status = 'failed', reason = ? WHERE ingest_id = ?",
+                    "UPDATE telegrams SET status = 'failed', reason = ? WHERE ingest_id = ? AND status = 'parsed'",
                     (f"the broker refuses it: {reason}", row[0]),
                 )
 

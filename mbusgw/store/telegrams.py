@@ -3,13 +3,19 @@ failed, duplicate."""
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from mbusgw.model.errors import StoreError
 from mbusgw.model.ports import Write
 from mbusgw.model.submission import Accepted
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.runtime.clock import iso, parse_iso
+
+#: No telegram is deferred for longer.
+RETRY_HORIZON = timedelta(days=1)
 
 
 class Status:
@@ -23,9 +29,6 @@ class Status:
     FAILED = "failed"
     DUPLICATE = "duplicate"
 
-    #: Nothing more will happen to these by itself.
-    FINAL = frozenset({PUBLISHED, FAILED, DUPLICATE})
-
 
 def digest(gateway_id: str, raw: bytes) -> bytes:
     """What makes two receptions the same: ``sha256(gateway_id + raw_hex)``."""
@@ -33,15 +36,19 @@ def digest(gateway_id: str, raw: bytes) -> bytes:
 
 
 def insert(connection: sqlite3.Connection, telegram: ReceivedTelegram, *, dedup_window_s: float | None) -> Accepted:
-    """Stores one telegram; one that was heard within the window is stored as ``duplicate`` of the first."""
+    """Stores one telegram; one that was heard within the window is stored as ``duplicate`` of the first.
+
+    One that brings a key of its own is no duplicate of one that could not be read: with the key it may be.
+    """
     fingerprint = digest(telegram.gateway_id, telegram.raw)
     original = None
     if dedup_window_s is not None:
-        since = iso(telegram.created_at - timedelta(seconds=dedup_window_s))
+        window = timedelta(seconds=dedup_window_s)
+        # Both ends: after a clock was set back, what is "in the future" must not count for days.
         original = connection.execute(
-            "SELECT ingest_id FROM telegrams WHERE digest = ? AND created_at >= ? AND status != 'duplicate'"
-            " ORDER BY created_at DESC LIMIT 1",
-            (fingerprint, since),
+            "SELECT ingest_id FROM telegrams WHERE digest = ? AND created_at BETWEEN ? AND ? AND status != 'duplicate'"
+            " AND NOT (? AND status IN ('key_missing', 'failed')) ORDER BY created_at DESC LIMIT 1",
+            (fingerprint, iso(telegram.created_at - window), iso(telegram.created_at + window), bool(telegram.key)),
         ).fetchone()
     connection.execute(
         "INSERT INTO telegrams (ingest_id, gateway_id, rx_time, rssi, raw_hex, status, created_at, mode,"
@@ -70,14 +77,21 @@ def backlog(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT value FROM counters WHERE name = 'backlog'").fetchone()[0])
 
 
-def due(connection: sqlite3.Connection, now: datetime, limit: int) -> list[str]:
-    """The ids of those that wait for the parser now, oldest first: received, and deferred whose time has come."""
+def due(connection: sqlite3.Connection, now: datetime | None, limit: int) -> list[str]:
+    """The ids of those that wait for the parser now, oldest first: received, and deferred whose time has come.
+
+    ``now`` None: all that are deferred. A time further off than any pause is the mark of a
+    clock that was set back, and counts as come.
+    """
     received = connection.execute(
         "SELECT ingest_id FROM telegrams WHERE status = 'received' ORDER BY rowid LIMIT ?", (limit,)
     ).fetchall()
+    when, times = "", []
+    if now is not None:
+        when, times = " AND (retry_at <= ? OR retry_at > ?)", [iso(now), iso(now + RETRY_HORIZON)]
     deferred = connection.execute(
-        "SELECT ingest_id FROM telegrams WHERE status = 'deferred' AND retry_at <= ? ORDER BY retry_at LIMIT ?",
-        (iso(now), limit - len(received)),
+        f"SELECT ingest_id FROM telegrams WHERE status = 'deferred'{when} ORDER BY retry_at LIMIT ?",
+        (*times, limit - len(received)),
     ).fetchall()
     return [row[0] for row in received + deferred]
 
@@ -106,15 +120,21 @@ def load(connection: sqlite3.Connection, ingest_id: str) -> tuple[ReceivedTelegr
 def settle(
     ingest_id: str, status: str, *, meter_id: str | None, reason: str | None = None, retry_at: datetime | None = None
 ) -> Write:
-    """The outcome of one try. The request's own key is forgotten unless it may be needed again."""
+    """The outcome of one try. The request's own key is forgotten unless it may be needed again.
+
+    Raises ``StoreError`` for a telegram that does not wait (any more): the unit is undone, and nothing is said twice.
+    """
     keep_key = status == Status.DEFERRED
 
     def write(connection: sqlite3.Connection) -> None:
-        connection.execute(
+        cursor = connection.execute(
             "UPDATE telegrams SET status = ?, reason = ?, meter_id = coalesce(?, meter_id), retry_at = ?,"
-            " attempts = attempts + 1, key_hex = CASE WHEN ? THEN key_hex END WHERE ingest_id = ?",
+            " attempts = attempts + 1, key_hex = CASE WHEN ? THEN key_hex END"
+            " WHERE ingest_id = ? AND status IN ('received', 'deferred')",
             (status, reason, meter_id, iso(retry_at) if retry_at else None, keep_key, ingest_id),
         )
+        if not cursor.rowcount:
+            raise StoreError(f"telegram {ingest_id} is settled already", retryable=True)
 
     return write
 
@@ -136,18 +156,24 @@ def outcome(connection: sqlite3.Connection, ingest_id: str) -> tuple[str, str | 
     return (row[0], row[1], row[2]) if row else None
 
 
-def keys_arrived(connection: sqlite3.Connection, meter_ids: list[str]) -> int:
+def keys_arrived(connection: sqlite3.Connection, meter_ids: Sequence[str]) -> int:
     """Telegrams that waited for one of these meters' keys are to be parsed; says how many."""
-    marks = ",".join("?" * len(meter_ids))
+    arrived = "(SELECT upper(value) FROM json_each(?1))"
     return connection.execute(
-        f"UPDATE telegrams SET status = 'received' WHERE status = 'key_missing' AND meter_id IN ({marks})", meter_ids
+        "UPDATE telegrams SET status = 'received' WHERE status = 'key_missing'"
+        f" AND (upper(meter_id) IN {arrived} OR upper(hint_meter_id) IN {arrived})",
+        (json.dumps(list(meter_ids)),),
     ).rowcount
 
 
 def forget(connection: sqlite3.Connection, before: datetime, limit: int) -> int:
-    """Deletes up to ``limit`` settled telegrams older than ``before``; says how many. What waits is never deleted."""
+    """Deletes up to ``limit`` telegrams older than ``before``; says how many.
+
+    What waits for the parser or the broker is never deleted. What waits for a key is: most of it is from the
+    neighbours' meters, whose keys will never come, and it was said on the errors topic.
+    """
     return connection.execute(
         "DELETE FROM telegrams WHERE rowid IN (SELECT rowid FROM telegrams WHERE created_at < ?"
-        " AND status IN ('published', 'failed', 'duplicate') LIMIT ?)",
+        " AND status IN ('published', 'failed', 'duplicate', 'key_missing') LIMIT ?)",
         (iso(before), limit),
     ).rowcount
