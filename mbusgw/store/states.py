@@ -33,13 +33,15 @@ def save(connection: sqlite3.Connection, state: DeviceState) -> bool:
 
 
 def load(connection: sqlite3.Connection) -> list[DeviceState]:
-    """Every stored state. One that cannot be understood is left out with a warning: fresh data replaces it."""
+    """Every stored state. Of one that cannot be understood only the version is kept, with a warning: it counts
+    on from there, or what is read afresh would look older than what is stored, and never replace it."""
     states = []
     for row in connection.execute("SELECT device_id, state_json, version FROM device_states ORDER BY device_id"):
         try:
             states.append(_state(row[0], row[2], exactjson.loads(row[1])))
-        except (KeyError, TypeError, ValueError) as error:
-            log.warning("the stored state of %s cannot be read and is left out: %r", row[0], error)
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            log.warning("the stored state of %s cannot be understood; it begins anew: %r", row[0], error)
+            states.append(DeviceState(row[0], row[0], version=row[2]))
     return states
 
 

@@ -1,0 +1,40 @@
+"""The history."""
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from mbusgw.store import readings
+from mbusgw.store.writer import Store
+from tests.fakes.clock import START
+from tests.fakes.stores import rows, write
+from tests.fakes.telegrams import reading
+
+
+def test_a_reading_is_kept_with_the_values_as_on_the_topics(store: Store) -> None:
+    one = reading(energy=Decimal("1E+3"), volume=Decimal("0.10"), at_date=datetime(2026, 1, 2, 3, 4), nothing=None)
+    write(store, lambda connection: readings.add(connection, one, "t1"))
+    ((device_id, read_at, ingest_id, text),) = rows(
+        store, "SELECT device_id, read_at, ingest_id, fields_json FROM readings"
+    )
+    assert (device_id, read_at, ingest_id) == ("meter_1", "2026-03-01T12:00:00.000Z", "t1")
+    assert json.loads(text) == {
+        "energy": ["1000", "kWh"],
+        "volume": ["0.10", "kWh"],
+        "at_date": ["2026-01-02T03:04:00", "kWh"],
+    }
+
+
+def test_old_readings_are_forgotten_a_slice_at_a_time(store: Store) -> None:
+    for hour in range(5):
+        write(
+            store,
+            lambda connection, at=START + timedelta(hours=hour): readings.add(
+                connection, reading(at=at, energy=1), None
+            ),
+        )
+    before = START + timedelta(hours=3)
+    counts = [write(store, lambda connection: readings.forget(connection, before, 2))[0] for _ in range(3)]
+    assert counts == [2, 1, 0]
+    assert len(rows(store, "SELECT * FROM readings")) == 2
