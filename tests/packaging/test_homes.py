@@ -12,6 +12,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "serial": ("mbusgw.transports.serialport",),
     "paho": ("mbusgw.mqtt.client",),
     "requests": ("mbusgw.parsers.lobaro_http",),
+    "urllib3": ("mbusgw.parsers.lobaro_http",),
     "yaml": ("mbusgw.config",),
     "pydantic": ("mbusgw.config", "mbusgw.web"),
     "pydantic_core": ("mbusgw.config", "mbusgw.web"),
