@@ -89,11 +89,16 @@ class Connection:
             self.sock.close()
 
     def drop(self) -> None:
-        """Closes, or leaves that to the handler that has the request in hand."""
+        """Ends it for the client; closes, or leaves that to the handler that has the request in hand."""
         with self.lock:
             self.gone = True
             if not self.busy or self.output:  # with output left, the handler has given it back
                 self.sock.close()
+                return
+            try:
+                self.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                self.broken = True
 
     def _shut(self, now_mono: float) -> None:
         self.linger_mono = now_mono

@@ -8,8 +8,7 @@ from typing import Any
 
 from mbusgw.runtime import exactjson
 from mbusgw.runtime.clock import SystemClock
-from mbusgw.web.handler import Answer
-from mbusgw.web.server import HttpServer
+from mbusgw.web.server import Answer, HttpServer
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -240,7 +241,7 @@ def test_when_all_places_are_taken_the_longest_silent_client_makes_room() -> Non
             client.sock.close()
 
 
-def test_when_all_places_are_busy_a_newcomer_gets_503() -> None:
+def test_when_all_places_are_busy_a_newcomer_gets_503(caplog: pytest.LogCaptureFixture) -> None:
     gate = Gate.shut()
     with serving(gate.answer, max_connections=2) as server:
         busy = [Client(server.port).send(request_bytes("GET", "/wait")) for _ in range(2)]
@@ -250,6 +251,7 @@ def test_when_all_places_are_busy_a_newcomer_gets_503() -> None:
             answer = newcomer.answer()
             assert (answer.status, answer.json["error"]) == (503, "too_many_connections")
             assert int(answer.headers["retry-after"]) > 0
+        assert "all 2 places for clients are taken" in caplog.text
         gate.opened.set()
         assert [client.answer().status for client in busy] == [200, 200]
         for client in busy:
@@ -425,6 +427,30 @@ def test_a_hundred_clients_at_once_are_all_answered() -> None:
 
     with serving(echo) as server, ThreadPoolExecutor(100) as pool:
         assert sum(pool.map(talk, [server.port] * 100)) == 2000
+
+
+def test_after_a_crash_of_the_reading_thread_clients_only_have_to_come_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Stumbling:
+        def takes(self, request: Request) -> bool:
+            if request.path == "/stumble":
+                raise ZeroDivisionError("oops")
+            return False
+
+        def answer_together(self, requests: Sequence[Request]) -> Sequence[Response]:
+            return [echo(request) for request in requests]
+
+    with serving(echo, together=Stumbling()) as server:
+        with Client(server.port) as bystander, Client(server.port) as client:
+            assert bystander.request("GET", "/").status == 200
+            client.send(request_bytes("GET", "/stumble"))
+            assert bystander.rest() == b""
+            assert client.rest() == b""
+        with Client(server.port) as again:
+            assert again.request("GET", "/").status == 200
+        assert "ZeroDivisionError: oops" in caplog.text
+        assert server.workers[0].crashes == 1
 
 
 def test_every_thread_has_a_short_name_and_a_heartbeat() -> None:
