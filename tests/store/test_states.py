@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -84,8 +85,8 @@ RECORDS = st.builds(
 
 
 @given(st.dictionaries(st.text(max_size=12), st.tuples(VALUES, st.none() | RECORDS), max_size=4))
-def test_fields_of_every_type_come_back_from_json_as_they_were(parts: dict[str, tuple[object, Record | None]]) -> None:
-    fields = {name: Field(name, value, "kWh", record) for name, (value, record) in parts.items()}  # type: ignore[arg-type]
+def test_fields_of_every_type_come_back_from_json_as_they_were(parts: dict[str, tuple[Any, Any]]) -> None:
+    fields = {name: Field(name, value, "kWh", record) for name, (value, record) in parts.items()}
     back = to_fields(exactjson.loads(exactjson.dumps(from_fields(fields))))
     assert dict(back) == fields
     assert list(back) == list(fields), "in their order"
