@@ -123,6 +123,16 @@ class HttpServer:
 
     # -------------------------------------------------- for anyone
     @property
+    def name(self) -> str:
+        """What it is called among the other parts."""
+        return "http"
+
+    @property
+    def thread_id(self) -> int | None:
+        """The first of its threads that still runs: the one to look at when a stop takes too long."""
+        return next((worker.thread_id for worker in self.workers if worker.alive), None)
+
+    @property
     def port(self) -> int:
         """The port that is listened on; the free one that was found, once started."""
         return self._port

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from mbusgw.health.stalls import stack_of
 from mbusgw.model.errors import MbusgwError
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.web.conversations import Timing
@@ -371,8 +372,10 @@ def test_a_stop_does_not_wait_for_a_hanging_request_beyond_its_budget() -> None:
         assert gate.waiting.acquire(timeout=10)
         server.stop()
         assert server.join(0.5) is False
+        assert "assert self.opened.wait" in stack_of(server.thread_id)
         gate.opened.set()
         assert server.join(5)
+    assert server.thread_id is None
 
 
 def test_a_port_in_use_is_said_with_advice() -> None:
