@@ -70,8 +70,9 @@ class Acceptor(Worker):
     def _drain(self) -> None:
         """Finishes what is in hand; whoever asks anew meanwhile is told that we stop."""
         deadline_mono = self.clock.mono() + self._timing.drain_s
-        while self._conversations.in_hand() and self.clock.mono() < deadline_mono:
-            self.step()
+        while self._conversations.in_hand() and (left_s := deadline_mono - self.clock.mono()) > 0:
+            self._conversations.serve(min(left_s, self._timing.sweep_s))
+            self._conversations.sweep()
             self.heartbeat.beat()
 
     # -------------------------------------------------- the door

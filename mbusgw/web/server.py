@@ -129,8 +129,8 @@ class HttpServer:
 
     @property
     def thread_id(self) -> int | None:
-        """The first of its threads that still runs: the one to look at when a stop takes too long."""
-        return next((worker.thread_id for worker in self.workers if worker.alive), None)
+        """One of its threads that still runs, handlers first: the one to look at when a stop takes too long."""
+        return next((worker.thread_id for worker in reversed(self.workers) if worker.alive), None)
 
     @property
     def port(self) -> int:
