@@ -4,12 +4,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from types import MappingProxyType
 
 from mbusgw.model.device import DeviceState
-from mbusgw.model.reading import Reading
+from mbusgw.model.reading import Lane, Reading
 from mbusgw.registry.changes import Change, difference
 from mbusgw.runtime.clock import Clock
+
+#: A gateway's clock is believed when it runs ahead by no more.
+GATEWAY_AHEAD = timedelta(minutes=5)
 
 Observer = Callable[[Change], None]
 
@@ -49,7 +53,7 @@ class Registry:
             self._entries[device_id] = _Entry(state, ttl_s, self._clock.mono() + ttl_s)
 
     def restore(self, states: Iterable[DeviceState]) -> None:
-        """States of an earlier run: stale until a reading confirms them.
+        """States of an earlier run: stale until a reading confirms them. After ``expect``, before the first reading.
 
         A device whose time to live has passed meanwhile counts as offline; any other gets
         its full time again, so that a quick restart shows nobody as gone.
@@ -83,9 +87,19 @@ class Registry:
                 entry = _Entry(DeviceState(reading.device_id, reading.device_id), self._radio_ttl_s, 0.0)
                 self._entries[reading.device_id] = entry
             before = entry.state
-            entry.state = after = before.read(reading)
+            entry.state = after = self._comparable(before, reading).read(reading)
             entry.expires_mono = self._clock.mono() + entry.ttl_s
         return self._tell(Change(before, after, difference(before.fields, after.fields)))
+
+    def _comparable(self, before: DeviceState, reading: Reading) -> DeviceState:
+        """``before``, without its time where that is from a clock which has been set back since.
+
+        Else nothing would be news until that time has come. A gateway's clock may run ahead a little.
+        """
+        ahead = timedelta(0) if reading.lane is Lane.WIRED else GATEWAY_AHEAD
+        if before.read_at is not None and before.read_at > self._clock.now() + ahead:
+            return replace(before, read_at=None)
+        return before
 
     def failed(self, device_id: str, error: str) -> None:
         """A try to read the device failed; it stays online until its time to live is over."""

@@ -24,7 +24,8 @@ def check_books(store: Store) -> None:
     """The file is sound, nothing is half there, the counters are right."""
     assert one(store, "PRAGMA integrity_check") == "ok"
     assert rows(store, "PRAGMA foreign_key_check") == []
-    telegrams = [row[0] for row in rows(store, "SELECT ingest_id FROM telegrams WHERE status = 'parsed' ORDER BY rowid")]
+    query = "SELECT ingest_id FROM telegrams WHERE status = 'parsed' ORDER BY rowid"
+    telegrams = [row[0] for row in rows(store, query)]
     messages = [row[0] for row in rows(store, "SELECT ingest_id FROM mqtt_queue ORDER BY id")]
     assert telegrams == messages
     assert len(telegrams) == one(store, "SELECT count(*) FROM telegrams")
