@@ -11,6 +11,8 @@ from shutil import which
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from tests.wait import wait_until
 
@@ -65,17 +67,19 @@ class Mosquitto:
 
 
 class Subscriber:
-    """Remembers every message on some topics, in order."""
+    """Remembers every message on some topics, in order; its session outlives a restart of the broker."""
 
     def __init__(self, port: int, *topics: str) -> None:
         self.messages: list[tuple[str, str, bool]] = []
         self._subscribed = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, f"subscriber-{id(self)}", protocol=paho.MQTTv5)
+        session = Properties(PacketTypes.CONNECT)
+        session.SessionExpiryInterval = 300
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = lambda client, *_: client.subscribe([(topic, 1) for topic in topics])
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = self._received
-        self._client.connect_async("127.0.0.1", port)
+        self._client.connect_async("127.0.0.1", port, clean_start=False, properties=session)
         self._client.loop_start()
         assert self._subscribed.wait(10), "the subscriber cannot subscribe"
 

@@ -62,11 +62,15 @@ def decode(raw: bytes, key: bytes | None) -> DecodedTelegram:
 def is_wired(raw: bytes) -> bool:
     """A wired frame begins 68 L L 68 (or is a short frame or E5); a radio telegram with its length and the C field.
 
-    68 is a possible length of a radio telegram, too, so one of the further marks must be there.
+    68 is a possible length of a radio telegram, too, and a wired frame may be damaged: two of
+    three further marks decide.
     """
     if len(raw) == 1 or raw[:1] == b"\x10" and len(raw) == 5:
         return True
-    return raw[:1] == b"\x68" and (raw[3:4] == b"\x68" or raw[1:2] == raw[2:3])
+    if raw[:1] != b"\x68" or len(raw) < 4:
+        return raw[:1] == b"\x68"
+    same_length_twice, second_start, length_fits = raw[1] == raw[2], raw[3] == 0x68, len(raw) - 6 in raw[1:3]
+    return same_length_twice + second_start + length_fits >= 2
 
 
 def parse_hex(text: str) -> bytes:

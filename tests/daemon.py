@@ -1,0 +1,104 @@
+"""The real daemon as a child process, with everything it needs below one folder."""
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.mosquitto import free_port
+from tests.wait import wait_until
+
+KEY = "gateway-secret-1"
+
+
+class Daemon:
+    """``mbusgw run`` with a configuration of its own; ``start`` waits until HTTP answers."""
+
+    def __init__(self, folder: Path, config: str, *, broker: str, environ: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        self.http_port = free_port()
+        self.file = folder / "mbusgw.yaml"
+        self.file.write_text(
+            f"mqtt: {{url: '{broker}', heartbeat: 2}}\n"
+            f"http: {{listen: '127.0.0.1:{self.http_port}', workers: 4}}\n"
+            f"ingest: {{keys: {{gw1: {KEY}}}}}\n"
+            f"parser: {{backend: local, n_workers: 2}}\n{config}"
+        )
+        self.environ = {**os.environ, **(environ or {})}
+        self.process: subprocess.Popen[str] | None = None
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "state" / "mbusgw.db"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "stderr.log").read_text()
+
+    def start(self, *, wait: bool = True) -> None:
+        with (self.folder / "stderr.log").open("a") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "mbusgw", "run", "-c", self.file, "--state-dir", self.folder / "state"],
+                stderr=stderr,
+                stdout=subprocess.DEVNULL,
+                env=self.environ,
+                text=True,
+            )
+        if wait:
+            wait_until(self.answers, timeout=20, what=lambda: f"the daemon does not answer:\n{self.log}")
+
+    def answers(self) -> bool:
+        assert self.process is not None and self.process.poll() is None, f"the daemon has ended:\n{self.log}"
+        try:
+            return self.get("/health")[0] in (200, 503)
+        except OSError:
+            return False
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = 10) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        code = self.process.wait(timeout)
+        self.process = None
+        return code
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.stop(signal.SIGKILL)
+
+    # -------------------------------------------------- HTTP
+    def get(self, path: str) -> tuple[int, Any]:
+        return self._request("GET", path, None, {})
+
+    def post(self, body: object, *, key: str = KEY, query: str = "") -> tuple[int, Any]:
+        text = body if isinstance(body, str) else json.dumps(body)
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        return self._request("POST", f"/v1/telegrams{query}", text, headers)
+
+    def _request(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=10)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            text = response.read().decode()
+            return response.status, json.loads(text) if text.startswith(("{", "[")) else text
+        finally:
+            connection.close()
+
+
+@contextmanager
+def running(folder: Path, config: str, *, broker: str, environ: dict[str, str] | None = None) -> Iterator[Daemon]:
+    """A daemon for the length of a block."""
+    daemon = Daemon(folder, config, broker=broker, environ=environ)
+    daemon.start()
+    try:
+        yield daemon
+    finally:
+        if daemon.process is not None and daemon.process.poll() is None:
+            daemon.stop()
