@@ -1,0 +1,114 @@
+"""The frame of the command line: exit codes, errors, help."""
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from mbusgw import __version__
+from mbusgw.cli.main import COMMANDS, main
+
+
+@pytest.fixture
+def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more row in the table of commands."""
+    monkeypatch.setitem(COMMANDS, "talkative", "tests.cli.talkative")
+
+
+def python(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, *arguments], text=True, capture_output=True, timeout=60, check=False, **options
+    )
+
+
+@pytest.mark.usefixtures("talkative")
+@pytest.mark.parametrize("code", [0, 1, 2, 3])
+def test_the_exit_code_is_the_commands(code: int) -> None:
+    assert main(["talkative", str(code)]) == code
+
+
+@pytest.mark.usefixtures("talkative")
+def test_an_error_of_ours_is_a_line_and_an_advice(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["talkative", "error"]) == 1
+    assert capsys.readouterr().err == "mbusgw: the port is gone\n  plug it in\n"
+
+
+@pytest.mark.usefixtures("talkative")
+def test_every_problem_of_a_configuration_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["talkative", "config"]) == 3
+    assert capsys.readouterr().err == (
+        "f.yaml:1: a: is wrong\nf.yaml:2: b: is wrong (try c)\n"
+        "mbusgw: the configuration has 2 problems; nothing was started\n"
+    )
+
+
+@pytest.mark.usefixtures("talkative")
+def test_ctrl_c_ends_quietly(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["talkative", "interrupt"]) == 130
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("talkative")
+def test_a_bug_is_not_hidden() -> None:
+    with pytest.raises(ZeroDivisionError):
+        main(["talkative", "bug"])
+
+
+def test_a_reader_that_goes_away_ends_a_command_quietly() -> None:
+    code = (
+        "import sys\nfrom mbusgw.cli import main as frame\nframe.COMMANDS['talkative'] = 'tests.cli.talkative'\n"
+        "sys.exit(frame.main(['talkative', '--text', 'x' * 1000000, '0']))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    with process.stderr:
+        assert process.stderr.read() == ""
+    assert process.wait(30) == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["check-config", "--fly"], ["--fly"]])
+def test_a_wrong_call_is_explained_and_exits_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: mbusgw" in capsys.readouterr().err
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    for name, module in COMMANDS.items():
+        assert name in text and import_module(module).HELP.split()[0] in text
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([name, "--help"])
+    assert caught.value.code == 0
+    assert f"usage: mbusgw {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_row_of_the_table_is_a_command_of_that_name(name: str) -> None:
+    module = import_module(COMMANDS[name])
+    assert name == module.NAME
+    assert module.HELP and not module.HELP.endswith(".")
+
+
+def test_the_version_is_told_without_loading_a_command() -> None:
+    code = (
+        "import sys\nfrom mbusgw.cli.main import main\n"
+        "try: main(['--version'])\nexcept SystemExit as end: print(end.code, 'pydantic' in sys.modules)"
+    )
+    assert python("-c", code).stdout == f"mbusgw {__version__}\n0 False\n"
+
+
+def test_the_package_runs_as_a_module() -> None:
+    assert python("-m", "mbusgw", "--version").stdout == f"mbusgw {__version__}\n"
