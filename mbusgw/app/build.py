@@ -41,6 +41,7 @@ from mbusgw.runtime.worker import Worker
 from mbusgw.store.janitor import Janitor
 from mbusgw.store.writer import Store
 from mbusgw.web.auth import GatewayKeys
+from mbusgw.web.conversations import Timing
 from mbusgw.web.probes import ProbeRoutes, index_route
 from mbusgw.web.router import Router
 from mbusgw.web.server import HttpServer
@@ -48,6 +49,8 @@ from mbusgw.web.telegrams import TelegramRoutes
 from mbusgw.wired.bus import Bus
 from mbusgw.wired.meter import WiredMeter
 
+#: How long requests in hand may take to be answered at a stop.
+HTTP_BUDGET_S = 0.5
 #: How long what waits may still go out at a stop.
 FLUSH_S = 1.0
 
@@ -159,7 +162,13 @@ def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
     routes = [*ingress.routes(), *probes.routes()]
     router = Router([*routes, index_route(routes, __version__)])
     server = HttpServer(
-        config.http.host, config.http.port, router.answer, clock=clock, workers=config.http.workers
+        config.http.host,
+        config.http.port,
+        router.answer,
+        clock=clock,
+        together=ingress,
+        workers=config.http.workers,
+        timing=Timing(drain_s=HTTP_BUDGET_S - 0.1),
     )
 
     # Started in this order, stopped in the reverse.
@@ -171,7 +180,7 @@ def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
             Stage("way out", out, 0.8, farewell=partial(_farewell, broker, sender, topics.bridge_state)),
             Stage("parsers", parsers, 0.8, farewell=lambda _for_good: stop.set()),
             Stage("wired lane", [*buses, *meters], 0.8),
-            Stage("HTTP", [server], 0.5, optional=True),
+            Stage("HTTP", [server], HTTP_BUDGET_S, optional=True),
             Stage("watchers", [monitor, watchdog], 0.3),
         ]
     )
