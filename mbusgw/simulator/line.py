@@ -48,6 +48,7 @@ class PtyLine(SimulatedLine):
         self._link = link
         self._master = self._slave = -1
         self._path = ""
+        self._up = False
 
     @property
     def port(self) -> str:
@@ -55,7 +56,7 @@ class PtyLine(SimulatedLine):
 
     @property
     def connected(self) -> bool:
-        return self._master >= 0
+        return self._up
 
     def open(self) -> None:
         self._master, self._slave = os.openpty()  # our own far end keeps the line up while nobody has it open
@@ -67,17 +68,22 @@ class PtyLine(SimulatedLine):
                 _take_away(self._link)
                 self._link.symlink_to(self._path)
             except OSError:
-                self.close()
+                self._close_both()
                 raise
+        self._up = True  # not before the port can be opened by its name
 
     def close(self) -> None:
-        if not self.connected:
+        if not self._up:
             return
+        if self._link is not None:
+            _take_away(self._link)
+        self._close_both()
+        self._up = False
+
+    def _close_both(self) -> None:
         os.close(self._slave)
         os.close(self._master)
         self._master = self._slave = -1
-        if self._link is not None:
-            _take_away(self._link)
 
     def read(self, timeout_s: float) -> bytes:
         ready, _, _ = select.select([self._master], [], [], max(0.0, timeout_s))

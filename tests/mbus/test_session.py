@@ -15,6 +15,7 @@ from mbusgw.simulator.meter import Fault, FaultKind
 from mbusgw.simulator.segment import Segment
 from mbusgw.transports.serialport import open_port
 from tests.simulator.wire import CLOCK, FAST, running_segment
+from tests.wait import wait_until
 
 NKE, FIRST, SECOND = 0x40, 0x7B, 0x5B
 
@@ -52,11 +53,13 @@ def test_a_read_over_tcp_gives_the_same() -> None:
 def test_a_complete_frame_is_not_followed_by_a_wait() -> None:
     with running_segment(baudrate=9600) as segment, session_on(segment) as session:
         session.read_user_data(1)
-        started = CLOCK.mono()
-        raw = session.read_user_data(1).frames[0]
-        took_s = CLOCK.mono() - started
+        took_s = 10.0
+        for _ in range(4):  # the best counts: the machine may be busy
+            started = CLOCK.mono()
+            raw = session.read_user_data(1).frames[0]
+            took_s = min(took_s, CLOCK.mono() - started)
     limit_s = (33 + (5 + len(raw)) * 11) / 9600 + segment.answer_delay_s
-    assert took_s < limit_s + 0.025
+    assert took_s < limit_s * 1.05
 
 
 def test_the_line_is_idle_for_33_bit_times_before_a_request() -> None:
@@ -95,12 +98,15 @@ def test_address_254_is_answered_by_a_lone_meter_under_its_own_address() -> None
 # ------------------------------------------------------------------ what goes wrong
 def test_a_silent_meter_costs_one_answer_window() -> None:
     with running_segment(baudrate=2400) as segment, session_on(segment) as session:
-        started = CLOCK.mono()
-        with pytest.raises(NoAnswer, match="no answer from address 9") as caught:
-            session.read_user_data(9, repeats=3)
-        took_s = CLOCK.mono() - started
-        assert len(segment.requests) == 1
-    assert (330 + 55) / 2400 + 0.05 <= took_s < 1.3 * ((330 + 55) / 2400 + 0.05)
+        took_s = []
+        for _ in range(3):
+            started = CLOCK.mono()
+            with pytest.raises(NoAnswer, match="no answer from address 9") as caught:
+                session.read_user_data(9, repeats=3)
+            took_s.append(CLOCK.mono() - started)
+        wait_until(lambda: len(segment.requests) == 3)
+    window_s = (330 + 55) / 2400 + 0.05
+    assert window_s <= min(took_s) < 1.25 * window_s
     assert "baud rate" in caught.value.hint
 
 

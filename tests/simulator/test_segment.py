@@ -31,20 +31,23 @@ def receive(port: SerialPort, size: int) -> bytes:
 
 @pytest.mark.parametrize("baudrate", [2400, 9600])
 def test_an_answer_takes_the_time_of_its_bytes(baudrate: int) -> None:
+    delays, lengths = [], []
     with running_segment(baudrate=baudrate, answer_delay_s=0.02) as segment:
         port = open_port(segment.port, baudrate=baudrate)
-        port.write(REQUEST)
-        begun_mono = CLOCK.mono()
-        head = receive(port, 1)
-        first_mono = CLOCK.mono()
-        length = receive(port, 1)[0] + 6
-        rest = receive(port, length - 2)
-        last_mono = CLOCK.mono()
+        for _ in range(4):
+            port.write(REQUEST)
+            begun_mono = CLOCK.mono()
+            head = receive(port, 2)
+            first_mono = CLOCK.mono()
+            rest = receive(port, head[1] + 4)
+            delays.append(first_mono - begun_mono)
+            lengths.append(CLOCK.mono() - first_mono)
+            assert decode_frame(head + rest).header.address == 1
         port.close()
-    assert decode_frame(head + bytes([length - 6]) + rest).header.address == 1
     byte_s = 11 / baudrate
-    assert first_mono - begun_mono == pytest.approx(6 * byte_s + 0.02, abs=0.01)
-    assert last_mono - first_mono == pytest.approx((length - 1) * byte_s, abs=0.015)
+    # A busy machine makes one answer late; the best of some shows the pace that is kept.
+    assert min(delays) == pytest.approx(7 * byte_s + 0.02, abs=0.006)
+    assert min(lengths) == pytest.approx(len(rest) * byte_s, rel=0.03)
 
 
 def test_a_request_that_breaks_off_is_forgotten() -> None:

@@ -223,6 +223,7 @@ class Rfc2217Converter(threading.Thread):
                     connection.sendall(b"".join(manager.escape(heard)))
 
 
+@pytest.mark.filterwarnings("ignore:set:DeprecationWarning")  # pyserial names its reader thread the old way
 def test_a_converter_that_speaks_rfc2217_is_talked_to() -> None:
     converter = Rfc2217Converter()
     converter.start()
