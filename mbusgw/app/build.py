@@ -30,8 +30,8 @@ from mbusgw.mqtt.states import StateRecorder
 from mbusgw.mqtt.telegrams import TelegramMessages
 from mbusgw.mqtt.topics import Topics
 from mbusgw.parsers.base import ParserBackend
-from mbusgw.parsers.chain import BackendSettings, build_backend
-from mbusgw.parsers.lobaro import LobaroSettings
+from mbusgw.parsers.chain import build_backend
+from mbusgw.parsers.settings import BackendSettings, LobaroSettings
 from mbusgw.registry.registry import Registry
 from mbusgw.runtime.breaker import BreakerState, CircuitBreaker
 from mbusgw.runtime.clock import Clock

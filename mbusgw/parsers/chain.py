@@ -7,8 +7,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 from mbusgw.model.errors import (
     DecodeError,
@@ -20,9 +19,8 @@ from mbusgw.model.errors import (
 from mbusgw.model.record import Record
 from mbusgw.model.telegram import DecodedTelegram, ReceivedTelegram
 from mbusgw.parsers.base import ParsedTelegram, ParserBackend
-from mbusgw.parsers.lobaro import LobaroBackend, LobaroSettings
 from mbusgw.parsers.local import LocalBackend
-from mbusgw.parsers.mapping import MappingFile
+from mbusgw.parsers.settings import BackendSettings
 from mbusgw.runtime.breaker import CircuitBreaker
 from mbusgw.runtime.clock import Clock, SystemClock
 
@@ -30,15 +28,6 @@ log = logging.getLogger(__name__)
 
 #: Told for each telegram that was compared: the telegram, and the sentences in which the answers differ.
 OnDifference = Callable[[ReceivedTelegram, list[str]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class BackendSettings:
-    """Which back end, and what it needs. **immutable**"""
-
-    backend: str = "lobaro_then_local"
-    lobaro: LobaroSettings = field(default_factory=lambda: LobaroSettings("https://platform.lobaro.com"))
-    mapping_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +188,10 @@ def _local(settings: BackendSettings, parts: Parts) -> ParserBackend:
 
 
 def _lobaro(settings: BackendSettings, parts: Parts) -> ParserBackend:
+    # Imported only where it is wanted: its HTTP library is a tenth of the memory of a gateway without it.
+    from mbusgw.parsers.lobaro import LobaroBackend
+    from mbusgw.parsers.mapping import MappingFile
+
     mapping = None
     if settings.mapping_file is not None:
         mapping = MappingFile(settings.mapping_file)

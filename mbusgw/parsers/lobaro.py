@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from mbusgw.model.errors import (
     ConfigError,
@@ -25,6 +24,7 @@ from mbusgw.parsers.base import ParsedTelegram
 from mbusgw.parsers.lobaro_answer import decode_answer, find_telegram
 from mbusgw.parsers.lobaro_http import Answer, Broken, Http, retry_after_s
 from mbusgw.parsers.mapping import MappingFile
+from mbusgw.parsers.settings import LobaroSettings
 from mbusgw.runtime import exactjson
 from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.breaker import CircuitBreaker
@@ -37,22 +37,6 @@ AUTH_PAUSE_S = 60.0
 _ABOUT_THE_TELEGRAM = re.compile(r"pars|telegram|decode|crc|frame|invalid|mapping|decrypt|\bkey\b", re.IGNORECASE)
 _ABOUT_THE_KEY = re.compile(r"decrypt|\bkey\b", re.IGNORECASE)
 _LONG_HEX = re.compile(r"[0-9A-Fa-f]{16,}")
-
-
-@dataclass(frozen=True, slots=True)
-class LobaroSettings:
-    """Where the service is and how it is asked. **immutable**
-
-    ``endpoint`` is ``meterData`` (domain model) or ``mbus`` (records). ``tries`` counts the first one.
-    """
-
-    url: str
-    token: str | None = field(default=None, repr=False)
-    endpoint: str = "meterData"
-    timeout_s: float = 10.0
-    tries: int = 3
-    first_pause_s: float = 0.5
-    max_pause_s: float = 10.0
 
 
 class LobaroBackend:

@@ -19,9 +19,9 @@ from mbusgw.model.errors import (
 )
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.parsers.base import ParsedTelegram, ParserBackend
-from mbusgw.parsers.chain import BACKENDS, BackendSettings, Compare, LobaroThenLocal, build_backend, differences
-from mbusgw.parsers.lobaro import LobaroSettings
+from mbusgw.parsers.chain import BACKENDS, Compare, LobaroThenLocal, build_backend, differences
 from mbusgw.parsers.local import LocalBackend, decode_telegram
+from mbusgw.parsers.settings import BackendSettings, LobaroSettings
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.simulator.lobaro import StandInLobaro
 from mbusgw.simulator.radio import Security, address_bytes, encode_link, telegram

@@ -22,10 +22,11 @@ from mbusgw.model.errors import (
     MbusgwError,
 )
 from mbusgw.parsers.base import ParsedTelegram
-from mbusgw.parsers.lobaro import AUTH_PAUSE_S, LobaroBackend, LobaroSettings
+from mbusgw.parsers.lobaro import AUTH_PAUSE_S, LobaroBackend
 from mbusgw.parsers.lobaro_http import retry_after_s
 from mbusgw.parsers.local import decode_telegram
 from mbusgw.parsers.mapping import MappingFile
+from mbusgw.parsers.settings import LobaroSettings
 from mbusgw.runtime.breaker import CircuitBreaker
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.simulator.lobaro import StandInLobaro

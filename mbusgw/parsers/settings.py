@@ -1,0 +1,30 @@
+"""What the back ends are told by the configuration."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class LobaroSettings:
+    """Where the service is and how it is asked. **immutable**
+
+    ``endpoint`` is ``meterData`` (domain model) or ``mbus`` (records). ``tries`` counts the first one.
+    """
+
+    url: str
+    token: str | None = field(default=None, repr=False)
+    endpoint: str = "meterData"
+    timeout_s: float = 10.0
+    tries: int = 3
+    first_pause_s: float = 0.5
+    max_pause_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class BackendSettings:
+    """Which back end, and what it needs. **immutable**"""
+
+    backend: str = "lobaro_then_local"
+    lobaro: LobaroSettings = field(default_factory=lambda: LobaroSettings("https://platform.lobaro.com"))
+    mapping_file: Path | None = None
