@@ -17,7 +17,10 @@ LOOK_S = 2.0
 
 
 class Backlog:
-    """Hands each waiting telegram to exactly one parser thread at a time. **any thread**"""
+    """Hands each waiting telegram to exactly one parser thread at a time. **any thread**
+
+    While some wait on disk only, new ones queue up behind them there: oldest first.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -25,21 +28,16 @@ class Backlog:
         self._lock = threading.Lock()
         self._claimed: set[str] = set()
         self._behind = True  # at start everything unfinished is still on disk
+        self._started = False
         self._looked_mono = float("-inf")
 
     def __len__(self) -> int:
         return len(self._bells)
 
     def ring(self, ingest_ids: Sequence[str]) -> None:
-        """These telegrams wait. The bell may be full: then they are found on disk later."""
-        for ingest_id in ingest_ids:
-            with self._lock:
-                if ingest_id in self._claimed:
-                    continue
-                self._claimed.add(ingest_id)
-            if not self._bells.offer(ingest_id):
-                self.release(ingest_id)
-                self._behind = True
+        """These telegrams wait. If the bell is full, or others wait on disk already, they are found there later."""
+        if not self._behind:
+            self._claim(ingest_ids)
 
     def take(self, timeout: float, reader: sqlite3.Connection) -> str | None:
         """The next telegram for the caller alone, until ``release``. Raises ``Stopping`` after ``close``."""
@@ -63,10 +61,24 @@ class Backlog:
         with self._lock:
             if not self._behind and mono - self._looked_mono < LOOK_S:
                 return
+            # Before the disk is read: who rings from now on is not in the answer.
             self._behind = False
             self._looked_mono = mono
-            claimed = len(self._claimed)
-        found = telegrams.due(reader, self._clock.now(), BELLS + claimed)
-        self.ring(found)
-        if len(found) >= BELLS:
+            limit = BELLS + len(self._claimed)
+            first, self._started = not self._started, True
+        # A new run tries at once what the last one deferred; its reason may be gone.
+        found = telegrams.due(reader, None if first else self._clock.now(), limit)
+        self._claim(found)
+        if len(found) == limit:
             self._behind = True
+
+    def _claim(self, ingest_ids: Sequence[str]) -> None:
+        for ingest_id in ingest_ids:
+            with self._lock:
+                if ingest_id in self._claimed:
+                    continue
+                self._claimed.add(ingest_id)
+            if not self._bells.offer(ingest_id):
+                self.release(ingest_id)
+                self._behind = True
+                return

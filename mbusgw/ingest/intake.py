@@ -117,7 +117,7 @@ class Intake:
             self._metrics.telegram(telegram.gateway_id, "refused")
         if not self._refusing:
             self._refusing = True
-            log.error("telegrams are refused: %s", error or "the database does not answer")
+            log.error("telegrams are refused: %s", str(error) or "the database does not answer")
         if isinstance(error, RequestError):
             return error
         return RequestError(

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from mbusgw.ingest.backlog import Backlog
 from mbusgw.ingest.keys import KeyRing
 from mbusgw.ingest.readings import to_reading
-from mbusgw.model.errors import KeyMissing, MbusgwError, StoreError
+from mbusgw.model.errors import KeyMissing, MbusgwError, ParserError, StoreError
 from mbusgw.model.ports import Delivery, Write
 from mbusgw.model.reading import Reading
 from mbusgw.model.telegram import ReceivedTelegram
@@ -109,17 +109,27 @@ class ParseWorker(Worker):
         if ingest_id is None:
             return
         try:
-            self._parse(ingest_id)
+            self._settle(ingest_id)
         finally:
             self._backlog.release(ingest_id)
 
     # -------------------------------------------------- one telegram
-    def _parse(self, ingest_id: str) -> None:
+    def _settle(self, ingest_id: str) -> None:
         assert self._reader is not None
         found = telegrams.load(self._reader, ingest_id)
         if found is None or found[0].status not in (Status.RECEIVED, Status.DEFERRED):
             return
         telegram, attempts = found
+        try:
+            self._parse(telegram, attempts)
+        except (sqlite3.Error, MemoryError):
+            raise  # not this telegram's fault: it waits until the worker has started again
+        except Exception as error:  # a mistake of ours: else every worker would crash on this telegram, for ever
+            log.exception("telegram %s of gateway %s met an unexpected error", ingest_id, telegram.gateway_id)
+            self._failed(telegram, ParserError(f"unexpected {type(error).__name__}, see the log"), attempts, None)
+
+    def _parse(self, telegram: ReceivedTelegram, attempts: int) -> None:
+        assert self._reader is not None
         meter = identify(telegram.raw)
         key = telegram.key or self._keys.find(self._reader, telegram, meter)
         try:
@@ -132,16 +142,16 @@ class ParseWorker(Worker):
         except MbusgwError as error:
             self._failed(telegram, error, attempts, meter.meter_id if meter else telegram.hint_meter_id)
         else:
-            self._parsed(telegram, parsed)
+            self._parsed(telegram, parsed, attempts)
 
-    def _parsed(self, telegram: ReceivedTelegram, parsed: ParsedTelegram) -> None:
+    def _parsed(self, telegram: ReceivedTelegram, parsed: ParsedTelegram, attempts: int) -> None:
         reading = to_reading(telegram, parsed)
         message = self._messages.reading(telegram, reading, parsed.domain_model)
         meter = reading.header.meter if reading else None
         writes = [
             telegrams.keep_result(telegram.ingest_id, message.payload),
             telegrams.settle(telegram.ingest_id, Status.PARSED, meter_id=meter.id if meter else None),
-            outbox.enqueue([*self._raw(telegram), message], self.clock.now()),
+            outbox.enqueue([*self._raw(telegram, attempts), message], self.clock.now()),
         ]
         if reading is not None and meter is not None:
             committed = self._commit(lambda: self._delivery.deliver(reading, *writes))
@@ -166,24 +176,32 @@ class ParseWorker(Worker):
                 retry_at=retry_at,
             )
         ]
-        messages = self._raw(telegram)
-        if telegram.status == Status.RECEIVED or status != Status.DEFERRED:
-            # Said when it begins and when it ends, not at every try between.
+        messages = self._raw(telegram, attempts)
+        news = telegram.status == Status.RECEIVED or status != Status.DEFERRED
+        if news:  # said when it begins and when it ends, not at every try between
             messages.append(self._messages.error(telegram, error, status=status, retry_at=retry_at))
         writes.append(outbox.enqueue(messages, self.clock.now()))
         if self._commit(lambda: self._store.submit(*writes)):
             self._metrics.telegram(telegram.gateway_id, status)
-            log.info("telegram %s of gateway %s: %s: %s", telegram.ingest_id, telegram.gateway_id, status, error)
+            log.log(
+                logging.INFO if news else logging.DEBUG,
+                "telegram %s of gateway %s: %s: %s", telegram.ingest_id, telegram.gateway_id, status, error,
+            )
 
-    def _raw(self, telegram: ReceivedTelegram) -> list[Message]:
-        return [self._messages.raw(telegram)] if telegram.status == Status.RECEIVED else []
+    def _raw(self, telegram: ReceivedTelegram, attempts: int) -> list[Message]:
+        """The raw message goes out once, with the first outcome, also when the telegram is parsed again later."""
+        return [] if attempts else [self._messages.raw(telegram)]
 
     def _commit(self, submit: Callable[[], Any]) -> bool:
         """Waits for the outcome to be on disk. If it cannot be, the telegram stays as it was and is parsed again."""
         try:
             submit().result(COMMIT_TIMEOUT_S)
         except (StoreError, FutureTimeout) as error:
-            log.debug("the outcome could not be stored, the telegram waits: %s", error)
+            refused = isinstance(error, StoreError) and not error.retryable
+            log.log(
+                logging.ERROR if refused else logging.DEBUG,
+                "the outcome of a telegram could not be stored, it waits: %s", str(error) or "no answer in time",
+            )
             self.wait(self._store_pause.next_s())
             return False
         self._store_pause.reset()
@@ -199,16 +217,18 @@ class Outcomes:
         self._settled = threading.Condition()
         store.on_commit(self._committed)
 
-    def wait(self, ingest_id: str, timeout: float) -> dict[str, Any]:
-        """The status, reason and parsed result of a telegram, as soon as it is parsed or after ``timeout`` seconds."""
+    def wait(self, ingest_id: str, timeout: float) -> dict[str, Any] | None:
+        """Status, reason and parsed result of a telegram; None when it is not parsed within ``timeout`` seconds."""
         deadline_mono = self._clock.mono() + timeout
         reader = self._store.reader()
         try:
             while True:
                 document = self._document(reader, ingest_id)
                 left_s = deadline_mono - self._clock.mono()
-                if document["status"] != Status.RECEIVED or left_s <= 0:
+                if document["status"] != Status.RECEIVED:
                     return document
+                if left_s <= 0:
+                    return None
                 with self._settled:
                     self._settled.wait(min(left_s, 0.25))  # a commit between look and wait is not slept over
         finally:
