@@ -11,10 +11,10 @@ from typing import Any
 
 from mbusgw import __version__
 from mbusgw.model.device import DeviceState
-from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.reading import Field
 from mbusgw.mqtt.quantities import Look, entity_name, look
 from mbusgw.mqtt.topics import Topics
+from mbusgw.mqtt.words import device_kind
 from mbusgw.runtime import exactjson
 
 ORIGIN = {"name": "mbusgw", "sw_version": __version__}
@@ -58,8 +58,9 @@ class Discovery:
         root = self._root(state)
         expire_after_s = int(max(self._expire_after_s, 3 * (interval_s or 0)))
         components = {"status": self._status(state, root), "last_reading": self._last_reading(state, root)}
+        names = self._names(state)
         for field in state.fields.values():
-            components[field.name] = self._sensor(state, field, root, expire_after_s)
+            components[field.name] = self._sensor(state, field, names[field.name], root, expire_after_s)
         document = {
             "device": self._device(state, root),
             "origin": ORIGIN,
@@ -90,7 +91,7 @@ class Discovery:
         if meter is not None:
             if meter.manufacturer:
                 device["manufacturer"] = meter.manufacturer
-            device["model"] = f"{meter.medium_name} meter" if "meter" not in meter.medium_name else meter.medium_name
+            device["model"] = device_kind(meter.medium, self._language)
             device["serial_number"] = meter.id
             if meter.version is not None:
                 device["hw_version"] = str(meter.version)
@@ -99,17 +100,17 @@ class Discovery:
             device["sw_version"] = str(firmware.value)
         return device
 
-    @staticmethod
-    def _device_name(state: DeviceState) -> str:
-        if state.name != state.device_id or state.meter is None:
+    def _device_name(self, state: DeviceState) -> str:
+        meter = state.meter
+        if state.name != state.device_id or meter is None:
             return state.name
-        return _radio_name(state.meter)
+        return f"{meter.manufacturer or 'M-Bus'} {meter.id} {device_kind(meter.medium, self._language)}"
 
     def _status(self, state: DeviceState, root: str) -> dict[str, Any]:
         return {
             "platform": "binary_sensor",
             "unique_id": f"{root}_status",
-            "default_entity_id": f"binary_sensor.{self._entity_slug(state, 'status')}",
+            **_entity_id("binary_sensor", self._entity_slug(state, "status")),
             "name": self._words["status"],
             "device_class": "connectivity",
             "entity_category": "diagnostic",
@@ -124,7 +125,7 @@ class Discovery:
         return {
             "platform": "sensor",
             "unique_id": f"{root}_last_reading",
-            "default_entity_id": f"sensor.{self._entity_slug(state, self._words['last_reading'])}",
+            **_entity_id("sensor", self._entity_slug(state, self._words["last_reading"])),
             "name": self._words["last_reading"],
             "device_class": "timestamp",
             "entity_category": "diagnostic",
@@ -132,16 +133,32 @@ class Discovery:
             "value_template": "{{ value_json.read_at }}",
         }
 
-    def _sensor(self, state: DeviceState, field: Field, root: str, expire_after_s: int) -> dict[str, Any]:
-        medium = state.meter.medium if state.meter else None
-        shown = look(field, medium)
-        name = entity_name(field, shown, self._language, medium)
+    def _names(self, state: DeviceState) -> dict[str, str]:
+        """A name for each field, no two alike: a person, and the entity id, could not tell them apart."""
+        medium = _medium(state)
+        names: dict[str, str] = {}
+        owners: dict[str, Field] = {}
+        for field in sorted(state.fields.values(), key=lambda field: (len(field.name), field.name)):
+            name = entity_name(field, look(field, medium), self._language, medium)
+            first = owners.get(slug(name))
+            if first is not None:
+                name = f"{name} {_difference(first, field)}"
+            owners[slug(name)] = field
+            names[field.name] = name
+        return names
+
+    def _sensor(
+        self, state: DeviceState, field: Field, name: str, root: str, expire_after_s: int
+    ) -> dict[str, Any]:
+        shown = look(field, _medium(state))
         sensor: dict[str, Any] = {
             "platform": "sensor",
             "unique_id": f"{root}_{field.name}",
-            "default_entity_id": f"sensor.{self._entity_slug(state, name)}",
+            **_entity_id("sensor", self._entity_slug(state, name)),
             "name": name,
             "state_topic": self._topics.field(state.device_id, field.name),
+            # An empty message says that the value is gone; alone, Home Assistant would go on showing the old one.
+            "value_template": "{{ value or None }}",
             "expire_after": expire_after_s,
         }
         if field.unit:
@@ -170,7 +187,7 @@ class Discovery:
                 "status": {
                     "platform": "binary_sensor",
                     "unique_id": f"{root}_status",
-                    "default_entity_id": "binary_sensor.mbus_gateway_status",
+                    **_entity_id("binary_sensor", "mbus_gateway_status"),
                     "name": self._words["status"],
                     "device_class": "connectivity",
                     "entity_category": "diagnostic",
@@ -181,7 +198,7 @@ class Discovery:
                 "uptime": {
                     "platform": "sensor",
                     "unique_id": f"{root}_uptime",
-                    "default_entity_id": "sensor.mbus_gateway_uptime",
+                    **_entity_id("sensor", "mbus_gateway_uptime"),
                     "name": self._words["uptime"],
                     "device_class": "duration",
                     "state_class": "measurement",
@@ -217,8 +234,19 @@ def _optional(shown: Look, field: Field) -> dict[str, Any]:
     return keys
 
 
-def _radio_name(meter: MeterIdentity) -> str:
-    return f"{meter.manufacturer or 'M-Bus'} {meter.id} {meter.medium_name}"
+def _entity_id(platform: str, object_id: str) -> dict[str, str]:
+    """The wished entity id. Home Assistant before 2025.10 only knows the second key, from 2026.4 on only the first."""
+    return {"default_entity_id": f"{platform}.{object_id}", "object_id": object_id}
+
+
+def _difference(first: Field, other: Field) -> str:
+    """What the name of ``other`` says more than that of ``first``, which would be shown alike."""
+    rest = other.name.removeprefix(f"{first.name}_")
+    return other.unit if rest == slug(other.unit) else rest.replace("_", " ")
+
+
+def _medium(state: DeviceState) -> int | None:
+    return state.meter.medium if state.meter else None
 
 
 def slug(text: str) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from mbusgw.model.quantity import Kind
+from mbusgw.model.quantity import Kind, Quantity
 from mbusgw.model.reading import Field
 from mbusgw.model.record import Function, Record
+from mbusgw.mqtt.words import QUALIFIERS, SUFFIXES, TITLES_DE
 
 #: Units that Home Assistant accepts for each device class, as far as ours go.
 CLASS_UNITS: Mapping[str, frozenset[str]] = {
@@ -75,7 +76,7 @@ LOOKS: Mapping[str, Look] = {
     "pressure": Look("Pressure", "Druck", "pressure", _GAUGE),
     "relative_humidity": Look("Humidity", "Luftfeuchte", "humidity", _GAUGE),
     "voltage": Look("Voltage", "Spannung", "voltage", _GAUGE, precision=1),
-    "current": Look("Current", "Strom", "current", _GAUGE, precision=2),
+    "current": Look("Current", "Stromstärke", "current", _GAUGE, precision=2),
     "frequency": Look("Frequency", "Frequenz", "frequency", _GAUGE, precision=2),
     "phase_voltage_voltage": Look("Phase angle U-U", "Phasenwinkel U-U", None, _GAUGE),
     "phase_voltage_current": Look("Phase angle U-I", "Phasenwinkel U-I", None, _GAUGE),
@@ -126,9 +127,11 @@ def look(field: Field, medium: int | None) -> Look:
     if record is None:
         return _checked(_BY_KIND[Kind.OTHER], field.unit)
     base = LOOKS.get(record.quantity.slug) or replace(
-        _BY_KIND[record.quantity.kind], name=record.quantity.title, name_de=record.quantity.title
+        _BY_KIND[record.quantity.kind], name=record.quantity.title, name_de=_title_de(record.quantity)
     )
     base = _by_medium(base, record, medium)
+    if base.state_class == _COUNTER and any(word.startswith("per_") for word in record.qualifiers):
+        base = replace(base, state_class=_GAUGE)  # a rate, no count
     if record.function is not Function.INSTANTANEOUS or record.storage:
         base = _history(base)
     if isinstance(field.value, str) or not (field.unit or record.quantity.kind in _NUMERIC or base.device_class):
@@ -153,6 +156,10 @@ def _by_medium(base: Look, record: Record, medium: int | None) -> Look:
     return base
 
 
+def _title_de(quantity: Quantity) -> str:
+    return TITLES_DE.get(quantity.slug, quantity.title)
+
+
 def _energy_de(back: bool) -> str:
     return "Energie Einspeisung" if back else "Energie Bezug"
 
@@ -172,19 +179,6 @@ def _checked(base: Look, unit: str) -> Look:
     return base
 
 
-#: What tells a field from its siblings, in words. ``{}`` takes the number.
-SUFFIXES: Mapping[str, tuple[str, str]] = {
-    "subunit": ("subunit {}", "Untereinheit {}"),
-    "tariff": ("tariff {}", "Tarif {}"),
-    "storage": ("storage {}", "Speicher {}"),
-    "maximum": ("maximum", "Maximum"),
-    "minimum": ("minimum", "Minimum"),
-    "error": ("error value", "Fehlerwert"),
-    "forward": ("forward", "vorwärts"),
-    "backward": ("backward", "rückwärts"),
-}
-
-
 def entity_name(field: Field, shown: Look, language: str, medium: int | None) -> str:
     """The name a person sees: the quantity, then what tells it from its siblings."""
     german = language == "de"
@@ -192,14 +186,27 @@ def entity_name(field: Field, shown: Look, language: str, medium: int | None) ->
     record = field.record
     if record is None:
         return words[0] or field.name.replace("_", " ").capitalize()
+    if record.text_unit and record.text_unit.strip():
+        words = [record.text_unit.strip()]  # the meter's own word says more than "plain-text VIF"
     for qualifier in record.qualifiers:
         told = record.quantity.slug == "energy" and medium == ELECTRICITY and qualifier in ("forward", "backward")
         if not told:
-            pair = SUFFIXES.get(qualifier)
-            words.append(pair[german] if pair else qualifier.replace("_", " "))
+            words.append(_qualifier_words(qualifier, german))
     for part, number in (("subunit", record.subunit), ("tariff", record.tariff), ("storage", record.storage)):
         if number:
             words.append(SUFFIXES[part][german].format(number))
     if record.function is not Function.INSTANTANEOUS:
         words.append(SUFFIXES[record.function.value][german])
     return " ".join(words)
+
+
+def _qualifier_words(qualifier: str, german: bool) -> str:
+    if qualifier in QUALIFIERS:
+        return QUALIFIERS[qualifier][german]
+    if qualifier.startswith("of_") and german:  # of which quantity a time or a duration is told
+        slug = qualifier.removeprefix("of_")
+        look_of_it = LOOKS.get(slug)
+        return f"({look_of_it.name_de if look_of_it else TITLES_DE.get(slug, slug)})"
+    if qualifier.startswith("manufacturer_") and german:
+        return qualifier.replace("manufacturer_", "Hersteller ")
+    return qualifier.replace("_", " ")

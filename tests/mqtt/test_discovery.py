@@ -83,6 +83,44 @@ def test_german_entity_ids_are_those_of_the_promise() -> None:
     assert components["status"]["default_entity_id"] == "binary_sensor.mbus_meter_1_status"
 
 
+def test_every_home_assistant_is_told_the_entity_id_in_the_word_it_knows() -> None:
+    for root in (document(meter()), json.loads(discovery().gateway().payload)):
+        for component in root["components"].values():
+            assert component["default_entity_id"] == f"{component['platform']}.{component['object_id']}"
+
+
+def test_fields_that_would_be_called_alike_get_names_of_their_own() -> None:
+    volume, flow = QUANTITIES["volume"], QUANTITIES["flow_temperature"]
+    records = (
+        Record(QUANTITIES["energy"], "J", Decimal("5E9"), dib=b"\x04", vib=b"\x0e"),
+        Record(QUANTITIES["energy"], "Wh", Decimal("1000"), dib=b"\x04", vib=b"\x06"),
+        Record(volume, "m³", Decimal("2"), dib=b"\x06", vib=b"\x13", data=b"\x02"),
+        Record(volume, "m³", Decimal("1"), dib=b"\x04", vib=b"\x13", data=b"\x01"),
+        Record(flow, "°C", Decimal("1"), dib=b"\x04", vib=b"\x5b", data=b"\x01"),
+        Record(flow, "°C", Decimal("2"), dib=b"\x04", vib=b"\x5b", data=b"\x02"),
+    )
+    heat = MeterIdentity("12345678", "ELS", 51, 4)
+    components = document(meter(meter=heat, fields=MappingProxyType(name_fields(records))), "de")["components"]
+    names = {key: component["name"] for key, component in components.items()}
+    assert names["energy"] == "Energie" and names["energy_gj"] == "Energie GJ"
+    assert names["volume"] == "Volumen" and names["volume_dib_06"] == "Volumen dib 06"
+    assert names["flow_temperature_2"] == "Vorlauftemperatur 2"
+    assert len({component["default_entity_id"] for component in components.values()}) == len(components)
+
+
+def test_an_empty_message_makes_a_value_unknown() -> None:
+    # "None" is Home Assistant's word for unknown; of an empty message a number would keep its old value.
+    assert document(meter())["components"]["energy"]["value_template"] == "{{ value or None }}"
+
+
+@pytest.mark.parametrize(("language", "model"), [("en", "electricity meter"), ("de", "Stromzähler")])
+def test_the_device_speaks_the_language_of_its_entities(language: str, model: str) -> None:
+    state = meter(device_id="els_12345678", name="els_12345678")
+    device = document(state, language)["device"]
+    assert device["model"] == model
+    assert device["name"] == f"ELS 12345678 {model}"
+
+
 def test_unique_ids_do_not_depend_on_order_name_address_or_language() -> None:
     one = document(meter())["components"]
     other = document(
@@ -111,7 +149,7 @@ def test_a_meter_that_was_never_read_is_not_announced() -> None:
 
 def test_a_radio_meter_without_a_configured_name_is_called_by_maker_and_number() -> None:
     state = meter(device_id="els_12345678", name="els_12345678")
-    assert document(state)["device"]["name"] == "ELS 12345678 electricity"
+    assert document(state)["device"]["name"] == "ELS 12345678 electricity meter"
 
 
 def test_a_meter_without_an_identity_is_told_apart_by_its_configured_id() -> None:

@@ -6,11 +6,14 @@ from decimal import Decimal
 
 import pytest
 
+from mbusgw.mbus.vife_tables import COMBINABLE, COMBINABLE_EXTENSION
+from mbusgw.model.meter import MEDIA
 from mbusgw.model.quantity import QUANTITIES, Kind
 from mbusgw.model.reading import Field
 from mbusgw.model.record import Function, Record, Value
 from mbusgw.model.units import normalise
 from mbusgw.mqtt.quantities import CLASS_UNITS, LOOKS, entity_name, look
+from mbusgw.mqtt.words import QUALIFIERS, TITLES_DE, device_kind
 
 WATER, HEAT, GAS, ELECTRICITY = 0x07, 0x04, 0x03, 0x02
 
@@ -110,6 +113,55 @@ def test_names_say_what_tells_a_field_from_its_siblings(
 ) -> None:
     one = field("energy", "Wh", **meaning)
     assert entity_name(one, look(one, medium), language, medium) == name
+
+
+@pytest.mark.parametrize(
+    ("slug", "unit", "qualifiers", "english", "german"),
+    [
+        ("voltage", "V", ("l1",), "Voltage L1", "Spannung L1"),
+        ("current", "A", ("l3",), "Current L3", "Stromstärke L3"),
+        ("volume", "m³", ("per_input_pulse_0",), "Volume per input pulse 0", "Volumen je Eingangsimpuls 0"),
+        (
+            "datetime", "", ("of_power", "last", "end"),
+            "Meter time of power last end", "Zählerzeit (Leistung) zuletzt Ende",
+        ),  # fmt: skip
+        ("duration", "h", ("of_credit", "first"), "Duration of credit first", "Dauer (Guthaben) erstmals"),
+        ("voltage", "V", ("manufacturer_02",), "Voltage manufacturer 02", "Spannung Hersteller 02"),
+        ("week_number", "", (), "Week number", "Kalenderwoche"),
+    ],
+)
+def test_a_name_is_all_of_one_language(
+    slug: str, unit: str, qualifiers: tuple[str, ...], english: str, german: str
+) -> None:
+    one = field(slug, unit, qualifiers=qualifiers)
+    shown = look(one, HEAT)
+    assert (entity_name(one, shown, "en", HEAT), entity_name(one, shown, "de", HEAT)) == (english, german)
+
+
+def test_a_plain_text_unit_names_the_value() -> None:
+    one = field("plain_text", "", text_unit="CO2 ")
+    assert entity_name(one, look(one, HEAT), "de", HEAT) == "CO2"
+
+
+def test_every_quantity_has_a_german_name() -> None:
+    assert set(QUANTITIES) == set(LOOKS) | set(TITLES_DE)
+
+
+def test_every_word_that_a_vife_adds_is_known() -> None:
+    words = {word for vife in COMBINABLE.values() for word in vife.qualifiers} | set(COMBINABLE_EXTENSION.values())
+    assert words <= set(QUALIFIERS)
+
+
+@pytest.mark.parametrize("medium", [*MEDIA, 0x7F])
+def test_every_medium_makes_a_device_with_a_name(medium: int) -> None:
+    english, german = device_kind(medium, "en"), device_kind(medium, "de")
+    assert english and german and english != german
+    assert not english.endswith("meter meter")
+
+
+def test_what_is_told_per_something_is_no_counter() -> None:
+    one = field("volume", "m³", qualifiers=("per_input_pulse_0",))
+    assert look(one, WATER).state_class == "measurement"
 
 
 def test_every_look_belongs_to_a_quantity() -> None:
