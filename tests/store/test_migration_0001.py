@@ -68,3 +68,50 @@ def test_what_is_asked_all_the_time_is_answered_from_an_index(
     plan = " ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}"))
     assert index in plan
     assert "TEMP B-TREE" not in plan
+
+
+STATUSES = ("received", "parsed", "published", "deferred", "key_missing", "failed", "duplicate")
+
+
+def counters(connection: sqlite3.Connection) -> dict[str, int]:
+    return dict(connection.execute("SELECT name, value FROM counters"))
+
+
+def insert(connection: sqlite3.Connection, status: str) -> None:
+    connection.execute(
+        "INSERT INTO telegrams (ingest_id, gateway_id, rx_time, raw_hex, status, created_at, digest)"
+        " VALUES ('t1', 'gw', 'now', '00', ?, 'now', x'00')",
+        (status,),
+    )
+
+
+@pytest.mark.parametrize("before", STATUSES)
+@pytest.mark.parametrize("after", STATUSES)
+def test_the_backlog_counts_what_waits_for_the_parser_through_every_change(
+    connection: sqlite3.Connection, before: str, after: str
+) -> None:
+    insert(connection, before)
+    assert counters(connection)["backlog"] == (before in ("received", "deferred"))
+    connection.execute("UPDATE telegrams SET status = ?", (after,))
+    assert counters(connection)["backlog"] == (after in ("received", "deferred"))
+    connection.execute("DELETE FROM telegrams")
+    assert counters(connection) == {"outbox": 0, "telemetry": 0, "backlog": 0}
+
+
+def test_the_outbox_counts_all_its_rows_and_telemetry_those_that_are_not_retained(
+    connection: sqlite3.Connection,
+) -> None:
+    put = "INSERT INTO mqtt_queue (topic, payload, retain, created_at) VALUES ('t', 'p', ?, 'now')"
+    connection.executemany(put, [(0,), (1,), (0,), (0,)])
+    assert counters(connection) == {"outbox": 4, "telemetry": 3, "backlog": 0}
+    connection.execute("DELETE FROM mqtt_queue WHERE retain = 1")
+    assert counters(connection) == {"outbox": 3, "telemetry": 3, "backlog": 0}
+    connection.execute("DELETE FROM mqtt_queue WHERE id IN (SELECT id FROM mqtt_queue LIMIT 2)")
+    assert counters(connection) == {"outbox": 1, "telemetry": 1, "backlog": 0}
+
+
+def test_counters_are_undone_with_what_they_count(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN")
+    insert(connection, "received")
+    connection.execute("ROLLBACK")
+    assert counters(connection)["backlog"] == 0
