@@ -70,17 +70,21 @@ class Answer:
 @dataclass(slots=True)
 class _Link:
     """What we remember of one meter: ``fcb`` of the next request; whether it must be initialised first;
-    ``unsure`` after an initialisation that nobody confirmed: the meter may take the request for a repeat."""
+    ``unsure`` after an initialisation that nobody confirmed: the meter may take the request for a repeat;
+    ``patience``: how many times the standard's answer window it needs."""
 
     fcb: bool = True
     reset_due: bool = True
     unsure: bool = False
+    patience: int = 1
 
 
 class Session:
     """The talk over one open port, one exchange at a time. **own thread**
 
     A session is as old as its port: after reopening, a new one initialises every link anew.
+    A meter whose answer comes after the window is given twice the time from then on: many
+    are slower than the standard allows, and a silent one shall not cost as much as they need.
     ``mono`` gives monotonic seconds; ``latency_s`` is added to the answer window (slow
     converters); no wait for a byte is longer than ``serial_timeout_s``. ``echo`` "off"
     takes our own frame coming back for an error, anything else removes it.
@@ -107,6 +111,8 @@ class Session:
         self._echo = echo != "off"
         self._trace = trace or (lambda direction, data: None)
         self._links: dict[int, _Link] = {}
+        self._unanswered: int | None = None  # who was asked last, in vain
+        self._stray = b""  # what came since then
         self._last_byte_mono = mono() - 1
 
     # -------------------------------------------------- services
@@ -148,6 +154,11 @@ class Session:
         """Sends ``frame``; the answer must be a plain acknowledgement (E5). One try."""
         self._exchange(encode(frame), address, wants_data=False)
 
+    def look(self) -> None:
+        """Between two exchanges: throws away what nobody asked for. Raises ``TransportLost`` if the port has gone."""
+        if dropped := self._line.purge():
+            self._dropped(dropped)
+
     # -------------------------------------------------- link layer
     def _initialise(self, address: int, link: _Link, repeats: int) -> None:
         link.reset_due = False
@@ -180,7 +191,8 @@ class Session:
         self._trace("tx", request)
         sent_mono = self._mono() + len(request) * BITS_PER_BYTE * self._bit_s
         self._last_byte_mono = sent_mono
-        window_s = min(ANSWER_BITS * self._bit_s + ANSWER_EXTRA_S + self._late_s, self._timeout_s)
+        patience = self._links.setdefault(address, _Link()).patience
+        window_s = min((ANSWER_BITS * self._bit_s + ANSWER_EXTRA_S) * patience + self._late_s, self._timeout_s)
         return self._await_answer(request, address, wants_data=wants_data, window_s=window_s, sent_mono=sent_mono)
 
     def _await_answer(
@@ -199,6 +211,7 @@ class Session:
             wrong = self._objection(raw, address, wants_data=wants_data)
             if not wrong:
                 return raw
+            self._heard_late(raw)
         if wrong:
             raise FrameUnexpected(wrong, hint="do two meters share an address, or does one answer too late?")
         if noise_bytes:
@@ -206,6 +219,7 @@ class Session:
                 f"{noise_bytes} bytes from address {address} that begin no frame",
                 hint="baud rate, parity or wiring may be wrong, or two meters have this address",
             )
+        self._unanswered, self._stray = address, b""
         raise NoAnswer(
             f"no answer from address {address} within {window_s * 1000:.0f} ms",
             hint="is the meter connected, and are its primary address and baud rate right?",
@@ -261,8 +275,7 @@ class Session:
         idle_s = IDLE_BITS * self._bit_s
         while True:
             if dropped := self._line.purge():
-                self._trace("rx", dropped)
-                self._last_byte_mono = self._mono()
+                self._dropped(dropped)
                 idle_s = self._quiet_s
             left_s = self._last_byte_mono + idle_s - self._mono()
             if left_s <= 0:
@@ -272,9 +285,26 @@ class Session:
                     f"the line was not quiet for {self._timeout_s:g} s", hint="a meter or converter holds the line"
                 )
             if dropped := self._line.read(4096, left_s):
-                self._trace("rx", dropped)
-                self._last_byte_mono = self._mono()
+                self._dropped(dropped)
                 idle_s = self._quiet_s
+
+    def _dropped(self, data: bytes) -> None:
+        self._trace("rx", data)
+        self._last_byte_mono = self._mono()
+        self._heard_late(data)
+
+    def _heard_late(self, data: bytes) -> None:
+        """If ``data`` completes the answer that was given up, its meter gets more time from now on."""
+        if self._unanswered is None:
+            return
+        self._stray = (self._stray + data)[-LONGEST_FRAME_BYTES:]
+        try:
+            frame = parse(self._stray)
+        except FrameDamaged:
+            return
+        if isinstance(frame, SingleCharacter) or isinstance(frame, LongFrame) and frame.address == self._unanswered:
+            self._links[self._unanswered].patience *= 2
+            self._unanswered = None
 
     def _await_quiet(self) -> None:
         """After a damaged frame: until its remains have passed, or as long as the longest frame takes."""

@@ -143,8 +143,8 @@ class Bus(Worker):
         job = self._jobs.take(self._patience_s())
         if job is not None:
             self._serve(job)
-        elif self._port is not None:
-            self._look(self._port)
+        elif self._session is not None:
+            self._look(self._session)
 
     def teardown(self) -> None:
         self._close()
@@ -208,10 +208,10 @@ class Bus(Worker):
         else:
             log.info("bus %s: %s is open at %d baud", config.name, config.port, config.baudrate)
 
-    def _look(self, port: Port) -> None:
+    def _look(self, session: Session) -> None:
         """Nothing to do: throws away what nobody asked for, and notices a port that has gone."""
         try:
-            port.purge()
+            session.look()
         except TransportLost as error:
             self._lost(error)
 

@@ -175,6 +175,24 @@ def test_a_late_answer_is_not_taken_for_the_next_meters() -> None:
             session.read_user_data(1, repeats=3)
 
 
+def test_a_meter_slower_than_the_standard_is_given_more_time_after_its_first_late_answer() -> None:
+    with running_segment(baudrate=9600, answer_delay_s=0.35) as segment, session_on(segment) as session:
+        failures = 0
+        while failures < 10:
+            try:
+                answer = session.read_user_data(1)
+                break
+            except NoAnswer:
+                failures += 1
+                sent = len(segment.requests)
+                wait_until(lambda: session.look() or session._unanswered is None, what="no late answer")
+                assert len(segment.requests) == sent
+        assert answer.complete and 1 <= failures <= 4
+        assert session.read_user_data(1).complete, "and from then on at once"
+        with pytest.raises(NoAnswer, match="within 1[0-9][0-9] ms"):  # a silent one costs no more than before
+            session.read_user_data(77)
+
+
 def test_our_own_echo_is_removed() -> None:
     with running_segment(echo=True) as segment, session_on(segment) as session:
         assert [session.read_user_data(1).complete for _ in range(3)] == [True] * 3
