@@ -50,7 +50,8 @@ class House:
     """A temporary folder, a broker, a wired segment, radio meters, the gateway: ``with House(...)``. The main thread.
 
     ``pause`` waits that many seconds and says whether to stop. Whatever was started is ended again,
-    also when the start fails half way; then ``MbusgwError`` or ``KeyboardInterrupt`` comes out.
+    also when the start fails half way; then ``MbusgwError`` or ``KeyboardInterrupt`` comes out. Should we
+    be killed (SIGKILL), the processes end as well; only the folder is left then.
     """
 
     def __init__(self, *, listen: str, clock: Clock, pause: Callable[[float], bool]) -> None:

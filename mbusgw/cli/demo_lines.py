@@ -50,14 +50,14 @@ class Doors:
             ("All meters as JSON", f"http://{self.outside}:{self.http_port}/state   (also /health, /metrics)"),
             ("Everything on MQTT", f"mosquitto_sub -h {self.outside} -p {self.mqtt_port} -t 'mbus/#' -v"),
             ("Home Assistant", "Settings → Devices & services → Add integration → MQTT"),
-            ("", f"broker {self.outside}, port {self.mqtt_port}; the meters appear by themselves"),
+            ("", f"broker {self.outside}, port {self.mqtt_port}: meters appear by themselves"),
             *self._reach(),
             ("Its configuration", str(self.config_file)),
         ]
 
     def _reach(self) -> list[tuple[str, str]]:
         if self.listen == LOOPBACK:
-            return [("  on another host", f"{own_command()} demo --listen {EVERYWHERE}   (without a password)")]
+            return [("  on another host", f"{own_command()} demo --listen {EVERYWHERE}   (no password)")]
         return [("  mind", "whoever reaches this address may use this broker: it asks for no password")]
 
 
@@ -96,8 +96,9 @@ class LineView:
         self._shown_at = now
         print(f"\n{now.astimezone():%H:%M:%S}")
         for seen in in_order(devices):
+            who = f"{online_text(seen):8} {seen.name:{LONGEST_NAME}} {seen.medium:20}"
             values = "  ".join(f"{name} {value}" for name, value in main_values(seen))
-            print(f"{online_text(seen):8} {seen.name:{LONGEST_NAME}} {seen.medium:20} {age_text(seen, now):>6}  {values}")
+            print(f"{who} {age_text(seen, now):>6}  {values}".rstrip())
         sys.stdout.flush()
 
 

@@ -6,8 +6,9 @@ from contextlib import suppress
 from datetime import datetime
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -15,8 +16,9 @@ from mbusgw import __version__
 from mbusgw.cli.demo_lines import Doors, age_text, in_order, main_values
 from mbusgw.cli.demo_watch import Seen
 
-#: How many values of a meter are tried, until everything fits on the screen; at last one line each, cut off.
-VALUES_TRIED = (6, 5, 4, 3, 2)
+#: How many lines a meter may take: the first with which everything fits on the screen, or the last.
+LINES_TRIED = (4, 3, 2, 1)
+GAP = 2
 #: Narrower terminals do without the medium, which the names tell as well.
 MEDIUM_FROM_COLUMNS = 120
 
@@ -45,30 +47,30 @@ class LiveView:
     def picture(self, devices: Mapping[str, Seen], now: datetime) -> RenderableType:
         """The whole screen, with as much of each meter as there is room for."""
         title, hints = self._title(devices), self._hints()
-        for most in VALUES_TRIED:
-            picture = Group(title, self._meters(devices, now, most), hints)
+        for most in LINES_TRIED:
+            picture = Group(title, "", self._meters(devices, now, most), "", hints)
             if len(self._console.render_lines(picture)) < self._console.height:
-                return picture
-        return Group(title, self._meters(devices, now, None), hints)
+                break
+        return picture
 
     def _title(self, devices: Mapping[str, Seen]) -> Text:
         online = sum(seen.online for seen in devices.values())
         what = f"{online} of {len(devices)} meters online" if devices else "the meters are being read …"
         return Text.assemble((f"mbusgw {__version__} demo", "bold"), "   ", what)
 
-    def _meters(self, devices: Mapping[str, Seen], now: datetime, most: int | None) -> Table:
-        """``most``: how many values a meter shows; None for as many as one line holds."""
+    def _meters(self, devices: Mapping[str, Seen], now: datetime, most: int) -> Table:
+        """``most``: how many lines a meter may take."""
         wide = self._console.width >= MEDIUM_FROM_COLUMNS
-        table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 2, 0, 0))
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, expand=True, pad_edge=False, padding=(0, 1, 0, 0))
         table.add_column("", width=1)
         table.add_column("Meter", no_wrap=True)
         if wide:
             table.add_column("Medium", no_wrap=True)
-        table.add_column("Values", ratio=1, no_wrap=most is None, overflow="ellipsis")
+        table.add_column("Values", ratio=1)
         table.add_column("Age", justify="right", no_wrap=True, min_width=4)
         table.add_column("RSSI", justify="right", no_wrap=True, min_width=7)
         for seen in in_order(devices):
-            row: list[RenderableType] = [_dot(seen), seen.name, _values(seen, most), age_text(seen, now), _rssi(seen)]
+            row: list[RenderableType] = [_dot(seen), seen.name, _Values(seen, most), age_text(seen, now), _rssi(seen)]
             if wide:
                 row.insert(2, seen.medium)
             table.add_row(*row)
@@ -84,18 +86,31 @@ class LiveView:
         return grid
 
 
+class _Values:
+    """The values of a meter, whole ones only, on at most so many lines."""
+
+    def __init__(self, seen: Seen, most: int) -> None:
+        self._parts = [Text.assemble((f"{name} ", "dim"), (value, "bold")) for name, value in main_values(seen)]
+        self._most = most
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        lines: list[Text] = []
+        for part in self._parts:
+            if lines and lines[-1].cell_len + GAP + part.cell_len <= options.max_width:
+                lines[-1] = Text.assemble(lines[-1], " " * GAP, part)
+            else:
+                lines.append(part)
+        for line in lines[: self._most]:
+            line.truncate(options.max_width, overflow="ellipsis")
+            yield line
+
+    def __rich_measure__(self, _console: Console, options: ConsoleOptions) -> Measurement:
+        longest = max((part.cell_len for part in self._parts), default=1)
+        return Measurement(min(longest, options.max_width), options.max_width)
+
+
 def _dot(seen: Seen) -> Text:
     return Text("●", "green") if seen.online else Text("○", "red")
-
-
-def _values(seen: Seen, most: int | None) -> Text:
-    # A value stays with its unit and name when the line is broken.
-    text = Text()
-    for name, value in main_values(seen)[:most]:
-        text.append("  " if text else "")
-        text.append(f"{name} ".replace(" ", "\u00a0"), "dim")
-        text.append(value.replace(" ", "\u00a0"), "bold")
-    return text
 
 
 def _rssi(seen: Seen) -> str:
