@@ -17,6 +17,17 @@ from tests.wait import wait_until
 
 KEY = "gateway-secret-1"
 
+#: Every daemon that was started and not yet seen to end.
+_running: set[subprocess.Popen[str]] = set()
+
+
+def end_all() -> None:
+    """Ends what a failed test has left."""
+    for process in list(_running):
+        process.kill()
+        process.wait(10)
+        _running.discard(process)
+
 
 class Daemon:
     """``mbusgw run`` with a configuration of its own; ``start`` waits until HTTP answers."""
@@ -51,6 +62,7 @@ class Daemon:
                 env=self.environ,
                 text=True,
             )
+        _running.add(self.process)
         if wait:
             wait_until(self.answers, timeout=20, what=lambda: f"the daemon does not answer:\n{self.log}")
 
@@ -65,6 +77,7 @@ class Daemon:
         assert self.process is not None
         self.process.send_signal(number)
         code = self.process.wait(timeout)
+        _running.discard(self.process)
         self.process = None
         return code
 

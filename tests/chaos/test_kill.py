@@ -10,7 +10,7 @@ import pytest
 
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.simulator.radio import RadioMeter, Security, telegram
-from tests.daemon import Daemon
+from tests.daemon import Daemon, end_all
 from tests.mosquitto import Mosquitto, subscribed
 from tests.wait import wait_until
 
@@ -27,6 +27,7 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     broker = Mosquitto(folder)
     broker.start()
     yield broker
+    end_all()
     broker.stop()
 
 

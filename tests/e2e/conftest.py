@@ -10,7 +10,14 @@ from mbusgw.runtime.clock import SystemClock
 from mbusgw.simulator.catalogue import build_meters
 from mbusgw.simulator.line import PtyLine
 from mbusgw.simulator.segment import Segment
+from tests.daemon import end_all
 from tests.mosquitto import Mosquitto
+
+
+@pytest.fixture(autouse=True)
+def no_daemon_outlives_its_test() -> Iterator[None]:
+    yield
+    end_all()
 
 
 @pytest.fixture
