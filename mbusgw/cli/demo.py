@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import os
 import sys
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -138,7 +139,7 @@ def _conclude(document: dict[str, Any], *, as_json: bool, open_end: bool, interr
 def _view(as_json: bool, doors: Doors) -> View:
     if as_json:
         return NoView()
-    if not sys.stdout.isatty():
+    if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         return LineView(doors)
     try:
         from mbusgw.cli.demo_view import LiveView

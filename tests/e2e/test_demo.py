@@ -31,7 +31,7 @@ WIRED = {
 class Terminal:
     """A terminal with a demo in it."""
 
-    def __init__(self, folder: Path, command: list[str]) -> None:
+    def __init__(self, folder: Path, command: list[str], kind: str) -> None:
         self.master, slave = pty.openpty()
         os.set_blocking(self.master, False)
         self._text = b""
@@ -40,7 +40,7 @@ class Terminal:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env={**environ(folder), "TERM": "xterm", "COLUMNS": "130", "LINES": "40"},
+            env={**environ(folder), "TERM": kind, "COLUMNS": "130", "LINES": "40"},
         )
         os.close(slave)
 
@@ -60,8 +60,8 @@ class Terminal:
 
 
 @contextmanager
-def terminal(folder: Path, command: list[str] = DEMO) -> Iterator[Terminal]:
-    one = Terminal(folder, command)
+def terminal(folder: Path, command: list[str] = DEMO, kind: str = "xterm") -> Iterator[Terminal]:
+    one = Terminal(folder, command, kind)
     try:
         yield one
     finally:
@@ -216,5 +216,13 @@ def test_without_rich_there_are_lines_and_a_word_on_how_to_get_the_table(tmp_pat
         demo.shows("pip install 'mbusgw[demo]'")
         demo.shows("Gas, main")
         os.write(demo.master, b"\x03")
+        wait_until(demo.ended, timeout=12)
+        assert "\x1b" not in demo.text()
+
+
+def test_a_terminal_without_a_cursor_gets_lines(tmp_path: Path) -> None:
+    with terminal(tmp_path, kind="dumb") as demo:
+        demo.shows("Everything on MQTT")
+        demo.process.terminate()
         wait_until(demo.ended, timeout=12)
         assert "\x1b" not in demo.text()
