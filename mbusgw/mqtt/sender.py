@@ -40,6 +40,7 @@ class Sender(Worker):
         self._reader: sqlite3.Connection | None = None
         self._ahead: deque[outbox.Waiting] = deque()
         self._under_way: dict[int, int] = {}  # mid -> row id
+        self._unremoved: deque[int] = deque()  # acknowledged, still in the table
         self._last_id = 0
 
     def ring(self) -> None:
@@ -79,6 +80,8 @@ class Sender(Worker):
     # -------------------------------------------------- acknowledgements
     def _settle(self) -> None:
         taken: list[int] = []
+        while self._unremoved:
+            taken.append(self._unremoved.popleft())
         while self._broker.acks:
             ack = self._broker.acks.popleft()
             row_id = self._under_way.pop(ack.mid, None)
@@ -86,16 +89,30 @@ class Sender(Worker):
                 continue  # not of the outbox (the bridge's own state)
             if ack.refused is None:
                 taken.append(row_id)
+                self._metrics.published()
             else:
                 self._refused(row_id, ack.refused)
         if taken:
-            self._metrics.published(len(taken))
-            self._store.submit(outbox.acknowledged(taken, self.clock.now())).add_done_callback(_complain)
+            self._remove(taken)
+
+    def _remove(self, ids: list[int]) -> None:
+        """Deletes acknowledged rows; those that cannot be deleted now (a full disk) are tried again."""
+
+        def done(future: "Future[Any]") -> None:  # the store's thread
+            if future.exception() is not None:
+                self._unremoved.extend(ids)
+
+        self._store.submit(outbox.acknowledged(ids, self.clock.now())).add_done_callback(done)
 
     def _refused(self, row_id: int, reason: str) -> None:
         log.error("the broker refuses message %d: %s; it is set aside", row_id, reason)
         self._metrics.published(success=False)
-        self._store.submit(outbox.refused([row_id], reason)).add_done_callback(_complain)
+
+        def done(future: "Future[Any]") -> None:  # the store's thread
+            if future.exception() is not None:
+                self._unremoved.append(row_id)
+
+        self._store.submit(outbox.refused([row_id], reason)).add_done_callback(done)
 
     # -------------------------------------------------- sending
     def _send(self) -> None:
@@ -120,9 +137,3 @@ class Sender(Worker):
         if self._ahead:
             self._last_id = self._ahead[-1].id
         return bool(self._ahead)
-
-
-def _complain(future: "Future[Any]") -> None:
-    # The rows stay and are sent again by the next run: twice is better than never.
-    if error := future.exception():
-        log.warning("acknowledged messages could not be removed from the outbox: %s", error)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
@@ -151,8 +151,16 @@ class StateRecorder:
         rest = list(devices)
         while rest:
             slice_, rest = rest[:PUBLISH_SLICE], rest[PUBLISH_SLICE:]
-            messages = [message for state in slice_ for message in all_messages(self._topics, state)]
-            self._store.submit(outbox.enqueue(messages, self._clock.now()))
+            self._store.submit(self._refresh(slice_))
+
+    def _refresh(self, devices: Sequence[DeviceState]) -> Write:
+        def write(connection: sqlite3.Connection) -> None:
+            # The states of this moment: an older one must not replace news that waits on the same topics.
+            newest = [self._registry.get(state.device_id) or state for state in devices]
+            messages = [message for state in newest for message in all_messages(self._topics, state)]
+            outbox.put(connection, messages, self._clock.now())
+
+        return write
 
     def forget(self, state: DeviceState) -> None:
         """A device that is not configured any more: its state is deleted and its retained topics are cleared."""

@@ -1,6 +1,7 @@
 """Opening the database: the file, its settings, its schema. Translates sqlite3's errors."""
 from __future__ import annotations
 
+import os
 import sqlite3
 from importlib import resources
 from pathlib import Path
@@ -40,10 +41,12 @@ def open_writer(path: Path) -> sqlite3.Connection:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # It holds meters' keys: nobody outside the group may read it. SQLite gives its other files the same mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
         connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
     except OSError as error:
         raise StoreError(
-            f"cannot create {path.parent}: {error.strerror}", hint="set storage.path or use --state-dir DIR"
+            f"cannot write {path}: {error.strerror}", hint="set storage.path or use --state-dir DIR"
         ) from error
     except sqlite3.Error as error:
         raise StoreError(f"cannot open {path}: {error}", hint="set storage.path or use --state-dir DIR") from error

@@ -133,8 +133,8 @@ class Bus(Worker):
         )
 
     def stop(self) -> None:
+        self._jobs.close()  # first: a job that nobody will take must be refused
         super().stop()
-        self._jobs.close()
 
     # -------------------------------------------------- worker
     def step(self) -> None:

@@ -126,8 +126,8 @@ class WiredMeter(Worker):
         )
 
     def stop(self) -> None:
-        super().stop()
         self._events.close()
+        super().stop()
 
     # -------------------------------------------------- worker
     def setup(self) -> None:

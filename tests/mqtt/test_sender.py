@@ -1,6 +1,7 @@
 """From the outbox to a real broker and back."""
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -176,3 +177,24 @@ def test_wrong_credentials_are_said_and_messages_are_kept(tmp_path: Path) -> Non
     finally:
         one.close()
         broker.stop()
+
+
+@pytest.mark.slow
+def test_acknowledged_messages_that_cannot_be_removed_at_once_are_removed_later(
+    lane: Callable[..., Lane], mosquitto: Mosquitto
+) -> None:
+    one = lane()
+    wait_until(lambda: one.broker.connected)
+    mosquitto.stop()
+    wait_until(lambda: not one.broker.connected)
+    one.put(Message("t/value", "1", retain=True))
+    other = sqlite3.connect(one.store.path, isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")  # another program holds the database: the deletion fails
+        mosquitto.start()
+        wait_until(lambda: one.store.last_error is not None, timeout=20)
+    finally:
+        other.close()
+    assert one.store.count("outbox") == 1
+    wait_until(lambda: one.store.count("outbox") == 0, timeout=20)
+    assert b'mqtt_publish_total{result="success"} 1.0' in one.metrics.render()

@@ -57,6 +57,7 @@ def test_a_systemd_that_went_away_does_no_harm(systemd: socket.socket) -> None:
         ("soon", None, None),
         (None, None, None),
     ],
+    ids=["any process", "this process", "another process", "off", "no number", "not set"],
 )
 def test_the_watchdog_interval_is_that_of_the_unit_and_of_this_process(
     usec: str | None, pid: str | None, interval_s: float | None, monkeypatch: pytest.MonkeyPatch

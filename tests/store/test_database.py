@@ -93,14 +93,14 @@ def test_a_database_of_a_newer_version_is_refused_untouched(path: Path) -> None:
 
 def test_a_folder_in_place_of_the_file_is_a_clear_error(path: Path) -> None:
     path.mkdir()
-    with pytest.raises(StoreError, match="cannot open") as caught:
+    with pytest.raises(StoreError, match="cannot write") as caught:
         database.open_writer(path)
     assert "--state-dir" in caught.value.hint
 
 
 def test_a_file_in_place_of_the_folder_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(StoreError, match="cannot create") as caught:
+    with pytest.raises(StoreError, match="cannot write") as caught:
         database.open_writer(tmp_path / "file" / "mbusgw.db")
     assert "storage.path" in caught.value.hint
 
