@@ -4,9 +4,10 @@ from __future__ import annotations
 import logging
 import random
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 
+from mbusgw.model.reading import Field
 from mbusgw.mqtt.client import Incoming
 from mbusgw.mqtt.discovery import Announcement, Discovery
 from mbusgw.mqtt.states import StateRecorder
@@ -61,8 +62,8 @@ class Announcer(Worker):
 
     # -------------------------------------------------- any thread
     def changed(self, change: Change) -> None:
-        """A registry observer: a new device or a new field is to be announced."""
-        if change.structure:
+        """A registry observer: a new device, a new field, or one that is shown otherwise now, is to be announced."""
+        if change.structure or _shown_otherwise(change):
             self._orders.offer(change.after.device_id)
 
     def birth(self, message: Incoming) -> None:
@@ -109,7 +110,8 @@ class Announcer(Worker):
             announcement = self._discovery.meter(state, interval_s=self._interval_s(device_id))
             if announcement is not None:
                 current.append(announcement)
-        self._withdraw({announcement.topic for announcement in current})
+        in_force = {announcement.topic for announcement in current}
+        self._withdraw([topic for topic in self._announced if topic not in in_force])
         for announcement in current:
             self._announce(announcement)
 
@@ -120,6 +122,13 @@ class Announcer(Worker):
         announcement = self._discovery.meter(state, interval_s=self._interval_s(device_id))
         if announcement is None:
             return
+        # Another meter under the same name: were both announced, the old one would show what the new one counts.
+        replaced = [
+            topic
+            for topic, (owner, _) in self._announced.items()
+            if owner == device_id and topic != announcement.topic
+        ]
+        self._withdraw(replaced)
         known = self._announced.get(announcement.topic)
         if known is None or known[1] != announcement.payload:
             self._announce(announcement)
@@ -135,10 +144,10 @@ class Announcer(Worker):
         self._store.submit(write)
         self._announced[announcement.topic] = (announcement.device_id, announcement.payload)
 
-    def _withdraw(self, current: set[str]) -> None:
-        """Takes back what an earlier configuration announced: an empty retained message removes the device."""
+    def _withdraw(self, topics: Iterable[str]) -> None:
+        """Takes back what is not any more: an empty retained message removes the device."""
         now = self.clock.now()
-        for topic in [topic for topic in self._announced if topic not in current]:
+        for topic in topics:
 
             def write(connection: sqlite3.Connection, gone: str = topic) -> None:
                 announced.forget(connection, gone)
@@ -147,3 +156,15 @@ class Announcer(Worker):
             log.info("%s is gone and taken back from Home Assistant", self._announced[topic][0] or topic)
             self._store.submit(write)
             del self._announced[topic]
+
+
+def _shown_otherwise(change: Change) -> bool:
+    """A value has another unit, or is a text where it was none: its entity would refuse it, or show it wrongly."""
+    before, after = change.before.fields, change.after.fields
+    return any(_differs(before[name], after[name]) for name in change.fields if name in before)
+
+
+def _differs(before: Field, after: Field) -> bool:
+    if after.value is None:
+        return False
+    return before.unit != after.unit or isinstance(before.value, str) != isinstance(after.value, str)

@@ -1,0 +1,112 @@
+"""What speaks MQTT in the daemon, put together as there: store, registry, sender, pulse, announcer."""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from types import MappingProxyType
+
+from mbusgw.config.models import HomeAssistantConfig, MqttConfig
+from mbusgw.model.fields import name_fields
+from mbusgw.model.meter import MeterIdentity
+from mbusgw.model.reading import Lane, Reading
+from mbusgw.model.record import Record
+from mbusgw.model.telegram import Header
+from mbusgw.mqtt.announcer import Announcer
+from mbusgw.mqtt.client import Broker
+from mbusgw.mqtt.discovery import Discovery
+from mbusgw.mqtt.pulse import Pulse
+from mbusgw.mqtt.sender import Sender
+from mbusgw.mqtt.states import StateRecorder
+from mbusgw.mqtt.topics import Topics
+from mbusgw.registry.registry import Registry
+from mbusgw.runtime.clock import SystemClock
+from mbusgw.runtime.metrics import Metrics
+from mbusgw.store.writer import Store
+from tests.wait import wait_until
+
+CLOCK = SystemClock()
+STATUS_TOPIC = "homeassistant/status"
+GATEWAY = "homeassistant/device/mbusgw_mbusgw_gateway/config"
+METER = MeterIdentity("12345678", "ELS", 51, 4)
+TOPICS = Topics(MqttConfig(), HomeAssistantConfig())
+
+
+def discovery_topic(meter: MeterIdentity) -> str:
+    """Where the document of ``meter`` goes."""
+    return f"homeassistant/device/mbusgw_{meter.manufacturer}_{meter.id}_{meter.version}_{meter.medium}/config"
+
+
+def reading(
+    device_id: str,
+    records: Sequence[Record],
+    *,
+    meter: MeterIdentity | None = METER,
+    read_at: datetime | None = None,
+) -> Reading:
+    """A reading of a wired meter."""
+    return Reading(
+        device_id,
+        read_at or datetime.now(timezone.utc),
+        Lane.WIRED,
+        Header(0x72, meter),
+        MappingProxyType(name_fields(records)),
+        tuple(records),
+    )
+
+
+class House:
+    """``start`` runs it; ``close`` ends it like a process that stops."""
+
+    def __init__(self, path: Path, port: int, *, uniform: Callable[[float, float], float] = lambda *_: 0.0) -> None:
+        config = MqttConfig.model_validate({"url": f"mqtt://127.0.0.1:{port}"})
+        self.store = Store(path, clock=CLOCK)
+        self.store.open()
+        self.registry = Registry(CLOCK, radio_ttl_s=3600)
+        self.recorder = StateRecorder(self.registry, self.store, TOPICS, clock=CLOCK)
+        self.broker = Broker(config, "house", clock=CLOCK, subscriptions=[STATUS_TOPIC])
+        self.sender = Sender(self.broker, self.store, metrics=Metrics(), clock=CLOCK)
+        self.store.on_commit(self.sender.ring)
+        self.broker.on_ack = self.sender.ring
+        self.pulse = Pulse(
+            self.registry, self.recorder, self.broker, self.store, TOPICS, heartbeat_s=3600, clock=CLOCK
+        )
+        self.announcer = Announcer(
+            Discovery(TOPICS, gateway_id="mbusgw", language="en", expire_after_s=300),
+            self.registry,
+            self.recorder,
+            self.store,
+            status_topic=STATUS_TOPIC,
+            interval_s=lambda _device_id: None,
+            clock=CLOCK,
+            uniform=uniform,
+        )
+        self.registry.observe(self.announcer.changed)
+        self.broker.on_message = self.announcer.birth
+        self.broker.on_up = self._up
+
+    def start(self) -> House:
+        """Returns once it is connected and all is sent."""
+        for worker in (self.store, self.sender, self.pulse, self.announcer):
+            worker.start()
+        self.broker.start()
+        wait_until(lambda: self.broker.connected)
+        return self
+
+    def read(self, device_id: str, *records: Record, meter: MeterIdentity | None = METER) -> None:
+        """The meter was read; returns when that is stored."""
+        self.recorder.deliver(reading(device_id, records, meter=meter)).result(5)
+
+    def close(self) -> None:
+        wait_until(lambda: self.sender.idle)
+        self.broker.stop()
+        for worker in (self.announcer, self.pulse, self.sender, self.store):
+            worker.stop()
+            assert worker.join(5)
+        assert self.broker.join(5)
+        self.store.close()
+
+    def _up(self) -> None:
+        self.pulse.greet()
+        self.announcer.everything()
+        self.sender.ring()

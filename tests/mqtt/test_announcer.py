@@ -1,0 +1,234 @@
+"""What Home Assistant is told, when, and in which order, through a real broker."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from mbusgw.model.device import DeviceState
+from mbusgw.model.meter import MeterIdentity
+from mbusgw.model.quantity import QUANTITIES
+from mbusgw.model.record import Record
+from mbusgw.registry.changes import Change
+from mbusgw.runtime import exactjson
+from tests.fakes.stores import rows
+from tests.mosquitto import Mosquitto, Subscriber, subscribed
+from tests.mqtt.house import GATEWAY, METER, STATUS_TOPIC, House, discovery_topic, reading
+from tests.wait import wait_until
+
+ENERGY = Record(QUANTITIES["energy"], "Wh", Decimal("1234000"), dib=b"\x04", vib=b"\x06")
+POWER = Record(QUANTITIES["power"], "W", Decimal("250"), dib=b"\x02", vib=b"\x2b")
+VOLUME = Record(QUANTITIES["volume"], "m³", Decimal("17.5"), dib=b"\x04", vib=b"\x13")
+DOCUMENT = discovery_topic(METER)
+OTHER = MeterIdentity("87654321", "KAM", 7, 6)
+
+
+@pytest.fixture
+def house(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Callable[..., House]]:
+    houses: list[House] = []
+
+    def make(*devices: str) -> House:
+        one = House(tmp_path / "house.db", mosquitto.port)
+        for device_id in devices:
+            one.registry.expect(device_id, name=device_id, ttl_s=3600)
+        houses.append(one)
+        return one
+
+    yield make
+    for one in houses:
+        if one.store.alive:
+            one.close()
+
+
+@pytest.fixture
+def told(mosquitto: Mosquitto) -> Iterator[Subscriber]:
+    with subscribed(mosquitto.port, "#") as subscriber:
+        yield subscriber
+
+
+def components(payload: str) -> set[str]:
+    return set(exactjson.loads(payload)["components"])
+
+
+def announced(house: House) -> dict[str, str]:
+    return dict(rows(house.store, "SELECT topic, device_id FROM discovery"))
+
+
+def test_gateway_and_known_meters_are_announced_when_the_broker_is_there(
+    house: Callable[..., House], told: Subscriber
+) -> None:
+    first = house("meter_1").start()
+    wait_until(lambda: told.payloads(GATEWAY))
+    assert not told.payloads(DOCUMENT)  # it has not said who it is
+    first.read("meter_1", ENERGY)
+    wait_until(lambda: told.payloads(DOCUMENT))
+    assert components(told.payloads(DOCUMENT)[0]) == {"status", "last_reading", "energy"}
+    wait_until(lambda: announced(first) == {GATEWAY: "", DOCUMENT: "meter_1"})
+
+
+def test_announcements_are_retained(house: Callable[..., House], mosquitto: Mosquitto) -> None:
+    one = house("meter_1").start()
+    one.read("meter_1", ENERGY)
+    wait_until(lambda: len(announced(one)) == 2 and one.sender.idle)
+    with subscribed(mosquitto.port, "homeassistant/#") as late:
+        wait_until(lambda: {topic for topic, _, retained in late.messages if retained} >= {GATEWAY, DOCUMENT})
+
+
+def test_a_meter_that_says_the_same_again_is_not_announced_again(
+    house: Callable[..., House], told: Subscriber
+) -> None:
+    one = house("meter_1", "meter_2").start()
+    one.read("meter_1", ENERGY)
+    one.read("meter_1", ENERGY)
+    one.read("meter_1", Record(QUANTITIES["energy"], "Wh", Decimal("1235000"), dib=b"\x04", vib=b"\x06"))
+    state = one.registry.get("meter_1")
+    assert state is not None
+    one.announcer.changed(Change(DeviceState("meter_1", "meter_1"), state, frozenset()))  # asked once too often
+    one.read("meter_2", ENERGY, meter=OTHER)  # orders are taken in turn: after this all have been
+    wait_until(lambda: told.payloads(discovery_topic(OTHER)))
+    assert len(told.payloads(DOCUMENT)) == 1
+
+
+def test_a_new_record_makes_a_new_entity(house: Callable[..., House], told: Subscriber) -> None:
+    one = house("meter_1").start()
+    one.read("meter_1", ENERGY)
+    one.read("meter_1", ENERGY, POWER)
+    wait_until(lambda: len(told.payloads(DOCUMENT)) == 2)
+    assert components(told.payloads(DOCUMENT)[1]) - components(told.payloads(DOCUMENT)[0]) == {"power"}
+
+
+@pytest.mark.parametrize(
+    ("later", "key", "before", "after"),
+    [
+        (Record(ENERGY.quantity, "J", Decimal("5E9"), vib=b"\x0e"), "unit_of_measurement", "kWh", "GJ"),
+        (Record(ENERGY.quantity, "Wh", "ERROR", vib=b"\x06"), "device_class", "energy", None),
+    ],
+    ids=["another unit", "a text"],
+)
+def test_an_entity_that_is_shown_otherwise_is_announced_anew(
+    house: Callable[..., House], told: Subscriber, later: Record, key: str, before: str, after: str | None
+) -> None:
+    one = house("meter_1").start()
+    one.read("meter_1", ENERGY)
+    one.read("meter_1", later)
+    wait_until(lambda: len(told.payloads(DOCUMENT)) == 2)
+    shown = [exactjson.loads(payload)["components"]["energy"].get(key) for payload in told.payloads(DOCUMENT)]
+    assert shown == [before, after]
+
+
+def test_a_value_that_is_missing_once_changes_no_announcement(house: Callable[..., House], told: Subscriber) -> None:
+    one = house("meter_1").start()
+    one.read("meter_1", Record(ENERGY.quantity, "Wh", "ERROR", vib=b"\x06"))
+    one.read("meter_1", Record(ENERGY.quantity, "Wh", None, vib=b"\x06"))
+    one.read("meter_2", ENERGY, meter=OTHER)
+    wait_until(lambda: told.payloads(discovery_topic(OTHER)))
+    assert len(told.payloads(DOCUMENT)) == 1
+
+
+def test_a_replaced_meter_is_taken_back_before_the_new_one_is_announced(
+    house: Callable[..., House], told: Subscriber
+) -> None:
+    one = house("meter_1").start()
+    one.read("meter_1", ENERGY)
+    one.read("meter_1", VOLUME, meter=OTHER)
+    wait_until(lambda: told.payloads(discovery_topic(OTHER)))
+    assert told.last(DOCUMENT) == ""
+    topics = [topic for topic, _, _ in told.messages]
+    assert topics.index(DOCUMENT, topics.index(DOCUMENT) + 1) < topics.index(discovery_topic(OTHER))
+    wait_until(lambda: announced(one) == {GATEWAY: "", discovery_topic(OTHER): "meter_1"})
+
+
+def test_a_birth_is_answered_with_discovery_then_availability_then_states(
+    house: Callable[..., House], told: Subscriber
+) -> None:
+    one = house("meter_1").start()
+    one.read("meter_1", ENERGY, POWER)
+    wait_until(lambda: one.sender.idle and told.payloads("mbus/meter_1/attributes"))
+    told.messages.clear()
+    told.publish(STATUS_TOPIC, "online")
+    wait_until(lambda: told.payloads("mbus/meter_1/attributes"))
+    answer = [topic for topic, _, _ in told.messages if topic != STATUS_TOPIC]
+    assert set(answer[:2]) == {GATEWAY, DOCUMENT}
+    assert answer[2:] == [f"mbus/meter_1/{last}" for last in ("availability", "energy", "power", "attributes")]
+
+
+def test_a_birth_is_answered_a_while_later_and_two_in_that_while_once(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    asked: list[tuple[float, float]] = []
+
+    def uniform(low: float, high: float) -> float:
+        asked.append((low, high))
+        return 1.5
+
+    one = House(tmp_path / "house.db", mosquitto.port, uniform=uniform)
+    with subscribed(mosquitto.port, "homeassistant/#") as told:
+        one.start()
+        try:
+            wait_until(lambda: told.payloads(GATEWAY))
+            told.publish(STATUS_TOPIC, "online")
+            told.publish(STATUS_TOPIC, "online")
+            wait_until(lambda: len(asked) == 2)
+            one.read("meter_2", ENERGY, meter=OTHER)
+            wait_until(lambda: told.payloads(discovery_topic(OTHER)))
+            assert len(told.payloads(GATEWAY)) == 1
+            wait_until(lambda: len(told.payloads(discovery_topic(OTHER))) == 2)
+            assert len(told.payloads(GATEWAY)) == 2
+        finally:
+            one.close()
+    assert asked == [(3.0, 10.0)] * 2
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "retained"),
+    [(STATUS_TOPIC, "online", True), (STATUS_TOPIC, "offline", False), ("homeassistant/other", "online", False)],
+)
+def test_what_is_no_birth_is_not_answered(
+    house: Callable[..., House], mosquitto: Mosquitto, topic: str, payload: str, retained: bool
+) -> None:
+    with subscribed(mosquitto.port, "homeassistant/#") as told:
+        if retained:
+            told.publish(topic, payload, retain=True)
+        one = house("meter_1").start()
+        wait_until(lambda: told.payloads(GATEWAY))
+        if not retained:
+            told.publish(topic, payload)
+        # Without a delay a birth would be answered before the next order but one.
+        one.read("meter_1", ENERGY)
+        wait_until(lambda: told.payloads(DOCUMENT))
+        one.read("meter_1", ENERGY, POWER)
+        wait_until(lambda: len(told.payloads(DOCUMENT)) == 2)
+        assert len(told.payloads(GATEWAY)) == 1
+
+
+def test_what_an_earlier_run_announced_and_is_gone_is_taken_back(
+    house: Callable[..., House], mosquitto: Mosquitto
+) -> None:
+    earlier = house("meter_1", "meter_2").start()
+    earlier.read("meter_1", ENERGY)
+    earlier.read("meter_2", ENERGY, meter=OTHER)
+    wait_until(lambda: len(announced(earlier)) == 3)
+    earlier.close()
+    later = house("meter_1")
+    later.registry.record(reading("meter_1", [ENERGY]))
+    later.start()
+    wait_until(lambda: announced(later) == {GATEWAY: "", DOCUMENT: "meter_1"})
+    wait_until(lambda: later.sender.idle)
+    with subscribed(mosquitto.port, "homeassistant/#") as told:
+        wait_until(lambda: told.payloads(DOCUMENT) and told.payloads(GATEWAY))
+        assert not told.payloads(discovery_topic(OTHER))
+
+
+def test_a_broker_that_has_lost_its_memory_is_told_everything_again(
+    house: Callable[..., House], mosquitto: Mosquitto
+) -> None:
+    one = house("meter_1").start()
+    one.read("meter_1", ENERGY)
+    wait_until(lambda: one.sender.idle)
+    mosquitto.stop()
+    mosquitto.wipe()
+    mosquitto.start()
+    expected = {GATEWAY, DOCUMENT, "mbus/bridge/state"}
+    expected |= {f"mbus/meter_1/{last}" for last in ("availability", "energy", "attributes")}
+    with subscribed(mosquitto.port, "#") as told:
+        wait_until(lambda: {topic for topic, _, _ in told.messages} >= expected, timeout=20)
