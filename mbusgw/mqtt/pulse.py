@@ -46,11 +46,18 @@ class Pulse(Worker):
         self._heartbeat_s = heartbeat_s
         self._told_mono: dict[str, float] = {}
         self._gateway_told_mono: float | None = None
+        self._greetings = 0
+        self._owed: set[str] = set()  # whom a broker that was away may have forgotten
         self._bell = threading.Event()
 
     def greet(self) -> None:
-        """The broker is (again) there: say at once that we are. **any thread**"""
+        """The broker is (again) there: say at once that we are.
+
+        After the first time also what every device's state is, of those offline too: it may
+        have lost what it knew. (At the start all that is queued anyway.) **any thread**
+        """
         self._gateway_told_mono = None
+        self._greetings += 1
         self._bell.set()
 
     def stop(self) -> None:
@@ -65,6 +72,9 @@ class Pulse(Worker):
             state = change.after
             log.warning("%s is offline: %s", state.device_id, state.last_error or "it was not heard in time")
             self._recorder.publish_change(change)
+        if self._greetings > 1:
+            self._greetings = 1
+            self._owed.update(self._registry.snapshot())
         if self._broker.connected:
             self._tell_gateway()
             if self._store.count("outbox") < BUSY_OUTBOX:
@@ -84,10 +94,12 @@ class Pulse(Worker):
         for device_id, state in self._registry.snapshot().items():
             # New ones have just been published by what made them known; spread them from then on.
             last_mono = self._told_mono.setdefault(device_id, mono)
-            if mono - last_mono >= self._heartbeat_s and (state.online or state.read_at is None):
+            beat = mono - last_mono >= self._heartbeat_s and (state.online or state.read_at is None)
+            if beat or device_id in self._owed:
                 due.append(state)
         due.sort(key=lambda state: self._told_mono[state.device_id])
         for state in due[:SLICE]:
             self._told_mono[state.device_id] = mono
+            self._owed.discard(state.device_id)
         if due:
             self._recorder.publish_all(due[:SLICE])

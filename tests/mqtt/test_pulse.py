@@ -1,0 +1,52 @@
+"""What is published because time passes, through a real broker."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from mbusgw.model.quantity import QUANTITIES
+from mbusgw.model.record import Record
+from tests.mosquitto import Mosquitto, subscribed
+from tests.mqtt.house import House
+from tests.wait import wait_until
+
+POWER = Record(QUANTITIES["power"], "W", Decimal("250"), dib=b"\x02", vib=b"\x2b")
+
+
+@pytest.fixture
+def house(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[House]:
+    one = House(tmp_path / "house.db", mosquitto.port)
+    yield one
+    one.close()
+
+
+def test_a_silent_meter_is_told_offline(house: House, mosquitto: Mosquitto) -> None:
+    house.registry.expect("meter_1", name="Heat", ttl_s=0.2)
+    with subscribed(mosquitto.port, "mbus/meter_1/availability") as told:
+        house.start().read("meter_1", POWER)
+        wait_until(lambda: told.payloads("mbus/meter_1/availability") == ["online", "offline"])
+
+
+def test_of_a_broker_that_was_away_also_those_offline_are_told_again(house: House, mosquitto: Mosquitto) -> None:
+    house.registry.expect("meter_1", name="Heat", ttl_s=0.2)
+    house.start().read("meter_1", POWER)
+    wait_until(lambda: not house.registry.snapshot()["meter_1"].online and house.sender.idle)
+    mosquitto.stop()
+    mosquitto.wipe()
+    mosquitto.start()
+    with subscribed(mosquitto.port, "mbus/#") as told:
+        wait_until(lambda: told.last("mbus/bridge/state") == "online", timeout=20)
+        wait_until(lambda: told.last("mbus/meter_1/availability") == "offline")
+        wait_until(lambda: told.last("mbus/meter_1/power") == "250")
+
+
+def test_at_the_start_nothing_is_told_twice(house: House, mosquitto: Mosquitto) -> None:
+    house.registry.expect("meter_1", name="Heat", ttl_s=3600)
+    with subscribed(mosquitto.port, "mbus/meter_1/#") as told:
+        house.start().read("meter_1", POWER)
+        house.read("meter_1", Record(QUANTITIES["power"], "W", Decimal("300"), dib=b"\x02", vib=b"\x2b"))
+        wait_until(lambda: told.last("mbus/meter_1/power") == "300" and house.sender.idle)
+        assert told.payloads("mbus/meter_1/availability") == ["online"]

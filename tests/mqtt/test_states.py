@@ -1,0 +1,229 @@
+"""A device's state as messages, and a reading's way into registry, database and outbox."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mbusgw.model.device import DeviceState
+from mbusgw.model.quantity import QUANTITIES
+from mbusgw.model.record import Record, Value
+from mbusgw.mqtt.states import StateRecorder, all_messages, attributes, change_messages
+from mbusgw.registry.changes import Change
+from mbusgw.registry.registry import Registry
+from mbusgw.runtime import exactjson
+from mbusgw.store import states
+from mbusgw.store.outbox import Message
+from mbusgw.store.writer import Store
+from tests.fakes.clock import START, FakeClock
+from tests.fakes.stores import opened_store, rows
+from tests.mqtt.house import TOPICS, reading
+
+TTL_S = 90.0
+
+
+def energy(value: Value | None) -> Record:
+    problem = "invalid" if value is None else None
+    return Record(QUANTITIES["energy"], "Wh", value, dib=b"\x04", vib=b"\x06", data=b"\x01", problem=problem)
+
+
+POWER = Record(QUANTITIES["power"], "W", Decimal("250"), dib=b"\x02", vib=b"\x2b")
+DAY = Record(QUANTITIES["date"], "", date(2025, 12, 31), storage=1, dib=b"\x42", vib=b"\x6c")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def registry(clock: FakeClock) -> Registry:
+    made = Registry(clock, radio_ttl_s=3600)
+    made.expect("meter_1", name="Heat", ttl_s=TTL_S)
+    return made
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: FakeClock) -> Iterator[Store]:
+    with opened_store(tmp_path / "mbusgw.db", clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def recorder(registry: Registry, store: Store, clock: FakeClock) -> StateRecorder:
+    return StateRecorder(registry, store, TOPICS, clock=clock)
+
+
+def change(registry: Registry, *records: Record, **options: Any) -> Change:
+    return registry.record(reading("meter_1", records, read_at=START, **options))
+
+
+def payloads(messages: list[Message]) -> dict[str, str]:
+    """Last part of the topic -> payload."""
+    assert all(message.retain and message.topic.startswith("mbus/meter_1/") for message in messages)
+    return {message.topic.rpartition("/")[2]: message.payload for message in messages}
+
+
+def waiting(store: Store) -> dict[str, str]:
+    """What the outbox holds, after everything submitted was written."""
+    store.step()
+    return dict(rows(store, "SELECT topic, payload FROM mqtt_queue ORDER BY id"))
+
+
+# ------------------------------------------------------------------ messages
+def test_the_first_reading_is_told_whole(registry: Registry) -> None:
+    messages = change_messages(TOPICS, change(registry, energy(Decimal("1234000")), POWER, DAY))
+    names = [message.topic.rpartition("/")[2] for message in messages]
+    assert names == ["energy", "power", "date_storage_1", "availability", "attributes"]
+    told = payloads(messages)
+    assert (told["energy"], told["power"], told["date_storage_1"]) == ("1234.000", "250", "2025-12-31")
+    assert told["availability"] == "online"
+
+
+def test_later_only_what_changed_is_told(registry: Registry) -> None:
+    change(registry, energy(Decimal("1234000")), POWER)
+    assert set(payloads(change_messages(TOPICS, change(registry, energy(Decimal("1234000")), POWER)))) == {"attributes"}
+    told = payloads(change_messages(TOPICS, change(registry, energy(Decimal("1235000")), POWER)))
+    assert set(told) == {"energy", "attributes"} and told["energy"] == "1235.000"
+
+
+def test_a_value_that_became_invalid_clears_its_topic(registry: Registry) -> None:
+    change(registry, energy(Decimal("1234000")))
+    assert payloads(change_messages(TOPICS, change(registry, energy(None))))["energy"] == ""
+
+
+def test_a_value_that_never_was_is_not_told(registry: Registry) -> None:
+    first = change(registry, energy(None), POWER)
+    assert "energy" not in payloads(change_messages(TOPICS, first))
+    assert "energy" not in payloads(all_messages(TOPICS, first.after))
+
+
+def test_a_value_that_a_telegram_leaves_out_keeps_its_topic(registry: Registry) -> None:
+    change(registry, energy(Decimal("1234000")), POWER)
+    last = change(registry, POWER)
+    assert "energy" not in payloads(change_messages(TOPICS, last))
+    assert payloads(all_messages(TOPICS, last.after))["energy"] == "1234.000"
+
+
+def test_a_device_that_is_back_is_told_online_again(registry: Registry, clock: FakeClock) -> None:
+    change(registry, POWER)
+    clock.advance(TTL_S)
+    (gone,) = registry.expire()
+    assert payloads(change_messages(TOPICS, gone))["availability"] == "offline"
+    assert payloads(change_messages(TOPICS, change(registry, POWER)))["availability"] == "online"
+
+
+def test_the_whole_state_begins_with_the_availability(registry: Registry) -> None:
+    messages = all_messages(TOPICS, change(registry, energy(Decimal("1000")), POWER).after)
+    names = [message.topic.rpartition("/")[2] for message in messages]
+    assert names == ["availability", "energy", "power", "attributes"]
+
+
+def test_of_a_device_that_was_never_read_only_the_availability_is_told() -> None:
+    assert payloads(all_messages(TOPICS, DeviceState("meter_1", "Heat"))) == {"availability": "offline"}
+
+
+def test_attributes_explain_the_values(registry: Registry) -> None:
+    state = change(registry, energy(None), POWER).after
+    document = exactjson.loads(payloads(all_messages(TOPICS, state))["attributes"])
+    assert set(document) == {
+        "name", "read_at", "stale", "version", "lane", "meter", "access_no", "status", "gateway_id", "rssi_dbm",
+        "units", "records", "manufacturer_data", "problems",
+    }  # fmt: skip
+    assert document["read_at"] == "2026-03-01T12:00:00.000Z"
+    assert (document["name"], document["stale"], document["version"], document["lane"]) == ("Heat", False, 1, "wired")
+    assert document["meter"] == {
+        "id": "12345678", "manufacturer": "ELS", "version": 51, "medium": 4, "medium_name": "heat"
+    }  # fmt: skip
+    assert document["units"] == {"energy": "kWh", "power": "W"}
+    assert document["records"]["energy"] == {
+        "quantity": "Energy", "function": "instantaneous", "storage": 0, "tariff": 0, "subunit": 0, "value": None,
+        "unit": "Wh", "dib": "04", "vib": "06", "data": "01", "problem": "invalid",
+    }  # fmt: skip
+    assert document["records"]["power"]["value"] == 250
+
+
+def test_a_meter_without_an_identity_has_attributes_too(registry: Registry) -> None:
+    assert attributes(change(registry, POWER, meter=None).after)["meter"] is None
+
+
+# ------------------------------------------------------------------ the way of a reading
+def test_a_reading_is_state_history_and_messages_at_once(recorder: StateRecorder, store: Store) -> None:
+    future = recorder.deliver(reading("meter_1", [POWER], read_at=START))
+    told = waiting(store)
+    future.result(0)
+    assert set(told) == {f"mbus/meter_1/{last}" for last in ("power", "availability", "attributes")}
+    assert rows(store, "SELECT device_id, online, version FROM device_states") == [("meter_1", 1, 1)]
+    assert rows(store, "SELECT count(*) FROM readings")[0][0] > 0
+
+
+def test_a_device_that_falls_silent_is_published_as_offline(
+    recorder: StateRecorder, registry: Registry, store: Store, clock: FakeClock
+) -> None:
+    recorder.deliver(reading("meter_1", [POWER], read_at=START))
+    clock.advance(TTL_S - 1)
+    assert registry.expire() == []
+    clock.advance(1)
+    (gone,) = registry.expire()
+    recorder.publish_change(gone)
+    assert waiting(store)["mbus/meter_1/availability"] == "offline"
+    assert rows(store, "SELECT online FROM device_states") == [(0,)]
+
+
+@pytest.mark.parametrize(("away_s", "availability"), [(TTL_S / 2, "online"), (TTL_S * 2, "offline")])
+def test_after_a_restart_the_last_state_is_told_as_stale_until_a_reading_confirms_it(
+    recorder: StateRecorder, store: Store, clock: FakeClock, away_s: float, availability: str
+) -> None:
+    recorder.deliver(reading("meter_1", [energy(Decimal("1234000"))], read_at=START))
+    waiting(store)
+    clock.advance(away_s)
+    registry = Registry(clock, radio_ttl_s=3600)
+    registry.expect("meter_1", name="Heat", ttl_s=TTL_S)
+    registry.restore(states.load(store.reader()))
+    later = StateRecorder(registry, store, TOPICS, clock=clock)
+    later.publish_all(registry.snapshot().values())
+    told = waiting(store)
+    assert (told["mbus/meter_1/availability"], told["mbus/meter_1/energy"]) == (availability, "1234.000")
+    assert exactjson.loads(told["mbus/meter_1/attributes"])["stale"] is True
+    later.deliver(reading("meter_1", [energy(Decimal("1234000"))], read_at=clock.now()))
+    told = waiting(store)
+    assert told["mbus/meter_1/availability"] == "online"
+    assert exactjson.loads(told["mbus/meter_1/attributes"])["stale"] is False
+
+
+def test_a_forgotten_device_leaves_no_retained_message(
+    recorder: StateRecorder, registry: Registry, store: Store
+) -> None:
+    recorder.deliver(reading("meter_1", [energy(Decimal("1234000")), POWER], read_at=START))
+    told = waiting(store)
+    state = registry.get("meter_1")
+    assert state is not None
+    recorder.forget(state)
+    assert waiting(store) == dict.fromkeys(told, "")
+    assert rows(store, "SELECT * FROM device_states") == []
+
+
+def test_what_is_stored_late_does_not_tell_old_values(
+    recorder: StateRecorder, registry: Registry, store: Store
+) -> None:
+    # Two threads: the one whose state is newer gets to the store first.
+    older = registry.record(reading("meter_1", [energy(Decimal("1000000"))], read_at=START))
+    later_at = START + timedelta(seconds=5)
+    recorder.deliver(reading("meter_1", [energy(Decimal("2000000"))], read_at=later_at))
+    recorder.publish_change(older)
+    assert waiting(store)["mbus/meter_1/energy"] == "2000.000"
+
+
+def test_many_devices_are_told_a_few_at_a_time(recorder: StateRecorder, store: Store) -> None:
+    many = [DeviceState(f"els_{number}", "x", version=1) for number in range(250)]
+    recorder.publish_all(many)
+    assert len(waiting(store)) == 250
+
+
+def test_the_report_goes_to_both_topics_of_the_bridge(recorder: StateRecorder, store: Store) -> None:
+    recorder.publish_report({"status": "healthy"})
+    assert waiting(store) == {f"mbus/bridge/{last}": '{"status":"healthy"}' for last in ("info", "health")}
