@@ -130,7 +130,8 @@ class Discovery:
             "device_class": "timestamp",
             "entity_category": "diagnostic",
             "state_topic": self._topics.attributes(state.device_id),
-            "value_template": "{{ value_json.read_at }}",
+            # Of an empty message (the device is forgotten) there is no value_json, which would be logged as an error.
+            "value_template": "{{ value_json.read_at if value_json is defined else None }}",
         }
 
     def _names(self, state: DeviceState) -> dict[str, str]:

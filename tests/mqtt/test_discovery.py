@@ -110,7 +110,10 @@ def test_fields_that_would_be_called_alike_get_names_of_their_own() -> None:
 
 def test_an_empty_message_makes_a_value_unknown() -> None:
     # "None" is Home Assistant's word for unknown; of an empty message a number would keep its old value.
-    assert document(meter())["components"]["energy"]["value_template"] == "{{ value or None }}"
+    components = document(meter())["components"]
+    assert components["energy"]["value_template"] == "{{ value or None }}"
+    # An empty message is no JSON: without the condition Home Assistant logs an error for it.
+    assert components["last_reading"]["value_template"].endswith("if value_json is defined else None }}")
 
 
 @pytest.mark.parametrize(("language", "model"), [("en", "electricity meter"), ("de", "Stromzähler")])
