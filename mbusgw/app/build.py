@@ -19,7 +19,8 @@ from mbusgw.health.watchdog import Watchdog
 from mbusgw.ingest.backlog import Backlog
 from mbusgw.ingest.intake import Intake
 from mbusgw.ingest.keys import KeyRing
-from mbusgw.ingest.pool import Outcomes, ParseWorker
+from mbusgw.ingest.outcomes import Outcomes
+from mbusgw.ingest.pool import ParseWorker
 from mbusgw.model.errors import MbusgwError
 from mbusgw.mqtt.announcer import Announcer
 from mbusgw.mqtt.client import Broker

@@ -3,11 +3,10 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import threading
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from mbusgw.ingest.backlog import Backlog
 from mbusgw.ingest.keys import KeyRing
@@ -16,9 +15,8 @@ from mbusgw.model.errors import KeyMissing, MbusgwError, ParserError, StoreError
 from mbusgw.model.ports import Delivery, Write
 from mbusgw.model.reading import Reading
 from mbusgw.model.telegram import ReceivedTelegram
-from mbusgw.parsers.base import ParsedTelegram, ParserBackend
-from mbusgw.parsers.sender import identify
-from mbusgw.runtime import exactjson
+from mbusgw.parsers.base import ParserBackend
+from mbusgw.parsers.sender import Sender, identify
 from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
@@ -29,6 +27,8 @@ from mbusgw.store.telegrams import Status
 from mbusgw.store.writer import Store
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 COMMIT_TIMEOUT_S = 30.0
 #: A deferred telegram is tried again after this, then twice that, up to the last.
@@ -120,33 +120,38 @@ class ParseWorker(Worker):
         if found is None or found[0].status not in (Status.RECEIVED, Status.DEFERRED):
             return
         telegram, attempts = found
-        try:
-            self._parse(telegram, attempts)
-        except (sqlite3.Error, MemoryError):
-            raise  # not this telegram's fault: it waits until the worker has started again
-        except Exception as error:  # a mistake of ours: else every worker would crash on this telegram, for ever
-            log.exception("telegram %s of gateway %s met an unexpected error", ingest_id, telegram.gateway_id)
-            self._failed(telegram, ParserError(f"unexpected {type(error).__name__}, see the log"), attempts, None)
-
-    def _parse(self, telegram: ReceivedTelegram, attempts: int) -> None:
-        assert self._reader is not None
-        meter = identify(telegram.raw)
-        key = telegram.key or self._keys.find(self._reader, telegram, meter)
+        sender: Sender | None = None
         try:
             with self._metrics.parse_duration.time():
-                if key is None and self._strict_keys and meter is not None and meter.encrypted:
-                    raise KeyMissing(
-                        f"no key for meter {meter.meter_id}", hint="add it under keys: in the configuration"
-                    )
-                parsed = self._backend.parse(telegram, key)
+                sender = self._guarded(telegram, lambda: identify(telegram.raw))
+                key = telegram.key or self._keys.find(self._reader, telegram, sender)
+                reading, message = self._guarded(telegram, lambda: self._parse(telegram, sender, key))
         except MbusgwError as error:
-            self._failed(telegram, error, attempts, meter.meter_id if meter else telegram.hint_meter_id)
+            self._failed(telegram, error, attempts, sender.meter_id if sender else telegram.hint_meter_id)
         else:
-            self._parsed(telegram, parsed, attempts)
+            self._parsed(telegram, reading, message, attempts)
 
-    def _parsed(self, telegram: ReceivedTelegram, parsed: ParsedTelegram, attempts: int) -> None:
+    def _parse(
+        self, telegram: ReceivedTelegram, sender: Sender | None, key: bytes | None
+    ) -> tuple[Reading | None, Message]:
+        if key is None and self._strict_keys and sender is not None and sender.encrypted:
+            raise KeyMissing(f"no key for meter {sender.meter_id}", hint="add it under keys: in the configuration")
+        parsed = self._backend.parse(telegram, key)
         reading = to_reading(telegram, parsed)
-        message = self._messages.reading(telegram, reading, parsed.domain_model)
+        return reading, self._messages.reading(telegram, reading, parsed.domain_model)
+
+    @staticmethod
+    def _guarded(telegram: ReceivedTelegram, work: Callable[[], T]) -> T:
+        """``work`` on bytes from outside. A mistake of ours fails this telegram, or every worker would crash on it."""
+        try:
+            return work()
+        except (MbusgwError, MemoryError):
+            raise
+        except Exception as error:
+            log.exception("telegram %s of gateway %s met an unexpected error", telegram.ingest_id, telegram.gateway_id)
+            raise ParserError(f"unexpected {type(error).__name__}, see the log") from error
+
+    def _parsed(self, telegram: ReceivedTelegram, reading: Reading | None, message: Message, attempts: int) -> None:
         meter = reading.header.meter if reading else None
         writes = [
             telegrams.keep_result(telegram.ingest_id, message.payload),
@@ -206,45 +211,3 @@ class ParseWorker(Worker):
             return False
         self._store_pause.reset()
         return True
-
-
-class Outcomes:
-    """Waits for a telegram to be settled, for ``?sync=true``. **any thread**"""
-
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
-        self._settled = threading.Condition()
-        store.on_commit(self._committed)
-
-    def wait(self, ingest_id: str, timeout: float) -> dict[str, Any] | None:
-        """Status, reason and parsed result of a telegram; None when it is not parsed within ``timeout`` seconds."""
-        deadline_mono = self._clock.mono() + timeout
-        reader = self._store.reader()
-        try:
-            while True:
-                document = self._document(reader, ingest_id)
-                left_s = deadline_mono - self._clock.mono()
-                if document["status"] != Status.RECEIVED:
-                    return document
-                if left_s <= 0:
-                    return None
-                with self._settled:
-                    self._settled.wait(min(left_s, 0.25))  # a commit between look and wait is not slept over
-        finally:
-            reader.close()
-
-    def _committed(self) -> None:
-        with self._settled:
-            self._settled.notify_all()
-
-    @staticmethod
-    def _document(reader: sqlite3.Connection, ingest_id: str) -> dict[str, Any]:
-        status, reason, parsed = telegrams.outcome(reader, ingest_id) or ("unknown", None, None)
-        return {
-            "accepted": True,
-            "ingest_id": ingest_id,
-            "status": status,
-            "reason": reason,
-            "result": exactjson.loads(parsed) if parsed else None,
-        }
