@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mbusgw.ingest import pool as pool_module
+from mbusgw.ingest.outcomes import Outcomes
 from mbusgw.ingest.pool import DEFER_S
 from mbusgw.model.errors import (
     FormatUnknown,
@@ -435,7 +436,7 @@ def test_a_crash_in_one_thread_gives_its_telegram_back(store: Store, backend: Sc
 
 # ------------------------------------------------------------------ sync=true
 def outcomes(lane: Lane) -> Any:
-    return pool_module.Outcomes(lane.store, lane.clock)
+    return Outcomes(lane.store, lane.clock)
 
 
 def test_who_waits_for_the_outcome_gets_it_as_soon_as_it_is_there(store: Store, backend: ScriptedBackend) -> None:
