@@ -78,6 +78,7 @@ class Logs:
         logging.captureWarnings(False)
         threading.excepthook = self._thread_hook
         logging.getLogger(TRAFFIC).propagate = True
+        logging.getLogger("mbusgw").setLevel(logging.NOTSET)
         for logger, handler in self._handlers:
             logger.removeHandler(handler)
             handler.close()

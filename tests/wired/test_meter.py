@@ -66,7 +66,7 @@ def test_a_silent_meter_is_said_once_with_advice_and_once_when_it_is_back(caplog
             segment.meters[0].fault = None
             wait_until(lane.has_read("quiet", 2))
             assert lane.meters["quiet"].snapshot().failures_in_a_row == 0
-    messages = [record.getMessage() for record in caplog.records]
+    messages = [record.getMessage() for record in caplog.records if record.name == "mbusgw.wired.meter"]
     assert len(messages) == 2
     assert "quiet (bus main, address 1): no answer" in messages[0] and "baud rate" in messages[0]
     assert "answers again after" in messages[1]
