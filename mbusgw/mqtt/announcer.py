@@ -13,6 +13,7 @@ from mbusgw.mqtt.discovery import Announcement, Discovery
 from mbusgw.mqtt.states import StateRecorder
 from mbusgw.registry.changes import Change
 from mbusgw.registry.registry import Registry
+from mbusgw.runtime import exactjson
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.mailbox import Mailbox
 from mbusgw.runtime.worker import Worker
@@ -125,8 +126,8 @@ class Announcer(Worker):
         # Another meter under the same name: were both announced, the old one would show what the new one counts.
         replaced = [
             topic
-            for topic, (owner, _) in self._announced.items()
-            if owner == device_id and topic != announcement.topic
+            for topic, (owner, payload) in self._announced.items()
+            if owner == device_id and topic != announcement.topic and _tell_two_meters(payload, announcement.payload)
         ]
         self._withdraw(replaced)
         known = self._announced.get(announcement.topic)
@@ -156,6 +157,14 @@ class Announcer(Worker):
             log.info("%s is gone and taken back from Home Assistant", self._announced[topic][0] or topic)
             self._store.submit(write)
             del self._announced[topic]
+
+
+def _tell_two_meters(one: str, other: str) -> bool:
+    """Two documents are of two meters, not of one that names now this medium, now that (heating and cooling):
+    its entities must not come and go with every telegram."""
+    devices = [exactjson.loads(payload)["device"] for payload in (one, other)]
+    first, second = [(device.get("manufacturer"), device.get("serial_number")) for device in devices]
+    return first != second
 
 
 def _shown_otherwise(change: Change) -> bool:

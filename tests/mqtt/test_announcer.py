@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -138,6 +139,18 @@ def test_a_replaced_meter_is_taken_back_before_the_new_one_is_announced(
     topics = [topic for topic, _, _ in told.messages]
     assert topics.index(DOCUMENT, topics.index(DOCUMENT) + 1) < topics.index(discovery_topic(OTHER))
     wait_until(lambda: announced(one) == {GATEWAY: "", discovery_topic(OTHER): "meter_1"})
+
+
+def test_a_meter_that_names_two_media_in_turn_does_not_come_and_go(
+    house: Callable[..., House], told: Subscriber
+) -> None:
+    one = house("meter_1", "meter_2").start()
+    cooling = replace(METER, medium=0x0A)
+    for meter in (METER, cooling, METER, cooling):
+        one.read("meter_1", ENERGY, meter=meter)
+    one.read("meter_2", ENERGY, meter=OTHER)
+    wait_until(lambda: told.payloads(discovery_topic(OTHER)))
+    assert "" not in told.payloads(DOCUMENT) + told.payloads(discovery_topic(cooling))
 
 
 def test_a_birth_is_answered_with_discovery_then_availability_then_states(
