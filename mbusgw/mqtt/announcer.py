@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from enum import Enum
 
+from mbusgw.model.device import DeviceState
 from mbusgw.model.reading import Field
 from mbusgw.mqtt.client import Incoming
 from mbusgw.mqtt.discovery import Announcement, Discovery
@@ -105,15 +106,15 @@ class Announcer(Worker):
             self._recorder.publish_all(self._registry.snapshot().values())
 
     def _announce_all(self) -> None:
-        states = self._registry.snapshot()
-        current = [self._discovery.gateway()]
-        for device_id, state in states.items():
-            announcement = self._discovery.meter(state, interval_s=self._interval_s(device_id))
+        gateway = self._discovery.gateway()
+        current = {gateway.topic: gateway}
+        # Of two names that one meter answered to, that under which it is heard now is announced: it comes last.
+        for state in sorted(self._registry.snapshot().values(), key=_heard):
+            announcement = self._discovery.meter(state, interval_s=self._interval_s(state.device_id))
             if announcement is not None:
-                current.append(announcement)
-        in_force = {announcement.topic for announcement in current}
-        self._withdraw([topic for topic in self._announced if topic not in in_force])
-        for announcement in current:
+                current[announcement.topic] = announcement
+        self._withdraw([topic for topic in self._announced if topic not in current])
+        for announcement in current.values():
             self._announce(announcement)
 
     def _announce_device(self, device_id: str) -> None:
@@ -157,6 +158,10 @@ class Announcer(Worker):
             log.info("%s is gone and taken back from Home Assistant", self._announced[topic][0] or topic)
             self._store.submit(write)
             del self._announced[topic]
+
+
+def _heard(state: DeviceState) -> tuple[bool, float]:
+    return state.online, state.read_at.timestamp() if state.read_at else 0.0
 
 
 def _tell_two_meters(one: str, other: str) -> bool:

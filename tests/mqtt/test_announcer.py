@@ -153,6 +153,26 @@ def test_a_meter_that_names_two_media_in_turn_does_not_come_and_go(
     assert "" not in told.payloads(DOCUMENT) + told.payloads(discovery_topic(cooling))
 
 
+def test_of_two_names_of_one_meter_that_is_announced_under_which_it_is_heard(
+    house: Callable[..., House], mosquitto: Mosquitto
+) -> None:
+    one = house("meter_1")
+    one.registry.expect("meter_0", name="meter_0", ttl_s=3600)
+    one.registry.expect("meter_2", name="meter_2", ttl_s=0)
+    for device_id in ("meter_0", "meter_1", "meter_2"):
+        one.registry.record(reading(device_id, [ENERGY]))
+    one.registry.record(reading("meter_0", [ENERGY]))
+    one.registry.expire()  # meter_2 is silent
+    one.announcer.everything()
+    one.start()
+    wait_until(lambda: announced(one) == {GATEWAY: "", DOCUMENT: "meter_0"} and one.sender.idle)
+    with subscribed(mosquitto.port, DOCUMENT) as told:
+        wait_until(lambda: told.messages)
+        assert len(told.messages) == 1
+        energy = exactjson.loads(told.messages[0][1])["components"]["energy"]
+        assert energy["state_topic"] == "mbus/meter_0/energy"
+
+
 def test_a_birth_is_answered_with_discovery_then_availability_then_states(
     house: Callable[..., House], told: Subscriber
 ) -> None:
