@@ -52,7 +52,7 @@ class HealthMonitor(Worker):
         self._interval_s = interval_s
         self._version = version
         self._meters = meters
-        self._file = HeartbeatFile(heartbeat_file)
+        self._file = HeartbeatFile(heartbeat_file, clock)
         self._workers = workers
         self._metrics = metrics
         self._publish = publish

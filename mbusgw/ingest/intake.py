@@ -9,10 +9,11 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import datetime
 from typing import Protocol
 
-from mbusgw.model.errors import RequestError, StoreError
+from mbusgw.model.errors import RequestError, StoreBusy, StoreError
 from mbusgw.model.submission import Accepted, Submission
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.runtime.clock import Clock
+from mbusgw.runtime.condition import Condition
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.store import outbox, telegrams
 from mbusgw.store.outbox import Message
@@ -55,7 +56,7 @@ class Intake:
         self._max_outbox = max_outbox
         self._metrics = metrics
         self._clock = clock
-        self._refusing = False
+        self._condition = Condition(log, "taking in telegrams", clock, level=logging.ERROR)
 
     def accept(self, submissions: Sequence[Submission]) -> list[Accepted]:
         """Stores all of ``submissions`` in one transaction; returns when they are on the disk.
@@ -67,11 +68,11 @@ class Intake:
         received = [self._received(submission, now) for submission in submissions]
         try:
             accepted: list[Accepted] = self._store.submit(self._write(received)).result(COMMIT_TIMEOUT_S)[0]
-        except (RequestError, StoreError, FutureTimeout) as error:
+        except (RequestError, StoreError) as error:
             raise self._refused(received, error) from None
-        if self._refusing:
-            self._refusing = False
-            log.warning("telegrams are accepted again")
+        except FutureTimeout:
+            raise self._refused(received, StoreBusy("the database does not answer")) from None
+        self._condition.cleared("works again")
         for telegram, answer in zip(received, accepted):
             self._metrics.telegram(telegram.gateway_id, "duplicate" if answer.duplicate else "accepted")
         self._ring([answer.ingest_id for answer in accepted if not answer.duplicate])
@@ -112,12 +113,10 @@ class Intake:
 
         return write
 
-    def _refused(self, received: Sequence[ReceivedTelegram], error: Exception) -> RequestError:
+    def _refused(self, received: Sequence[ReceivedTelegram], error: RequestError | StoreError) -> RequestError:
         for telegram in received:
             self._metrics.telegram(telegram.gateway_id, "refused")
-        if not self._refusing:
-            self._refusing = True
-            log.error("telegrams are refused: %s", str(error) or "the database does not answer")
+        self._condition.failed(error)
         if isinstance(error, RequestError):
             return error
         return RequestError(

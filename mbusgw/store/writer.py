@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from mbusgw.model.errors import MbusgwError, StoreBusy, StoreError
 from mbusgw.model.ports import Write
 from mbusgw.runtime.clock import Clock
+from mbusgw.runtime.condition import Condition
 from mbusgw.runtime.mailbox import Mailbox
 from mbusgw.runtime.worker import Worker
 from mbusgw.store import database
@@ -40,6 +41,7 @@ class Store(Worker):
         super().__init__("store", clock)
         self.path = path
         self.last_error: StoreError | None = None
+        self._condition = Condition(log, f"database {path}", clock, level=logging.ERROR)
         self._lock = DatabaseLock(path)
         self._units: Mailbox[_Unit] = Mailbox(waiting)
         self._connection: sqlite3.Connection | None = None
@@ -118,11 +120,12 @@ class Store(Worker):
             outcomes = self._transaction(units)
         except sqlite3.Error as error:
             self._roll_back()
-            trouble = database.translate(error)
-            self._trouble(trouble)
-            outcomes = [trouble] * len(units)
+            self.last_error = database.translate(error)
+            self._condition.failed(self.last_error)
+            outcomes = [self.last_error] * len(units)
         else:
-            self._recovered()
+            self.last_error = None
+            self._condition.cleared("works again")
         for unit, outcome in zip(units, outcomes):
             if isinstance(outcome, Exception):
                 unit.future.set_exception(outcome)
@@ -172,13 +175,3 @@ class Store(Worker):
     def _read_counters(self) -> dict[str, int]:
         assert self._connection is not None
         return dict(self._connection.execute("SELECT name, value FROM counters"))
-
-    def _trouble(self, error: StoreError) -> None:
-        if self.last_error is None:
-            log.error("%s%s", error, f" ({error.hint})" if error.hint else "")
-        self.last_error = error
-
-    def _recovered(self) -> None:
-        if self.last_error is not None:
-            log.warning("the database works again, after: %s", self.last_error)
-            self.last_error = None

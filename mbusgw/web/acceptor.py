@@ -6,6 +6,7 @@ import logging
 
 from mbusgw.model.errors import RequestError
 from mbusgw.runtime.clock import Clock
+from mbusgw.runtime.condition import Condition
 from mbusgw.runtime.worker import Worker
 from mbusgw.web.conversations import Conversations, Timing
 from mbusgw.web.listener import Listener
@@ -37,7 +38,7 @@ class Acceptor(Worker):
         self._timing = timing
         self._max_connections = max_connections
         self._accepting = False
-        self._turned_away = 0
+        self._condition = Condition(log, f"HTTP, all {max_connections} places taken", clock)
         self._next_sweep_mono = 0.0
 
     def stop(self) -> None:
@@ -87,16 +88,11 @@ class Acceptor(Worker):
                 return
             room = len(self._conversations) < self._max_connections or self._conversations.evict()
             connection = self._conversations.add(*accepted)
-            self._log_room(room)
-            if not room:
+            if room:
+                self._condition.cleared("there is room again")
+            else:
+                self._condition.failed(_FULL)
                 self._conversations.turn_away(connection, _FULL)
-
-    def _log_room(self, room: bool) -> None:
-        if not room and not self._turned_away:
-            log.warning("all %d places for clients are taken by busy ones: others get 503", self._max_connections)
-        elif room and self._turned_away:
-            log.info("there is room for clients again; %d were turned away", self._turned_away)
-        self._turned_away = 0 if room else self._turned_away + 1
 
     def _no_entry(self, error: OSError) -> None:
         if error.errno not in (errno.EMFILE, errno.ENFILE):

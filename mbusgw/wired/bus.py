@@ -14,10 +14,10 @@ from mbusgw.mbus.session import Line, Session
 from mbusgw.model.errors import BusError, MbusgwError, Stopping, TransportLost, TransportOpenFailed
 from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.clock import Clock
+from mbusgw.runtime.condition import Condition
 from mbusgw.runtime.mailbox import Mailbox
 from mbusgw.runtime.worker import Worker
 from mbusgw.transports.serialport import open_port as open_serial_port
-from mbusgw.wired.condition import Condition
 
 log = logging.getLogger(__name__)
 traffic = logging.getLogger("mbusgw.traffic")

@@ -12,7 +12,7 @@ from mbusgw.model.ports import Delivery
 from mbusgw.model.reading import Reading
 from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.clock import Clock
-from mbusgw.wired.condition import Condition
+from mbusgw.runtime.condition import Condition
 
 log = logging.getLogger(__name__)
 

@@ -16,11 +16,11 @@ from mbusgw.model.reading import Reading
 from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.breaker import BreakerState, CircuitBreaker
 from mbusgw.runtime.clock import Clock
+from mbusgw.runtime.condition import Condition
 from mbusgw.runtime.mailbox import Mailbox
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.runtime.worker import Worker
 from mbusgw.wired.bus import Bus, thread_name
-from mbusgw.wired.condition import Condition
 from mbusgw.wired.handover import Handover
 from mbusgw.wired.opinion import differences
 from mbusgw.wired.readout import build_reading

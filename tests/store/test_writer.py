@@ -216,6 +216,7 @@ def fill(store: Store) -> StoreError:
 def test_a_full_disk_refuses_loses_nothing_and_recovers_by_itself(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "mbusgw.store")
     error = fill(store)
     assert isinstance(error, StoreFull) and error.retryable
     assert isinstance(store.last_error, StoreFull)
@@ -229,7 +230,7 @@ def test_a_full_disk_refuses_loses_nothing_and_recovers_by_itself(
     assert sorted([*kept, "room again"]) == topics(store)
     assert one(store, "PRAGMA integrity_check") == "ok"
     said = [record.levelno for record in caplog.records]
-    assert said == [logging.ERROR, logging.WARNING], "said once when it begins and once when it ends"
+    assert said == [logging.ERROR, logging.INFO], "said once when it begins and once when it ends"
 
 
 def test_counters_are_right_after_a_full_disk(store: Store) -> None:

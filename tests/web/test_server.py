@@ -252,7 +252,7 @@ def test_when_all_places_are_busy_a_newcomer_gets_503(caplog: pytest.LogCaptureF
             answer = newcomer.answer()
             assert (answer.status, answer.json["error"]) == (503, "too_many_connections")
             assert int(answer.headers["retry-after"]) > 0
-        assert "all 2 places for clients are taken" in caplog.text
+        assert "all 2 places taken" in caplog.text
         gate.opened.set()
         assert [client.answer().status for client in busy] == [200, 200]
         for client in busy:
