@@ -200,12 +200,16 @@ class Session:
     ) -> bytes:
         wrong = ""
         noise_bytes = 0
+        deadline_mono, limit_mono = sent_mono + window_s, sent_mono + max(window_s, self._timeout_s)
         while True:
-            raw, noise = self._next_frame(sent_mono + window_s, address)
+            raw, noise = self._next_frame(deadline_mono, address)
             noise_bytes += noise
             if raw is None:
                 break
             self._trace("rx", raw)
+            # Until then the line was taken, by an echo that was held up or by the late answer of another:
+            # a meter has the whole window from the last byte before its own.
+            deadline_mono = max(deadline_mono, min(self._last_byte_mono + window_s, limit_mono))
             if raw == request and self._echo:
                 continue
             wrong = self._objection(raw, address, wants_data=wants_data)

@@ -278,6 +278,42 @@ def test_a_meter_that_repeats_its_telegram_for_ever_is_left() -> None:
     assert len(line.written) == 3
 
 
+class PacedLine(ScriptedLine):
+    """Every entry of the script is bytes that come so many seconds after the request."""
+
+    def __init__(self, *script: list[tuple[float, bytes]]) -> None:
+        super().__init__()
+        self.coming: list[tuple[float, bytes]] = []
+        self.paced = list(script)
+
+    def read(self, max_bytes: int, timeout_s: float) -> bytes:
+        if not self.waiting and self.coming and self.coming[0][0] <= self.now + timeout_s:
+            self.now, self.waiting = self.coming.pop(0)
+        return super().read(max_bytes, timeout_s)
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+        self.coming = [(self.now + delay_s, some) for delay_s, some in (self.paced.pop(0) if self.paced else [])]
+
+
+def test_a_meter_has_its_whole_window_after_the_late_answer_of_another() -> None:
+    others = encode(LongFrame(0x08, 9, 0x78, bytes.fromhex("0413 00000000")))
+    line = PacedLine([(0.02, b"\xE5")], [(0.07, others), (0.15, ANSWER)])
+    session = Session(line, baudrate=9600, mono=line.mono)
+    assert session.read_user_data(1).frames == (ANSWER,), "the window of 84 ms begins when the line is free"
+    assert len(line.written) == 2
+
+
+def test_answers_of_others_without_end_do_not_hold_the_bus() -> None:
+    others = encode(LongFrame(0x08, 9, 0x78, bytes.fromhex("0413 00000000")))
+    line = PacedLine([(0.02, b"\xE5")], [(0.05 * n, others) for n in range(1, 400)])
+    session = Session(line, baudrate=9600, mono=line.mono, serial_timeout_s=1.0)
+    began = line.now
+    with pytest.raises(FrameUnexpected, match="address 9 answered, 1 was asked"):
+        session.read_user_data(1)
+    assert line.now - began < 1.3
+
+
 def test_a_line_that_is_never_quiet_ends_with_a_message() -> None:
     class BabblingLine(ScriptedLine):
         def read(self, max_bytes: int, timeout_s: float) -> bytes:
