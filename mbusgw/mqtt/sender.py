@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from mbusgw.model.errors import OutputError
+from mbusgw.model.ports import Write
 from mbusgw.mqtt.client import Broker
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
@@ -40,7 +41,7 @@ class Sender(Worker):
         self._reader: sqlite3.Connection | None = None
         self._ahead: deque[outbox.Waiting] = deque()
         self._under_way: dict[int, int] = {}  # mid -> row id
-        self._unremoved: deque[int] = deque()  # acknowledged, still in the table
+        self._unwritten: deque[Write] = deque()  # what the broker said of rows, not yet stored
         self._last_id = 0
 
     def ring(self) -> None:
@@ -79,9 +80,9 @@ class Sender(Worker):
 
     # -------------------------------------------------- acknowledgements
     def _settle(self) -> None:
+        for _ in range(len(self._unwritten)):
+            self._write(self._unwritten.popleft())
         taken: list[int] = []
-        while self._unremoved:
-            taken.append(self._unremoved.popleft())
         while self._broker.acks:
             ack = self._broker.acks.popleft()
             row_id = self._under_way.pop(ack.mid, None)
@@ -93,26 +94,21 @@ class Sender(Worker):
             else:
                 self._refused(row_id, ack.refused)
         if taken:
-            self._remove(taken)
-
-    def _remove(self, ids: list[int]) -> None:
-        """Deletes acknowledged rows; those that cannot be deleted now (a full disk) are tried again."""
-
-        def done(future: "Future[Any]") -> None:  # the store's thread
-            if future.exception() is not None:
-                self._unremoved.extend(ids)
-
-        self._store.submit(outbox.acknowledged(ids, self.clock.now())).add_done_callback(done)
+            self._write(outbox.acknowledged(taken, self.clock.now()))
 
     def _refused(self, row_id: int, reason: str) -> None:
         log.error("the broker refuses message %d: %s; it is set aside", row_id, reason)
         self._metrics.published(success=False)
+        self._write(outbox.refused([row_id], reason))
 
-        def done(future: "Future[Any]") -> None:  # the store's thread
+    def _write(self, write: Write) -> None:
+        """Stores what the broker said; what cannot be stored now (a full disk) is tried again in the next round."""
+
+        def done(future: Future[Any]) -> None:  # the store's thread
             if future.exception() is not None:
-                self._unremoved.append(row_id)
+                self._unwritten.append(write)
 
-        self._store.submit(outbox.refused([row_id], reason)).add_done_callback(done)
+        self._store.submit(write).add_done_callback(done)
 
     # -------------------------------------------------- sending
     def _send(self) -> None:

@@ -131,8 +131,9 @@ class Store(Worker):
                 unit.future.set_exception(outcome)
             else:
                 unit.future.set_result(outcome)
-        for listener in self._listeners:
-            listener()
+        if self.last_error is None:  # or who tries again when told would do so as fast as a full disk refuses
+            for listener in self._listeners:
+                listener()
 
     def _transaction(self, units: list[_Unit]) -> list[list[Any] | Exception]:
         assert self._connection is not None

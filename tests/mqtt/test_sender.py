@@ -12,9 +12,12 @@ from mbusgw.mqtt.client import Broker
 from mbusgw.mqtt.sender import Sender
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.metrics import Metrics
-from mbusgw.store import outbox
+from mbusgw.store import outbox, telegrams
 from mbusgw.store.outbox import Message
+from mbusgw.store.telegrams import Status
 from mbusgw.store.writer import Store
+from tests.fakes.stores import rows, write
+from tests.fakes.telegrams import received
 from tests.mosquitto import Mosquitto, subscribed
 from tests.wait import wait_until
 
@@ -198,3 +201,28 @@ def test_acknowledged_messages_that_cannot_be_removed_at_once_are_removed_later(
     assert one.store.count("outbox") == 1
     wait_until(lambda: one.store.count("outbox") == 0, timeout=20)
     assert b'mqtt_publish_total{result="success"} 1.0' in one.metrics.render()
+
+
+@pytest.mark.slow
+def test_a_refusal_that_cannot_be_noted_at_once_does_not_become_an_acknowledgement(
+    lane: Callable[..., Lane], mosquitto: Mosquitto
+) -> None:
+    one = lane()
+    write(
+        one.store,
+        lambda connection: telegrams.insert(connection, received("t1"), dedup_window_s=None),
+        telegrams.settle("t1", Status.PARSED, meter_id=None),
+    )
+    wait_until(lambda: one.broker.connected)
+    mosquitto.stop()
+    wait_until(lambda: not one.broker.connected)
+    one.put(Message("t/#/wrong", "x", retain=False, ingest_id="t1"))
+    other = sqlite3.connect(one.store.path, isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        mosquitto.start()
+        wait_until(lambda: one.store.last_error is not None, timeout=20)
+    finally:
+        other.close()
+    wait_until(lambda: one.store.count("outbox") == 0, timeout=20)
+    assert rows(one.store, "SELECT status FROM telegrams") == [("failed",)]

@@ -185,6 +185,18 @@ def test_a_listener_hears_of_every_commit_and_finds_the_future_done(live_store: 
     assert future.done()
 
 
+def test_a_listener_does_not_hear_of_what_could_not_be_committed(store: Store) -> None:
+    heard: list[str] = []
+    store.on_commit(lambda: heard.append("commit"))
+    write(store, lambda connection: connection.execute("PRAGMA busy_timeout = 20").fetchone())
+    holder = sqlite3.connect(store.path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreBusy):
+        write(store, insert("a"))
+    holder.close()
+    assert len(heard) == 1
+
+
 def test_counts_are_there_from_the_start(tmp_path: Path) -> None:
     put = "INSERT INTO mqtt_queue (topic, payload, retain, created_at) VALUES ('t', 'p', ?, 'now')"
     with opened_store(tmp_path / "a.db") as store:
