@@ -1,6 +1,7 @@
 """What the gateway says of itself: ``GET /state``, ``GET /healthz``, the line of ``systemctl status``, gauges."""
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -114,7 +115,7 @@ class Documents:
 def resident_bytes() -> int:
     """The process's resident memory (proc(5), statm)."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * 4096
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def file_bytes(path: Path) -> int:
