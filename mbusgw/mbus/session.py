@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from typing import Protocol
 
 from mbusgw.mbus.decode import decode_frame
@@ -83,8 +84,8 @@ class Session:
     """The talk over one open port, one exchange at a time. **own thread**
 
     A session is as old as its port: after reopening, a new one initialises every link anew.
-    A meter whose answer comes after the window is given twice the time from then on: many
-    are slower than the standard allows, and a silent one shall not cost as much as they need.
+    A meter whose answer comes after the window is given the time it needs from then on: many
+    are slower than the standard allows, and a silent one shall not cost as much as they do.
     ``mono`` gives monotonic seconds; ``latency_s`` is added to the answer window (slow
     converters); no wait for a byte is longer than ``serial_timeout_s``. ``echo`` "off"
     takes our own frame coming back for an error, anything else removes it.
@@ -106,12 +107,14 @@ class Session:
         self._mono = mono
         self._bit_s = 1 / baudrate
         self._timeout_s = serial_timeout_s
+        self._window_s = ANSWER_BITS * self._bit_s + ANSWER_EXTRA_S
         self._late_s = line.slack_s + latency_s
         self._gap_s = min(GAP_BITS * self._bit_s + self._late_s + ANSWER_EXTRA_S, serial_timeout_s)
         self._echo = echo != "off"
         self._trace = trace or (lambda direction, data: None)
         self._links: dict[int, _Link] = {}
-        self._unanswered: int | None = None  # who was asked last, in vain
+        self._unanswered: int | None = None  # who was asked last, in vain,
+        self._unanswered_mono = 0.0  # and when that request had been sent
         self._stray = b""  # what came since then
         self._last_byte_mono = mono() - 1
 
@@ -192,7 +195,7 @@ class Session:
         sent_mono = self._mono() + len(request) * BITS_PER_BYTE * self._bit_s
         self._last_byte_mono = sent_mono
         patience = self._links.setdefault(address, _Link()).patience
-        window_s = min((ANSWER_BITS * self._bit_s + ANSWER_EXTRA_S) * patience + self._late_s, self._timeout_s)
+        window_s = min(self._window_s * patience + self._late_s, self._timeout_s)
         return self._await_answer(request, address, wants_data=wants_data, window_s=window_s, sent_mono=sent_mono)
 
     def _await_answer(
@@ -223,7 +226,7 @@ class Session:
                 f"{noise_bytes} bytes from address {address} that begin no frame",
                 hint="baud rate, parity or wiring may be wrong, or two meters have this address",
             )
-        self._unanswered, self._stray = address, b""
+        self._unanswered, self._unanswered_mono, self._stray = address, sent_mono, b""
         raise NoAnswer(
             f"no answer from address {address} within {window_s * 1000:.0f} ms",
             hint="is the meter connected, and are its primary address and baud rate right?",
@@ -307,7 +310,11 @@ class Session:
         except FrameDamaged:
             return
         if isinstance(frame, SingleCharacter) or isinstance(frame, LongFrame) and frame.address == self._unanswered:
-            self._links[self._unanswered].patience *= 2
+            link = self._links[self._unanswered]
+            link.patience *= 2
+            if isinstance(frame, LongFrame):  # names its sender: it began so many windows after the request
+                began_s = self._mono() - self._unanswered_mono - len(self._stray) * BITS_PER_BYTE * self._bit_s
+                link.patience = max(link.patience, ceil(began_s / self._window_s) + 1)
             self._unanswered = None
 
     def _await_quiet(self) -> None:

@@ -291,6 +291,11 @@ class PacedLine(ScriptedLine):
             self.now, self.waiting = self.coming.pop(0)
         return super().read(max_bytes, timeout_s)
 
+    def purge(self) -> bytes:
+        while self.coming and self.coming[0][0] <= self.now:
+            self.waiting += self.coming.pop(0)[1]
+        return super().purge()
+
     def write(self, data: bytes) -> None:
         self.written.append(data)
         self.coming = [(self.now + delay_s, some) for delay_s, some in (self.paced.pop(0) if self.paced else [])]
@@ -302,6 +307,16 @@ def test_a_meter_has_its_whole_window_after_the_late_answer_of_another() -> None
     session = Session(line, baudrate=9600, mono=line.mono)
     assert session.read_user_data(1).frames == (ANSWER,), "the window of 84 ms begins when the line is free"
     assert len(line.written) == 2
+
+
+def test_one_late_answer_tells_how_much_time_a_slow_meter_needs() -> None:
+    line = PacedLine([(0.02, b"\xE5")], [(0.5, ANSWER)], [(0.5, ANSWER)])
+    session = Session(line, baudrate=9600, mono=line.mono)
+    with pytest.raises(NoAnswer):
+        session.read_user_data(1)
+    line.now += 0.45
+    session.look()
+    assert session.read_user_data(1).frames == (ANSWER,)
 
 
 def test_answers_of_others_without_end_do_not_hold_the_bus() -> None:
