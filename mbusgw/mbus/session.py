@@ -1,14 +1,9 @@
-"""Exchanges with meters over an open port: timing, repeats, frame count bit (EN 13757-2:2018, 5.5 to 5.7).
-
-Reading is driven by length: a frame says in its first four bytes how long it is, so the
-last byte ends the wait. A timeout is waited for only where nothing comes.
-"""
+"""Exchanges with meters over an open port: repeats, frame count bit, slow meters (EN 13757-2:2018, 5.5 to 5.7)."""
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
-from typing import Protocol
 
 from mbusgw.mbus.decode import decode_frame
 from mbusgw.mbus.frames import (
@@ -18,43 +13,17 @@ from mbusgw.mbus.frames import (
     RSP_UD,
     RSP_UD_MASK,
     SND_NKE,
-    START_LONG,
     Frame,
     LongFrame,
     ShortFrame,
     SingleCharacter,
     encode,
-    expected_length,
     parse,
 )
+from mbusgw.mbus.wire import LONGEST_FRAME_BYTES, WIRING_HINT, Line, Wire
 from mbusgw.model.errors import DecodeError, FrameDamaged, FrameUnexpected, LinkError, NoAnswer
 
-BITS_PER_BYTE = 11  # start, eight data, parity, stop
-IDLE_BITS = 33  # between an answer and the next request
-ANSWER_BITS = 330  # the latest beginning of an answer, and ANSWER_EXTRA_S on top
-ANSWER_EXTRA_S = 0.050
-GAP_BITS = 22  # the longest pause inside a frame
-
 MAX_TELEGRAMS = 16
-LONGEST_FRAME_BYTES = 261
-WIRING_HINT = "check wiring and line length; or two meters answer at once"
-
-
-class Line(Protocol):
-    """What a session needs of a port. Everything may raise ``TransportLost``. **own thread**"""
-
-    @property
-    def slack_s(self) -> float:
-        """How much later than on the wire a byte may reach us."""
-
-    def read(self, max_bytes: int, timeout_s: float) -> bytes:
-        """What is there as soon as anything is; ``b""`` after the timeout."""
-
-    def write(self, data: bytes) -> None:
-        """Sends."""
-
-    def purge(self) -> bytes:
-        """Takes away what has come in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +72,22 @@ class Session:
         echo: str = "auto",
         trace: Callable[[str, bytes], None] | None = None,
     ) -> None:
-        self._line = line
-        self._mono = mono
-        self._bit_s = 1 / baudrate
-        self._timeout_s = serial_timeout_s
-        self._window_s = ANSWER_BITS * self._bit_s + ANSWER_EXTRA_S
-        self._late_s = line.slack_s + latency_s
-        self._gap_s = min(GAP_BITS * self._bit_s + self._late_s + ANSWER_EXTRA_S, serial_timeout_s)
-        self._echo = echo != "off"
         self._trace = trace or (lambda direction, data: None)
+        self._wire = Wire(
+            line,
+            baudrate=baudrate,
+            mono=mono,
+            serial_timeout_s=serial_timeout_s,
+            latency_s=latency_s,
+            trace=self._trace,
+            on_stray=self._heard_late,
+        )
+        self._timeout_s = serial_timeout_s
+        self._echo = echo != "off"
         self._links: dict[int, _Link] = {}
-        self._unanswered: int | None = None  # who was asked last, in vain,
+        self._unanswered: int | None = None  # who was asked last, in vain
         self._unanswered_mono = 0.0  # and when that request had been sent
         self._stray = b""  # what came since then
-        self._last_byte_mono = mono() - 1
 
     # -------------------------------------------------- services
     def read_user_data(
@@ -159,8 +130,7 @@ class Session:
 
     def look(self) -> None:
         """Between two exchanges: throws away what nobody asked for. Raises ``TransportLost`` if the port has gone."""
-        if dropped := self._line.purge():
-            self._dropped(dropped)
+        self._wire.look()
 
     # -------------------------------------------------- link layer
     def _initialise(self, address: int, link: _Link, repeats: int) -> None:
@@ -189,13 +159,8 @@ class Session:
         return exchange()
 
     def _exchange(self, request: bytes, address: int, *, wants_data: bool) -> bytes:
-        self._await_idle()
-        self._line.write(request)
-        self._trace("tx", request)
-        sent_mono = self._mono() + len(request) * BITS_PER_BYTE * self._bit_s
-        self._last_byte_mono = sent_mono
-        patience = self._links.setdefault(address, _Link()).patience
-        window_s = min(self._window_s * patience + self._late_s, self._timeout_s)
+        sent_mono = self._wire.send(request)
+        window_s = self._wire.answer_window_s(self._links.setdefault(address, _Link()).patience)
         return self._await_answer(request, address, wants_data=wants_data, window_s=window_s, sent_mono=sent_mono)
 
     def _await_answer(
@@ -205,14 +170,14 @@ class Session:
         noise_bytes = 0
         deadline_mono, limit_mono = sent_mono + window_s, sent_mono + max(window_s, self._timeout_s)
         while True:
-            raw, noise = self._next_frame(deadline_mono, address)
+            raw, noise = self._wire.next_frame(deadline_mono, address)
             noise_bytes += noise
             if raw is None:
                 break
             self._trace("rx", raw)
             # Until then the line was taken, by an echo that was held up or by the late answer of another:
             # a meter has the whole window from the last byte before its own.
-            deadline_mono = max(deadline_mono, min(self._last_byte_mono + window_s, limit_mono))
+            deadline_mono = max(deadline_mono, min(self._wire.last_byte_mono + window_s, limit_mono))
             if raw == request and self._echo:
                 continue
             wrong = self._objection(raw, address, wants_data=wants_data)
@@ -237,7 +202,7 @@ class Session:
         try:
             frame = parse(raw)
         except FrameDamaged as error:
-            self._await_quiet()
+            self._wire.await_quiet()
             raise FrameDamaged(
                 f"damaged frame from address {address}: {error}",
                 hint=WIRING_HINT,
@@ -250,55 +215,6 @@ class Session:
         if frame.address != address and address != ADDRESS_BROADCAST_REPLY:
             return f"address {frame.address} answered, {address} was asked"
         return "" if wants_data else f"address {address} sent data instead of an acknowledgement"
-
-    # -------------------------------------------------- bytes
-    def _next_frame(self, deadline_mono: float, address: int) -> tuple[bytes | None, int]:
-        """One whole frame that begins before the deadline, or None; and how many bytes of noise came before it."""
-        buffer = bytearray()
-        need: int | None = None
-        noise = 0
-        while need is None or len(buffer) < need:
-            until_mono = self._last_byte_mono + self._gap_s if buffer else deadline_mono
-            left_s = until_mono - self._mono()
-            if not buffer and left_s <= 0 and noise:
-                return None, noise  # a line that never falls silent must not hold us
-            some = self._line.read((need or (4 if buffer else 1)) - len(buffer), left_s)
-            if not some:
-                if not buffer:
-                    return None, noise
-                raise FrameDamaged(
-                    f"the frame from address {address} broke off after {len(buffer)} bytes: {_start(buffer)}",
-                    hint=WIRING_HINT,
-                )
-            self._last_byte_mono = self._mono()
-            buffer += some
-            need, skipped = _frame_length(buffer)
-            noise += skipped
-        return bytes(buffer), noise
-
-    def _await_idle(self) -> None:
-        """33 bit times of silence before a request; late answers and noise are thrown away."""
-        limit_mono = self._mono() + self._timeout_s
-        idle_s = IDLE_BITS * self._bit_s
-        while True:
-            if dropped := self._line.purge():
-                self._dropped(dropped)
-                idle_s = self._quiet_s
-            left_s = self._last_byte_mono + idle_s - self._mono()
-            if left_s <= 0:
-                return
-            if self._mono() > limit_mono:
-                raise FrameDamaged(
-                    f"the line was not quiet for {self._timeout_s:g} s", hint="a meter or converter holds the line"
-                )
-            if dropped := self._line.read(4096, left_s):
-                self._dropped(dropped)
-                idle_s = self._quiet_s
-
-    def _dropped(self, data: bytes) -> None:
-        self._trace("rx", data)
-        self._last_byte_mono = self._mono()
-        self._heard_late(data)
 
     def _heard_late(self, data: bytes) -> None:
         """If ``data`` completes the answer that was given up, its meter gets more time from now on."""
@@ -313,19 +229,9 @@ class Session:
             link = self._links[self._unanswered]
             link.patience *= 2
             if isinstance(frame, LongFrame):  # names its sender: it began so many windows after the request
-                began_s = self._mono() - self._unanswered_mono - len(self._stray) * BITS_PER_BYTE * self._bit_s
-                link.patience = max(link.patience, ceil(began_s / self._window_s) + 1)
+                began = self._wire.windows_since(self._unanswered_mono, len(self._stray))
+                link.patience = max(link.patience, ceil(began) + 1)
             self._unanswered = None
-
-    def _await_quiet(self) -> None:
-        """After a damaged frame: until its remains have passed, or as long as the longest frame takes."""
-        limit_mono = self._mono() + LONGEST_FRAME_BYTES * BITS_PER_BYTE * self._bit_s
-        while self._mono() < limit_mono and self._line.read(4096, self._quiet_s):
-            self._last_byte_mono = self._mono()
-
-    @property
-    def _quiet_s(self) -> float:
-        return IDLE_BITS * self._bit_s + self._late_s
 
 
 def parse_long(raw: bytes) -> LongFrame:
@@ -336,20 +242,6 @@ def parse_long(raw: bytes) -> LongFrame:
     return frame
 
 
-def _frame_length(buffer: bytearray) -> tuple[int | None, int]:
-    """How long the frame in ``buffer`` will be, and how many bytes were dropped because none begins with them."""
-    skipped = 0
-    while buffer:
-        if buffer[0] == START_LONG and len(buffer) < 4:
-            return None, skipped  # only the whole of 68 L L 68 tells a frame from noise
-        try:
-            return expected_length(bytes(buffer)), skipped
-        except FrameDamaged:
-            del buffer[0]
-            skipped += 1
-    return None, skipped
-
-
 def _more_records_follow(raw: bytes) -> bool:
     if 0x1F not in raw:
         return False
@@ -357,7 +249,3 @@ def _more_records_follow(raw: bytes) -> bool:
         return decode_frame(raw).more_records_follow
     except DecodeError:  # its reader will say what is wrong with it
         return False
-
-
-def _start(buffer: bytearray) -> str:
-    return bytes(buffer[:12]).hex(" ") + (" …" if len(buffer) > 12 else "")

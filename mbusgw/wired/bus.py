@@ -10,7 +10,8 @@ from itertools import count
 from typing import Any, Protocol, TypeVar
 
 from mbusgw.config.models import BusConfig
-from mbusgw.mbus.session import Line, Session
+from mbusgw.mbus.session import Session
+from mbusgw.mbus.wire import Line
 from mbusgw.model.errors import BusError, MbusgwError, Stopping, TransportLost, TransportOpenFailed
 from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.clock import Clock

@@ -1,0 +1,174 @@
+"""The bytes on one M-Bus segment: silence before a request, whole frames out of what comes in (EN 13757-2:2018, 5.5).
+
+Reading is driven by length: a frame says in its first four bytes how long it is, so the
+last byte ends the wait. A timeout is waited for only where nothing comes.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from mbusgw.mbus.frames import START_LONG, expected_length
+from mbusgw.model.errors import FrameDamaged
+
+BITS_PER_BYTE = 11  # start, eight data, parity, stop
+IDLE_BITS = 33  # between an answer and the next request
+ANSWER_BITS = 330  # the latest beginning of an answer, and ANSWER_EXTRA_S on top
+ANSWER_EXTRA_S = 0.050
+GAP_BITS = 22  # the longest pause inside a frame
+
+LONGEST_FRAME_BYTES = 261
+WIRING_HINT = "check wiring and line length; or two meters answer at once"
+
+
+class Line(Protocol):
+    """What is needed of a port. Everything may raise ``TransportLost``. **own thread**"""
+
+    @property
+    def slack_s(self) -> float:
+        """How much later than on the wire a byte may reach us."""
+
+    def read(self, max_bytes: int, timeout_s: float) -> bytes:
+        """What is there as soon as anything is; ``b""`` after the timeout."""
+
+    def write(self, data: bytes) -> None:
+        """Sends."""
+
+    def purge(self) -> bytes:
+        """Takes away what has come in."""
+
+
+class Wire:
+    """Sends requests and picks whole frames out of what comes back, in the time the standard gives. **own thread**
+
+    ``mono`` gives monotonic seconds; ``latency_s`` is added to the answer window (slow converters); no wait for
+    a byte is longer than ``serial_timeout_s``. ``trace`` is told what was sent and thrown away (``"tx"``, ``"rx"``),
+    ``on_stray`` what came in while nobody was asked. Everything may raise ``TransportLost``.
+    """
+
+    def __init__(
+        self,
+        line: Line,
+        *,
+        baudrate: int,
+        mono: Callable[[], float],
+        serial_timeout_s: float,
+        latency_s: float,
+        trace: Callable[[str, bytes], None],
+        on_stray: Callable[[bytes], None],
+    ) -> None:
+        self._line = line
+        self._mono = mono
+        self._bit_s = 1 / baudrate
+        self._timeout_s = serial_timeout_s
+        self._late_s = line.slack_s + latency_s
+        self._quiet_s = IDLE_BITS * self._bit_s + self._late_s
+        self._window_s = ANSWER_BITS * self._bit_s + ANSWER_EXTRA_S
+        self._gap_s = min(GAP_BITS * self._bit_s + self._late_s + ANSWER_EXTRA_S, serial_timeout_s)
+        self._trace = trace
+        self._on_stray = on_stray
+        self._last_byte_mono = mono() - 1
+
+    @property
+    def last_byte_mono(self) -> float:
+        """When the last byte passed, in either direction."""
+        return self._last_byte_mono
+
+    def answer_window_s(self, patience: int) -> float:
+        """How long after a request an answer may begin; ``patience`` times what the standard allows."""
+        return min(self._window_s * patience + self._late_s, self._timeout_s)
+
+    def windows_since(self, sent_mono: float, answer_bytes: int) -> float:
+        """How many of the standard's windows after ``sent_mono`` an answer began that is complete now."""
+        return (self._mono() - sent_mono - answer_bytes * BITS_PER_BYTE * self._bit_s) / self._window_s
+
+    def send(self, request: bytes) -> float:
+        """Sends after 33 bit times of silence; returns when the last bit will have left.
+
+        Raises ``FrameDamaged`` when the line does not fall silent.
+        """
+        self._await_idle()
+        self._line.write(request)
+        self._trace("tx", request)
+        self._last_byte_mono = self._mono() + len(request) * BITS_PER_BYTE * self._bit_s
+        return self._last_byte_mono
+
+    def look(self) -> None:
+        """Throws away what nobody asked for."""
+        if dropped := self._line.purge():
+            self._dropped(dropped)
+
+    def next_frame(self, deadline_mono: float, address: int) -> tuple[bytes | None, int]:
+        """One whole frame that begins before the deadline, or None; and how many bytes of noise came before it.
+
+        Raises ``FrameDamaged`` when it breaks off; ``address`` is who was asked.
+        """
+        buffer = bytearray()
+        need: int | None = None
+        noise = 0
+        while need is None or len(buffer) < need:
+            until_mono = self._last_byte_mono + self._gap_s if buffer else deadline_mono
+            left_s = until_mono - self._mono()
+            if not buffer and left_s <= 0 and noise:
+                return None, noise  # a line that never falls silent must not hold us
+            some = self._line.read((need or (4 if buffer else 1)) - len(buffer), left_s)
+            if not some:
+                if not buffer:
+                    return None, noise
+                raise FrameDamaged(
+                    f"the frame from address {address} broke off after {len(buffer)} bytes: {_start(buffer)}",
+                    hint=WIRING_HINT,
+                )
+            self._last_byte_mono = self._mono()
+            buffer += some
+            need, skipped = _frame_length(buffer)
+            noise += skipped
+        return bytes(buffer), noise
+
+    def await_quiet(self) -> None:
+        """After a damaged frame: until its remains have passed, or as long as the longest frame takes."""
+        limit_mono = self._mono() + LONGEST_FRAME_BYTES * BITS_PER_BYTE * self._bit_s
+        while self._mono() < limit_mono and self._line.read(4096, self._quiet_s):
+            self._last_byte_mono = self._mono()
+
+    def _await_idle(self) -> None:
+        """33 bit times of silence before a request; late answers and noise are thrown away."""
+        limit_mono = self._mono() + self._timeout_s
+        idle_s = IDLE_BITS * self._bit_s
+        while True:
+            if dropped := self._line.purge():
+                self._dropped(dropped)
+                idle_s = self._quiet_s
+            left_s = self._last_byte_mono + idle_s - self._mono()
+            if left_s <= 0:
+                return
+            if self._mono() > limit_mono:
+                raise FrameDamaged(
+                    f"the line was not quiet for {self._timeout_s:g} s", hint="a meter or converter holds the line"
+                )
+            if dropped := self._line.read(4096, left_s):
+                self._dropped(dropped)
+                idle_s = self._quiet_s
+
+    def _dropped(self, data: bytes) -> None:
+        self._trace("rx", data)
+        self._last_byte_mono = self._mono()
+        self._on_stray(data)
+
+
+def _frame_length(buffer: bytearray) -> tuple[int | None, int]:
+    """How long the frame in ``buffer`` will be, and how many bytes were dropped because none begins with them."""
+    skipped = 0
+    while buffer:
+        if buffer[0] == START_LONG and len(buffer) < 4:
+            return None, skipped  # only the whole of 68 L L 68 tells a frame from noise
+        try:
+            return expected_length(bytes(buffer)), skipped
+        except FrameDamaged:
+            del buffer[0]
+            skipped += 1
+    return None, skipped
+
+
+def _start(buffer: bytearray) -> str:
+    return bytes(buffer[:12]).hex(" ") + (" …" if len(buffer) > 12 else "")
