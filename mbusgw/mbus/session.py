@@ -13,17 +13,21 @@ from mbusgw.mbus.frames import (
     RSP_UD,
     RSP_UD_MASK,
     SND_NKE,
+    START_LONG,
     Frame,
     LongFrame,
     ShortFrame,
     SingleCharacter,
     encode,
+    expected_length,
     parse,
 )
 from mbusgw.mbus.wire import LONGEST_FRAME_BYTES, WIRING_HINT, Line, Wire
 from mbusgw.model.errors import DecodeError, FrameDamaged, FrameUnexpected, LinkError, NoAnswer
 
 MAX_TELEGRAMS = 16
+PATIENCE_STEP_MAX = 16  # windows that one late answer can earn: it may have come late through a queue
+ACKNOWLEDGEMENT = encode(SingleCharacter())
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +45,14 @@ class Answer:
 class _Link:
     """What we remember of one meter: ``fcb`` of the next request; whether it must be initialised first;
     ``unsure`` after an initialisation that nobody confirmed: the meter may take the request for a repeat;
-    ``patience``: how many times the standard's answer window it needs."""
+    ``patience``: how many times the standard's answer window it needs; ``missed_mono``: when the last
+    request had been sent that it has not answered."""
 
     fcb: bool = True
     reset_due: bool = True
     unsure: bool = False
     patience: int = 1
+    missed_mono: float | None = None
 
 
 class Session:
@@ -86,7 +92,6 @@ class Session:
         self._echo = echo != "off"
         self._links: dict[int, _Link] = {}
         self._unanswered: int | None = None  # who was asked last, in vain
-        self._unanswered_mono = 0.0  # and when that request had been sent
         self._stray = b""  # what came since then
 
     # -------------------------------------------------- services
@@ -191,7 +196,8 @@ class Session:
                 f"{noise_bytes} bytes from address {address} that begin no frame",
                 hint="baud rate, parity or wiring may be wrong, or two meters have this address",
             )
-        self._unanswered, self._unanswered_mono, self._stray = address, sent_mono, b""
+        self._unanswered, self._stray = address, b""
+        self._links[address].missed_mono = sent_mono
         raise NoAnswer(
             f"no answer from address {address} within {window_s * 1000:.0f} ms",
             hint="is the meter connected, and are its primary address and baud rate right?",
@@ -217,21 +223,20 @@ class Session:
         return "" if wants_data else f"address {address} sent data instead of an acknowledgement"
 
     def _heard_late(self, data: bytes) -> None:
-        """If ``data`` completes the answer that was given up, its meter gets more time from now on."""
-        if self._unanswered is None:
-            return
+        """If ``data`` completes an answer that was given up, its meter gets more time from now on."""
         self._stray = (self._stray + data)[-LONGEST_FRAME_BYTES:]
-        try:
-            frame = parse(self._stray)
-        except FrameDamaged:
-            return
-        if isinstance(frame, SingleCharacter) or isinstance(frame, LongFrame) and frame.address == self._unanswered:
-            link = self._links[self._unanswered]
-            link.patience *= 2
-            if isinstance(frame, LongFrame):  # names its sender: it began so many windows after the request
-                began = self._wire.windows_since(self._unanswered_mono, len(self._stray))
-                link.patience = max(link.patience, ceil(began) + 1)
+        if self._stray == ACKNOWLEDGEMENT and self._unanswered is not None:  # it does not say whose it is
+            self._links[self._unanswered].patience *= 2
             self._unanswered = None
+        elif (frame := _long_frame_in(self._stray)) is not None:
+            self._stray = b""
+            link = self._links.get(frame.address)
+            if link is not None and link.missed_mono is not None:
+                began = self._wire.windows_since(link.missed_mono, len(encode(frame)))
+                link.patience = max(link.patience * 2, min(ceil(began) + 1, PATIENCE_STEP_MAX))
+                link.missed_mono = None
+            if frame.address == self._unanswered:
+                self._unanswered = None
 
 
 def parse_long(raw: bytes) -> LongFrame:
@@ -240,6 +245,19 @@ def parse_long(raw: bytes) -> LongFrame:
     if not isinstance(frame, LongFrame):
         raise FrameUnexpected(f"{raw.hex(' ')} is no long frame")
     return frame
+
+
+def _long_frame_in(data: bytes) -> LongFrame | None:
+    """The first whole long frame in ``data``, wherever it begins."""
+    start = data.find(START_LONG)
+    while start >= 0:
+        try:
+            frame = parse(data[start : start + (expected_length(data[start:]) or 0)])
+        except FrameDamaged:
+            start = data.find(START_LONG, start + 1)
+            continue
+        return frame if isinstance(frame, LongFrame) else None
+    return None
 
 
 def _more_records_follow(raw: bytes) -> bool:

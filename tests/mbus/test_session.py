@@ -319,6 +319,20 @@ def test_one_late_answer_tells_how_much_time_a_slow_meter_needs() -> None:
     assert session.read_user_data(1).frames == (ANSWER,)
 
 
+def test_a_late_answer_is_noticed_beside_other_bytes_and_while_others_are_silent_too() -> None:
+    line = PacedLine([(0.02, b"\xE5")], [(0.5, b"\xFF" + ANSWER + b"\x10\x40")], [], [(0.5, ANSWER)])
+    session = Session(line, baudrate=9600, mono=line.mono)
+    with pytest.raises(NoAnswer):
+        session.read_user_data(1)
+    late = line.coming
+    with pytest.raises(NoAnswer):
+        session.read_user_data(2)
+    line.coming = late
+    line.now += 0.4
+    session.look()
+    assert session.read_user_data(1).frames == (ANSWER,)
+
+
 def test_answers_of_others_without_end_do_not_hold_the_bus() -> None:
     others = encode(LongFrame(0x08, 9, 0x78, bytes.fromhex("0413 00000000")))
     line = PacedLine([(0.02, b"\xE5")], [(0.05 * n, others) for n in range(1, 400)])
