@@ -37,9 +37,13 @@ class DeviceState:
     last_error: str | None = None
 
     def read(self, reading: Reading) -> "DeviceState":
-        """The next state after ``reading``; an older reading than the last one only fills gaps in ``fields``."""
+        """The next state after ``reading``; an older reading than the last one only fills gaps in ``fields``.
+
+        Of another meter under the same name (it was replaced) nothing is carried over.
+        """
         newer = self.read_at is None or reading.read_at >= self.read_at
-        fields = {**self.fields, **reading.fields} if newer else {**reading.fields, **self.fields}
+        known = {} if self._is_replaced_by(reading.header.meter) else self.fields
+        fields = {**known, **reading.fields} if newer else {**reading.fields, **self.fields}
         if not newer:
             return replace(self, version=self.version + 1, fields=MappingProxyType(fields))
         header = reading.header
@@ -59,4 +63,12 @@ class DeviceState:
             gateway_id=reading.gateway_id,
             rssi_dbm=reading.rssi_dbm,
             last_error=None,
+        )
+
+    def _is_replaced_by(self, meter: MeterIdentity | None) -> bool:
+        # Maker and number say which meter it is; the medium of one may alternate (heating and cooling).
+        return (
+            meter is not None
+            and self.meter is not None
+            and (meter.manufacturer, meter.id) != (self.meter.manufacturer, self.meter.id)
         )

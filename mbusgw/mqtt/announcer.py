@@ -108,12 +108,17 @@ class Announcer(Worker):
     def _announce_all(self) -> None:
         gateway = self._discovery.gateway()
         current = {gateway.topic: gateway}
+        states = self._registry.snapshot()
         # Of two names that one meter answered to, that under which it is heard now is announced: it comes last.
-        for state in sorted(self._registry.snapshot().values(), key=_heard):
+        for state in sorted(states.values(), key=_heard):
             announcement = self._discovery.meter(state, interval_s=self._interval_s(state.device_id))
             if announcement is not None:
                 current[announcement.topic] = announcement
-        self._withdraw([topic for topic in self._announced if topic not in current])
+        # A meter that is configured and was not read yet in this run keeps what was said of it.
+        unread = {device_id for device_id, state in states.items() if state.read_at is None}
+        self._withdraw(
+            [topic for topic, (owner, _) in self._announced.items() if topic not in current and owner not in unread]
+        )
         for announcement in current.values():
             self._announce(announcement)
 

@@ -34,6 +34,9 @@ def change_messages(topics: Topics, change: Change) -> list[Message]:
         for name in state.fields
         if name in change.fields and (state.fields[name].value is not None or name in change.before.fields)
     ]
+    # What only the meter had that was here before.
+    gone = change.before.fields.keys() - state.fields.keys()
+    messages += [Message(topics.field(state.device_id, name), "", retain=True) for name in sorted(gone)]
     if change.availability:
         messages.append(availability_message(topics, state))
     if state.read_at is not None:

@@ -250,6 +250,24 @@ def test_what_an_earlier_run_announced_and_is_gone_is_taken_back(
         assert not told.payloads(discovery_topic(OTHER))
 
 
+def test_a_configured_meter_that_was_not_read_yet_in_this_run_keeps_its_announcement(
+    house: Callable[..., House], mosquitto: Mosquitto
+) -> None:
+    earlier = house("meter_1").start()
+    earlier.read("meter_1", ENERGY)
+    wait_until(lambda: len(announced(earlier)) == 2)
+    earlier.close()
+    later = house("meter_1")  # configured, but its last state is lost
+    with subscribed(mosquitto.port, "homeassistant/#") as told:
+        wait_until(lambda: told.last(DOCUMENT))
+        later.start()
+        wait_until(lambda: len(told.payloads(GATEWAY)) == 2, what="the gateway is announced last of all")
+        later.read("meter_1", ENERGY)
+        wait_until(lambda: later.sender.idle)
+        assert "" not in told.payloads(DOCUMENT)
+    assert announced(later) == {GATEWAY: "", DOCUMENT: "meter_1"}
+
+
 def test_a_broker_that_has_lost_its_memory_is_told_everything_again(
     house: Callable[..., House], mosquitto: Mosquitto
 ) -> None:

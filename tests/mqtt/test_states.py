@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mbusgw.model.device import DeviceState
+from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.quantity import QUANTITIES
 from mbusgw.model.record import Record, Value
 from mbusgw.mqtt.states import StateRecorder, all_messages, attributes, change_messages
@@ -107,6 +108,13 @@ def test_a_value_that_a_telegram_leaves_out_keeps_its_topic(registry: Registry) 
     last = change(registry, POWER)
     assert "energy" not in payloads(change_messages(TOPICS, last))
     assert payloads(all_messages(TOPICS, last.after))["energy"] == "1234.000"
+
+
+def test_of_a_meter_that_was_replaced_nothing_is_left(registry: Registry) -> None:
+    change(registry, energy(Decimal("1234000")), POWER)
+    replaced = change(registry, POWER, meter=MeterIdentity("87654321", "KAM", 7, 6))
+    assert set(replaced.after.fields) == {"power"}
+    assert payloads(change_messages(TOPICS, replaced)) | {"attributes": ""} == {"energy": "", "attributes": ""}
 
 
 def test_a_device_that_is_back_is_told_online_again(registry: Registry, clock: FakeClock) -> None:
