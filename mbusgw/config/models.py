@@ -214,6 +214,14 @@ class DeviceConfig(Section):
             raise ValueError("a primary address is 0 to 250, or 254 for the only meter on a bus")
         return value
 
+    def interval_on(self, bus: BusConfig) -> float:
+        """Seconds from one read to the next."""
+        return self.interval or bus.scan_interval
+
+    def offline_after_on(self, bus: BusConfig) -> float:
+        """Seconds of silence that make it offline: one that is read once an hour is not after 90 seconds."""
+        return max(bus.device_offline_timeout, 3 * self.interval_on(bus))
+
 
 def _level(value: Any) -> Any:
     text = str(value).strip().upper()
@@ -255,6 +263,10 @@ class Config(Section):
     devices: tuple[DeviceConfig, ...] = ()
     logging: LoggingConfig = LoggingConfig()
     health: HealthConfig = HealthConfig()
+
+    def bus(self, name: str) -> BusConfig:
+        """The bus of that name. Raises ``KeyError``."""
+        return {bus.name: bus for bus in self.buses}[name]
 
     @property
     def client_id(self) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from mbusgw.ingest.backlog import Backlog
-from mbusgw.ingest.keys import KeyRing
+from mbusgw.ingest.keys import find_key
 from mbusgw.ingest.readings import to_reading
 from mbusgw.model.errors import KeyMissing, MbusgwError, ParserError, StoreError
 from mbusgw.model.ports import Delivery, Write
@@ -61,7 +61,6 @@ class ParseWorker(Worker):
         store: Store,
         backend: ParserBackend,
         *,
-        keys: KeyRing,
         messages: TelegramMessages,
         delivery: Delivery,
         max_outbox: int,
@@ -74,7 +73,6 @@ class ParseWorker(Worker):
         self._backlog = backlog
         self._store = store
         self._backend = backend
-        self._keys = keys
         self._messages = messages
         self._delivery = delivery
         self._max_outbox = max_outbox
@@ -124,7 +122,7 @@ class ParseWorker(Worker):
         try:
             with self._metrics.parse_duration.time():
                 sender = self._guarded(telegram, lambda: identify(telegram.raw))
-                key = telegram.key or self._keys.find(self._reader, telegram, sender)
+                key = find_key(self._reader, telegram, sender)
                 reading, message = self._guarded(telegram, lambda: self._parse(telegram, sender, key))
         except MbusgwError as error:
             self._failed(telegram, error, attempts, sender.meter_id if sender else telegram.hint_meter_id)

@@ -22,7 +22,7 @@ from mbusgw.parsers.base import ParsedTelegram, ParserBackend
 from mbusgw.parsers.local import LocalBackend
 from mbusgw.parsers.settings import BackendSettings
 from mbusgw.runtime.breaker import CircuitBreaker
-from mbusgw.runtime.clock import Clock, SystemClock
+from mbusgw.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
 
@@ -32,36 +32,41 @@ OnDifference = Callable[[ReceivedTelegram, list[str]], None]
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the house gives to its back ends. **immutable**"""
+    """What the house gives to its back ends. **immutable**
+
+    ``wait(seconds)`` waits and says whether to stop; ``on_result`` is told how each request to Lobaro ended.
+    """
 
     wait: Callable[[float], bool]
     clock: Clock
-    breaker: CircuitBreaker | None
-    on_result: Callable[[str], None] | None
-    on_difference: OnDifference | None
+    breaker: CircuitBreaker | None = None
+    on_result: Callable[[str], None] | None = None
 
 
-def build_backend(
-    settings: BackendSettings,
-    *,
-    wait: Callable[[float], bool],
-    clock: Clock | None = None,
-    breaker: CircuitBreaker | None = None,
-    on_result: Callable[[str], None] | None = None,
-    on_difference: OnDifference | None = None,
-) -> ParserBackend:
+def build_backend(settings: BackendSettings, parts: Parts) -> ParserBackend:
     """The back end of the configuration.
 
-    ``wait(seconds)`` waits and says whether to stop; ``on_result`` is told how each request to Lobaro ended.
     Raises ``ConfigError`` for a mapping file that cannot be used, ``ValueError`` for an unknown name.
     """
     if settings.backend not in BACKENDS:
         raise ValueError(f"no parser back end {settings.backend!r}; there are {', '.join(BACKENDS)}")
-    parts = Parts(wait, clock or SystemClock(), breaker, on_result, on_difference)
     return BACKENDS[settings.backend](settings, parts)
 
 
-class LobaroThenLocal:
+class _Pair:
+    """Two back ends: Lobaro and ours. **any thread**"""
+
+    def __init__(self, lobaro: ParserBackend, local: ParserBackend) -> None:
+        self._lobaro = lobaro
+        self._local = local
+
+    def close(self) -> None:
+        """Closes both."""
+        self._lobaro.close()
+        self._local.close()
+
+
+class LobaroThenLocal(_Pair):
     """Lobaro where it answers, our decoder where it does not: an outage of a weekend costs no reading. **any thread**
 
     Our decoder also supplies the records where Lobaro's answer names none. An error is raised
@@ -70,10 +75,6 @@ class LobaroThenLocal:
     """
 
     name = "lobaro_then_local"
-
-    def __init__(self, lobaro: ParserBackend, local: ParserBackend) -> None:
-        self._lobaro = lobaro
-        self._local = local
 
     def parse(self, telegram: ReceivedTelegram, key: bytes | None) -> ParsedTelegram:
         """Raises what both raise, as said above."""
@@ -85,15 +86,10 @@ class LobaroThenLocal:
             return _with_records_of(answer, own) if answer.decoded is None or _has_records(own) else answer
         if isinstance(own, ParsedTelegram):
             return own
-        raise answer if answer.retryable and isinstance(own, (KeyMissing, ModeUnsupported)) else own
-
-    def close(self) -> None:
-        """Closes both."""
-        self._lobaro.close()
-        self._local.close()
+        raise _worse(answer, own)
 
 
-class Compare:
+class Compare(_Pair):
     """Asks both and tells how they differ. **any thread**
 
     The records are ours, because they are exact and proven by CRC and MAC; Lobaro's answer stays beside
@@ -102,9 +98,8 @@ class Compare:
 
     name = "compare"
 
-    def __init__(self, lobaro: ParserBackend, local: ParserBackend, on_difference: OnDifference | None) -> None:
-        self._lobaro = lobaro
-        self._local = local
+    def __init__(self, lobaro: ParserBackend, local: ParserBackend, on_difference: OnDifference | None = None) -> None:
+        super().__init__(lobaro, local)
         self._on_difference = on_difference or _log_differences
 
     def parse(self, telegram: ReceivedTelegram, key: bytes | None) -> ParsedTelegram:
@@ -116,12 +111,7 @@ class Compare:
             return _with_records_of(answer, own) if _has_records(own) or not _has_records(answer) else answer
         if isinstance(own, ParsedTelegram):
             return own
-        raise answer if answer.retryable and isinstance(own, (KeyMissing, ModeUnsupported)) else own
-
-    def close(self) -> None:
-        """Closes both."""
-        self._lobaro.close()
-        self._local.close()
+        raise _worse(answer, own)
 
     def _tell(self, telegram: ReceivedTelegram, answer: _Outcome, own: _Outcome) -> None:
         if isinstance(answer, MbusgwError) and answer.retryable:
@@ -148,7 +138,8 @@ def differences(theirs: DecodedTelegram | None, ours: DecodedTelegram | None) ->
     return found
 
 
-_Outcome = ParsedTelegram | DecodeError | ParserError
+_Failure = DecodeError | ParserError
+_Outcome = ParsedTelegram | _Failure
 
 
 def _attempt(backend: ParserBackend, telegram: ReceivedTelegram, key: bytes | None) -> _Outcome:
@@ -156,6 +147,11 @@ def _attempt(backend: ParserBackend, telegram: ReceivedTelegram, key: bytes | No
         return backend.parse(telegram, key)
     except (DecodeError, ParserError) as error:
         return error
+
+
+def _worse(answer: _Failure, own: _Failure) -> _Failure:
+    """Which of two errors counts: Lobaro's, to be tried again, where the service may know what ours lacks."""
+    return answer if answer.retryable and isinstance(own, (KeyMissing, ModeUnsupported)) else own
 
 
 def _decoded(outcome: _Outcome) -> DecodedTelegram | None:
@@ -213,7 +209,7 @@ def _lobaro_then_local(settings: BackendSettings, parts: Parts) -> ParserBackend
 
 
 def _compare(settings: BackendSettings, parts: Parts) -> ParserBackend:
-    return Compare(_lobaro(settings, parts), LocalBackend(), parts.on_difference)
+    return Compare(_lobaro(settings, parts), LocalBackend())
 
 
 #: Name in the configuration (``parser.backend``) -> how it is built.

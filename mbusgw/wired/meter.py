@@ -97,7 +97,7 @@ class WiredMeter(Worker):
         self._bus = bus
         self._metrics = metrics
         self._on_failure = on_failure
-        self._schedule = Schedule(config.id, config.interval or bus.config.scan_interval)
+        self._schedule = Schedule(config.id, config.interval_on(bus.config))
         self._breaker = CircuitBreaker(clock, first_pause_s=PROBE_FIRST_S, max_pause_s=PROBE_MAX_S)
         self._pause = Backoff(RETRY_FIRST_S, RETRY_MAX_S)
         self._events: Mailbox[Future[Any]] = Mailbox(16)

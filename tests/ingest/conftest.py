@@ -11,7 +11,6 @@ import pytest
 from mbusgw.config.models import HomeAssistantConfig, MqttConfig
 from mbusgw.ingest.backlog import LOOK_S, Backlog
 from mbusgw.ingest.intake import Intake
-from mbusgw.ingest.keys import KeyRing
 from mbusgw.ingest.pool import ParseWorker
 from mbusgw.model.submission import Submission
 from mbusgw.mqtt.states import StateRecorder
@@ -68,7 +67,6 @@ class Lane:
             self.backlog,
             self.store,
             self.backend,
-            keys=KeyRing(),
             messages=self.messages,
             delivery=self.delivery,
             max_outbox=self.max_outbox,

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from mbusgw.ingest.keys import KeyRing
+from mbusgw.ingest.keys import find_key
 from mbusgw.parsers.sender import Sender
 from mbusgw.store import keys
 from mbusgw.store.keys import MeterKey
@@ -35,5 +35,5 @@ def test_the_meters_own_number_comes_before_the_gateways_hint(
     """The hint's manufacturer is ELS throughout."""
     write(store, keys.put(stored, START))
     reader = store.reader()
-    assert KeyRing().find(reader, received(hint_meter_id=hint), sender) == found
+    assert find_key(reader, received(hint_meter_id=hint), sender) == found
     reader.close()

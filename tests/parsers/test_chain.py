@@ -19,7 +19,7 @@ from mbusgw.model.errors import (
 )
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.parsers.base import ParsedTelegram, ParserBackend
-from mbusgw.parsers.chain import BACKENDS, Compare, LobaroThenLocal, build_backend, differences
+from mbusgw.parsers.chain import BACKENDS, Compare, LobaroThenLocal, Parts, build_backend, differences
 from mbusgw.parsers.local import LocalBackend, decode_telegram
 from mbusgw.parsers.settings import BackendSettings, LobaroSettings
 from mbusgw.runtime.clock import SystemClock
@@ -29,6 +29,7 @@ from mbusgw.wmbus.frame import LinkFormat
 from tests.parsers.received import received
 from tests.wmbus.samples import KEY, OMS_GAS, WATER, meter
 
+PARTS = Parts(lambda seconds: False, SystemClock())
 OURS = decode_telegram(OMS_GAS, KEY)
 DES = encode_link(0x44, address_bytes(WATER), bytes.fromhex("7a05001002" + "11" * 16), LinkFormat.STRIPPED)
 PROPRIETARY = encode_link(0x44, address_bytes(WATER), bytes.fromhex("a20102030405"), LinkFormat.STRIPPED)
@@ -66,7 +67,7 @@ def build(service: StandInLobaro) -> Iterator[Callable[..., ParserBackend]]:
 
     def make(backend: str, *, token: str | None = "token", mapping: Path | None = None) -> ParserBackend:
         settings = BackendSettings(backend, LobaroSettings(service.url, token, "mbus", 5), mapping)
-        made.append(build_backend(settings, wait=lambda seconds: False))
+        made.append(build_backend(settings, PARTS))
         return made[-1]
 
     yield make
@@ -89,7 +90,7 @@ def test_every_back_end_of_the_table_refuses_a_wrong_key(name: str, build: Calla
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="lobaro_then_local"):
-        build_backend(BackendSettings("lobarro"), wait=lambda seconds: False)
+        build_backend(BackendSettings("lobarro"), PARTS)
 
 
 def test_a_mapping_file_that_is_bad_is_found_when_building(build: Callable[..., ParserBackend], tmp_path: Path) -> None:

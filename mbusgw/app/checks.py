@@ -1,0 +1,58 @@
+"""What health looks at in this house: the table of the checks."""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from mbusgw.config.models import Config
+from mbusgw.health import checks
+from mbusgw.health.checks import Check
+from mbusgw.mqtt.client import Broker
+from mbusgw.runtime.breaker import BreakerState, CircuitBreaker
+from mbusgw.runtime.worker import Worker
+from mbusgw.store.writer import Store
+from mbusgw.wired.bus import Bus
+
+
+def build_checks(
+    config: Config,
+    *,
+    store: Store,
+    broker: Broker,
+    buses: Sequence[Bus],
+    lobaro: CircuitBreaker,
+    serving: Callable[[], bool],
+    workers: Callable[[], Sequence[Worker]],
+) -> dict[str, Check]:
+    """Component -> check. A new check is a row here.
+
+    ``lobaro`` is the breaker of its API, ``serving`` says whether the HTTP server has its port.
+    """
+    table: dict[str, Check] = {
+        "store": checks.writable(store.check),
+        "mqtt": checks.connection("the broker", lambda: broker.connected),
+        "http": checks.connection(f"HTTP on {config.http.listen}", serving),
+        "outbox": checks.filling("messages", lambda: store.count("telemetry"), config.mqtt.max_queue),
+        "backlog": checks.filling("telegrams", lambda: store.count("backlog"), config.ingest.max_backlog),
+        "threads": checks.workers(workers),
+    }
+    if config.parser.backend != "local" and config.lobaro.token is not None:
+        table["parser"] = checks.connection("the Lobaro API", partial(_answers, lobaro))
+    for bus in buses:
+        table[f"bus {bus.config.name}"] = checks.connection(bus.config.port, partial(_is_connected, bus))
+    return table
+
+
+def parser_reachable(config: Config, lobaro: CircuitBreaker) -> bool | None:
+    """Whether the parser that telegrams wait for can be reached; None where they wait for none."""
+    if config.parser.backend in ("local", "lobaro_then_local") or config.lobaro.token is None:
+        return None
+    return _answers(lobaro)
+
+
+def _answers(breaker: CircuitBreaker) -> bool:
+    return breaker.state is not BreakerState.OPEN
+
+
+def _is_connected(bus: Bus) -> bool:
+    return bus.snapshot().connected

@@ -1,0 +1,232 @@
+"""What a reading passes in this house: the wired and the wireless lane, what both stand on, the way out."""
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mbusgw.config.models import Config, DeviceConfig
+from mbusgw.ingest.backlog import Backlog
+from mbusgw.ingest.intake import Intake
+from mbusgw.ingest.pool import ParseWorker
+from mbusgw.model.errors import MbusgwError
+from mbusgw.mqtt.announcer import Announcer
+from mbusgw.mqtt.client import Broker
+from mbusgw.mqtt.discovery import Discovery
+from mbusgw.mqtt.pulse import Pulse
+from mbusgw.mqtt.sender import Sender
+from mbusgw.mqtt.states import StateRecorder
+from mbusgw.mqtt.telegrams import TelegramMessages
+from mbusgw.mqtt.topics import Topics
+from mbusgw.parsers.base import ParserBackend
+from mbusgw.parsers.chain import Parts, build_backend
+from mbusgw.parsers.settings import BackendSettings, LobaroSettings
+from mbusgw.registry.registry import Registry
+from mbusgw.runtime.breaker import CircuitBreaker
+from mbusgw.runtime.clock import Clock
+from mbusgw.runtime.metrics import Metrics
+from mbusgw.runtime.worker import Worker
+from mbusgw.store.janitor import Janitor
+from mbusgw.store.writer import Store
+from mbusgw.wired.bus import Bus
+from mbusgw.wired.meter import WiredMeter
+
+
+# ------------------------------------------------------------------ what everything stands on
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What we were asked, what we know, and what must not be forgotten. **immutable**"""
+
+    config: Config
+    clock: Clock
+    metrics: Metrics
+    store: Store
+    janitor: Janitor
+    registry: Registry
+    topics: Topics
+    recorder: StateRecorder
+
+    @property
+    def devices(self) -> list[DeviceConfig]:
+        """The wired meters that are to be read."""
+        return [device for device in self.config.devices if device.enabled]
+
+
+def build_base(config: Config, clock: Clock) -> Base:
+    """Opens nothing."""
+    store = Store(config.storage.path, clock=clock)
+    janitor = Janitor(
+        store,
+        clock=clock,
+        keep_readings_s=config.storage.keep_readings,
+        keep_telegrams_s=config.storage.keep_telegrams,
+    )
+    registry = Registry(clock, radio_ttl_s=config.ingest.offline_after)
+    topics = Topics(config.mqtt, config.homeassistant)
+    recorder = StateRecorder(registry, store, topics, clock=clock)
+    return Base(config, clock, Metrics(), store, janitor, registry, topics, recorder)
+
+
+# ------------------------------------------------------------------ the way out
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """Broker and Home Assistant. **immutable**"""
+
+    broker: Broker
+    sender: Sender
+    pulse: Pulse
+    announcer: Announcer | None
+
+    @property
+    def workers(self) -> list[Worker]:
+        """Its threads, but for paho's."""
+        always: list[Worker] = [self.sender, self.pulse]
+        return always if self.announcer is None else [*always, self.announcer]
+
+    def connected(self) -> None:
+        """paho's thread: the broker has accepted us; this only posts."""
+        self.pulse.greet()
+        if self.announcer is not None:
+            self.announcer.everything()
+        self.sender.ring()
+
+
+def build_way_out(base: Base) -> WayOut:
+    """Connects nothing."""
+    config, clock = base.config, base.clock
+    broker = Broker(
+        config.mqtt,
+        config.client_id,
+        clock=clock,
+        will=(base.topics.bridge_state, "offline"),
+        subscriptions=[config.homeassistant.status_topic] if config.homeassistant.enabled else [],
+    )
+    sender = Sender(broker, base.store, metrics=base.metrics, clock=clock)
+    base.store.on_commit(sender.ring)
+    broker.on_ack = sender.ring
+    pulse = Pulse(
+        base.registry, base.recorder, broker, base.store, base.topics, heartbeat_s=config.mqtt.heartbeat, clock=clock
+    )
+    announcer = _announcer(base) if config.homeassistant.enabled else None
+    if announcer is not None:
+        broker.on_message = announcer.birth
+        base.registry.observe(announcer.changed)
+    out = WayOut(broker, sender, pulse, announcer)
+    broker.on_up = out.connected
+    return out
+
+
+def _announcer(base: Base) -> Announcer:
+    config = base.config
+    discovery = Discovery(
+        base.topics,
+        gateway_id=config.gateway.id,
+        language=config.gateway.language,
+        expire_after_s=config.homeassistant.expire_after,
+    )
+    intervals = {device.id: device.interval_on(config.bus(device.bus)) for device in base.devices}
+    return Announcer(
+        discovery,
+        base.registry,
+        base.recorder,
+        base.store,
+        status_topic=config.homeassistant.status_topic,
+        interval_s=intervals.get,
+        clock=base.clock,
+    )
+
+
+# ------------------------------------------------------------------ the lanes
+@dataclass(frozen=True, slots=True)
+class WirelessLane:
+    """From a gateway's POST to a reading. ``stop`` ends a wait for the Lobaro API. **immutable**"""
+
+    intake: Intake
+    backlog: Backlog
+    parsers: Sequence[ParseWorker]
+    backend: ParserBackend
+    lobaro: CircuitBreaker
+    stop: threading.Event
+
+    def farewell(self, _for_good: bool) -> None:
+        """The main thread, before the lane closes: nobody waits for the Lobaro API any more."""
+        self.stop.set()
+
+
+def build_wireless_lane(base: Base) -> WirelessLane:
+    """Raises ``ConfigError`` for a mapping file that cannot be used."""
+    config, clock, metrics = base.config, base.clock, base.metrics
+    stop, lobaro = threading.Event(), CircuitBreaker(clock)
+    parts = Parts(stop.wait, clock, breaker=lobaro, on_result=metrics.lobaro_request)
+    backend = _backend(config, parts)
+    backlog = Backlog(clock)
+    messages = TelegramMessages(base.topics)
+    parsers = [
+        ParseWorker(
+            number,
+            backlog,
+            base.store,
+            backend,
+            messages=messages,
+            delivery=base.recorder,
+            max_outbox=config.mqtt.max_queue,
+            strict_keys=config.ingest.key_policy == "strict",
+            metrics=metrics,
+            clock=clock,
+        )
+        for number in range(1, config.parser.n_workers + 1)
+    ]
+    intake = Intake(
+        base.store,
+        messages,
+        backlog.ring,
+        dedup_window_s=config.ingest.dedup_window if config.ingest.dedup else None,
+        max_backlog=config.ingest.max_backlog,
+        max_outbox=config.mqtt.max_queue,
+        metrics=metrics,
+        clock=clock,
+    )
+    return WirelessLane(intake, backlog, parsers, backend, lobaro, stop)
+
+
+def _backend(config: Config, parts: Parts) -> ParserBackend:
+    token = config.lobaro.token
+    settings = BackendSettings(
+        backend=config.parser.backend,
+        lobaro=LobaroSettings(
+            url=config.lobaro.url,
+            token=token.get_secret_value() if token else None,
+            endpoint=config.lobaro.endpoint,
+            timeout_s=config.lobaro.timeout,
+        ),
+        mapping_file=config.lobaro.mapping_file,
+    )
+    return build_backend(settings, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class WiredLane:
+    """One thread per bus and one per meter. **immutable**"""
+
+    buses: Sequence[Bus]
+    meters: Sequence[WiredMeter]
+
+
+def build_wired_lane(base: Base) -> WiredLane:
+    """Every meter is known to the registry from now on."""
+    buses = {bus.name: Bus(bus, clock=base.clock) for bus in base.config.buses}
+    failed = _failure_noted(base.registry)
+    meters = []
+    for device in base.devices:
+        bus = buses[device.bus]
+        base.registry.expect(device.id, name=device.name or device.id, ttl_s=device.offline_after_on(bus.config))
+        meters.append(
+            WiredMeter(
+                device, bus, delivery=base.recorder, metrics=base.metrics, clock=base.clock, on_failure=failed
+            )
+        )
+    return WiredLane(list(buses.values()), meters)
+
+
+def _failure_noted(registry: Registry) -> Callable[[str, MbusgwError], None]:
+    return lambda device_id, error: registry.failed(device_id, str(error))
