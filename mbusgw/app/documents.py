@@ -10,8 +10,8 @@ from typing import Any
 
 from mbusgw.health.readiness import Readiness
 from mbusgw.model.device import DeviceState
+from mbusgw.model.document import fields_document, meter_document
 from mbusgw.mqtt.client import Broker
-from mbusgw.mqtt.states import identity_document
 from mbusgw.registry.registry import Registry
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
@@ -75,12 +75,12 @@ class Documents:
             "version": state.version,
             "lane": state.lane.value,
             "read_at": state.read_at,
-            "meter": identity_document(state.meter),
+            "meter": meter_document(state.meter),
             "status": state.status,
             "gateway_id": state.gateway_id,
             "rssi_dbm": state.rssi_dbm,
             "last_error": state.last_error,
-            "values": {name: {"value": field.value, "unit": field.unit} for name, field in state.fields.items()},
+            "values": fields_document(state.fields),
             "problems": state.problems,
         }
         meter = self._meters.get(state.device_id)

@@ -1,17 +1,20 @@
-"""A decoded telegram as one plain document, for ``mbusgw decode --json``, attributes and comparisons.
+"""Telegrams, meters and values as plain documents: for ``mbusgw decode --json``, MQTT and HTTP alike.
 
-Keys: ``ok``, ``error``, ``header`` (``id manufacturer version medium medium_name type access_no status
+Keys of a telegram: ``ok``, ``error``, ``header`` (``id manufacturer version medium medium_name type access_no status
 configuration address ci``), ``structure``, ``records`` (``function storage tariff subunit quantity unit value
 field qualifiers dib vib data problem``), ``mfr_data`` (hex or null), ``more_records_follow``, ``problems``.
 Numbers stay ``int`` and ``Decimal``; dates and times are ISO text without a zone.
 """
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 
 from mbusgw.model.errors import ApplicationError, DecodeError
 from mbusgw.model.fields import field_names
+from mbusgw.model.meter import MeterIdentity
+from mbusgw.model.reading import Field
 from mbusgw.model.record import Record, Value
 from mbusgw.model.telegram import DecodedTelegram, Header
 
@@ -92,6 +95,24 @@ def record_document(record: Record, name: str | None = None) -> Document:
         "data": record.data.hex(),
         "problem": record.problem,
     }
+
+
+def meter_document(meter: MeterIdentity | None) -> Document | None:
+    """Who a meter is."""
+    if meter is None:
+        return None
+    return {
+        "id": meter.id,
+        "manufacturer": meter.manufacturer,
+        "version": meter.version,
+        "medium": meter.medium,
+        "medium_name": meter.medium_name,
+    }
+
+
+def fields_document(fields: Mapping[str, Field]) -> Document:
+    """Each field's value and unit, by name."""
+    return {name: {"value": plain_value(field.value), "unit": field.unit} for name, field in fields.items()}
 
 
 def plain_value(value: Value | None) -> Decimal | int | str | None:

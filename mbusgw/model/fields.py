@@ -25,6 +25,8 @@ _FUNCTION_SUFFIX = {
 #: Where two records mean the same in two units, the earlier unit here keeps the plain name.
 _PREFERRED_UNITS = ("kWh", "GJ", "Mcal", "m³", "W", "m³/h", "°C", "K")
 
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
+
 #: Qualifiers that make another unit of the value.
 _UNIT_SUFFIX = {
     "per_second": "/s",
@@ -113,8 +115,8 @@ def _name(
 
 @lru_cache(maxsize=1024)
 def slug(text: str) -> str:
-    """A text in snake case of a to z and 0 to 9; "" when nothing of it is left."""
-    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    """A text in snake case of a to z and 0 to 9, umlauts written out; "" when nothing of it is left."""
+    ascii_text = unicodedata.normalize("NFKD", text.translate(_UMLAUTS)).encode("ascii", "ignore").decode().lower()
     words = "".join(letter if letter.isalnum() else " " for letter in ascii_text).split()
     return "_".join(words)
 

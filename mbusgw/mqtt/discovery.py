@@ -5,12 +5,12 @@ https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
 from mbusgw import __version__
 from mbusgw.model.device import DeviceState
+from mbusgw.model.fields import slug
 from mbusgw.model.reading import Field
 from mbusgw.mqtt.quantities import Look, entity_name, look
 from mbusgw.mqtt.topics import Topics
@@ -24,7 +24,6 @@ _NAMES = {
     "en": {"status": "Status", "last_reading": "Last reading", "uptime": "Uptime", "gateway": "M-Bus gateway"},
     "de": {"status": "Status", "last_reading": "Letzte Ablesung", "uptime": "Betriebszeit", "gateway": "M-Bus-Gateway"},
 }
-_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +247,6 @@ def _difference(first: Field, other: Field) -> str:
 
 def _medium(state: DeviceState) -> int | None:
     return state.meter.medium if state.meter else None
-
-
-def slug(text: str) -> str:
-    """Lower case ASCII letters, digits and underscores, as entity ids want them."""
-    plain = unicodedata.normalize("NFKD", text.translate(_UMLAUTS)).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")
 
 
 def _object_id(text: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from mbusgw.model.device import DeviceState
-from mbusgw.model.meter import MeterIdentity
+from mbusgw.model.document import meter_document, record_document
 from mbusgw.model.ports import Write
 from mbusgw.model.reading import Field, Reading
 from mbusgw.model.units import plain_text
@@ -73,56 +73,23 @@ def attributes(state: DeviceState) -> dict[str, Any]:
         "stale": state.stale,
         "version": state.version,
         "lane": state.lane.value,
-        "meter": identity_document(state.meter),
+        "meter": meter_document(state.meter),
         "access_no": state.access_no,
         "status": state.status,
         "gateway_id": state.gateway_id,
         "rssi_dbm": state.rssi_dbm,
         "units": {name: field.unit for name, field in state.fields.items() if field.unit},
-        "records": {name: _record_document(field) for name, field in state.fields.items() if field.record},
+        "records": {
+            name: record_document(field.record, name) for name, field in state.fields.items() if field.record
+        },
         "manufacturer_data": state.manufacturer_data,
         "problems": state.problems,
-    }
-
-
-def identity_document(meter: MeterIdentity | None) -> dict[str, Any] | None:
-    """Who a meter is, as JSON."""
-    if meter is None:
-        return None
-    return {
-        "id": meter.id,
-        "manufacturer": meter.manufacturer,
-        "version": meter.version,
-        "medium": meter.medium,
-        "medium_name": meter.medium_name,
     }
 
 
 def _field_message(topics: Topics, state: DeviceState, field: Field) -> Message:
     # A value the meter no longer stands by clears its topic: nobody shall take the old one for today's.
     return Message(topics.field(state.device_id, field.name), plain_text(field.value), retain=True)
-
-
-def _record_document(field: Field) -> dict[str, Any]:
-    record = field.record
-    assert record is not None
-    document: dict[str, Any] = {
-        "quantity": record.quantity.title,
-        "function": record.function.value,
-        "storage": record.storage,
-        "tariff": record.tariff,
-        "subunit": record.subunit,
-        "value": record.value,
-        "unit": record.unit,
-        "dib": record.dib,
-        "vib": record.vib,
-        "data": record.data,
-    }
-    if record.qualifiers:
-        document["qualifiers"] = record.qualifiers
-    if record.problem:
-        document["problem"] = record.problem
-    return document
 
 
 # ------------------------------------------------------------------ the way of a reading

@@ -4,13 +4,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from mbusgw.model.document import fields_document, meter_document
 from mbusgw.model.errors import MbusgwError
 from mbusgw.model.reading import Reading
 from mbusgw.model.telegram import ReceivedTelegram
-from mbusgw.mqtt.states import identity_document
 from mbusgw.mqtt.topics import Topics
 from mbusgw.runtime import exactjson
 from mbusgw.store.outbox import Message
+from mbusgw.store.telegrams import Status
 
 SCHEMA = "oms.bridge.v1"
 
@@ -44,7 +45,7 @@ class TelegramMessages:
         document = _envelope(telegram)
         document["status"] = status
         document["error"] = {"type": type(error).__name__, "message": str(error), "hint": error.hint or None}
-        document["will_retry"] = retry_at is not None or status == "key_missing"
+        document["will_retry"] = retry_at is not None or status == Status.KEY_MISSING
         document["retry_at"] = retry_at
         return self._message(self._topics.errors(telegram.gateway_id, telegram.ingest_id), telegram, document)
 
@@ -68,11 +69,11 @@ def reading_document(reading: Reading) -> dict[str, Any]:
     """Our normalised form of a reading: who, when, and each value with its unit."""
     return {
         "device_id": reading.device_id,
-        "meter": identity_document(reading.header.meter),
+        "meter": meter_document(reading.header.meter),
         "read_at": reading.read_at,
         "access_no": reading.header.access_no,
         "status": reading.header.status,
-        "fields": {name: {"value": field.value, "unit": field.unit} for name, field in reading.fields.items()},
+        "fields": fields_document(reading.fields),
         "manufacturer_data": reading.manufacturer_data,
         "problems": reading.problems,
     }

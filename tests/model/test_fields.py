@@ -141,7 +141,10 @@ def test_every_name_is_fit_for_a_topic_and_there_once(payload: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("text", "made"),
-    [("cust. ID", "cust_id"), ("%RH", "rh"), ("m³/h", "m3_h"), ("°C", "c"), ("Größe", "groe"), ("--", "")],
+    [
+        ("cust. ID", "cust_id"), ("%RH", "rh"), ("m³/h", "m3_h"), ("°C", "c"), ("Größe", "groesse"), ("--", ""),
+        ("Wärme Küche", "waerme_kueche"), ("#5 + Bad/WC 🚿", "5_bad_wc"), ("Élan", "elan"),
+    ],
 )
 def test_a_text_becomes_snake_case(text: str, made: str) -> None:
     assert slug(text) == made

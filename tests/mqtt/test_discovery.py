@@ -17,7 +17,7 @@ from mbusgw.model.fields import name_fields
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.quantity import QUANTITIES
 from mbusgw.model.record import Function, Record
-from mbusgw.mqtt.discovery import Discovery, slug
+from mbusgw.mqtt.discovery import Discovery
 from mbusgw.mqtt.topics import Topics
 
 TOPICS = Topics(MqttConfig(), HomeAssistantConfig())
@@ -170,11 +170,3 @@ def test_the_gateway_has_the_entities_of_the_promise() -> None:
 def test_a_meter_hangs_on_its_gateway() -> None:
     gateway = json.loads(discovery().gateway().payload)
     assert document(meter())["device"]["via_device"] in gateway["device"]["identifiers"]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("Wärme Küche", "waerme_kueche"), ("#5 + Bad/WC 🚿", "5_bad_wc"), ("Straße", "strasse"), ("Élan", "elan")],
-)
-def test_entity_ids_are_plain_ascii(text: str, expected: str) -> None:
-    assert slug(text) == expected

@@ -151,6 +151,7 @@ def test_attributes_explain_the_values(registry: Registry) -> None:
     assert document["records"]["energy"] == {
         "quantity": "Energy", "function": "instantaneous", "storage": 0, "tariff": 0, "subunit": 0, "value": None,
         "unit": "Wh", "dib": "04", "vib": "06", "data": "01", "problem": "invalid",
+        "field": "energy", "qualifiers": [],
     }  # fmt: skip
     assert document["records"]["power"]["value"] == 250
 
