@@ -92,7 +92,7 @@ class Acceptor(Worker):
                 self._condition.cleared("there is room again")
             else:
                 self._condition.failed(_FULL)
-                self._conversations.turn_away(connection, _FULL)
+                self._conversations.refuse(connection, _FULL)
 
     def _no_entry(self, error: OSError) -> None:
         if error.errno not in (errno.EMFILE, errno.ENFILE):

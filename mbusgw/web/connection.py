@@ -4,6 +4,7 @@ from __future__ import annotations
 import socket
 import threading
 
+from mbusgw.model.errors import RequestError
 from mbusgw.web.framing import Framing, Limits
 from mbusgw.web.message import Request
 
@@ -40,12 +41,12 @@ class Connection:
         self.gone = False  # dropped by http
         self.continued = False  # 100 Continue is sent
 
-    def next_request(self, now_mono: float) -> Request | None:
-        """The next complete request, which makes the connection busy; to be called under ``lock``.
-
-        Raises ``RequestError``.
-        """
-        request = self.framing.take()
+    def next_request(self, now_mono: float) -> Request | RequestError | None:
+        """The next complete request, which makes the connection busy, or why what came is none; under ``lock``."""
+        try:
+            request = self.framing.take()
+        except RequestError as error:
+            return error
         self.busy = request is not None
         if request is not None:
             self.began_mono = None

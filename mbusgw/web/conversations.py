@@ -80,20 +80,14 @@ class Conversations:
     def answered(self, connection: Connection) -> None:
         """The answer is sent: on to the connection's next request, if it is there already."""
         now_mono = self._clock.mono()
-        request: Request | None = None
-        refusal: RequestError | None = None
+        following: Request | RequestError | None = None
         with connection.lock:
             if connection.close_after or connection.broken or connection.gone:
                 connection.release()
             else:
-                try:
-                    request = connection.next_request(now_mono)
-                except RequestError as error:
-                    refusal = error
-        if refusal is not None:
-            self._refuse(connection, refusal)
-        elif request is not None:
-            self._hand_over(connection, request, now_mono)
+                following = connection.next_request(now_mono)
+        if following is not None:
+            self._hand_over(connection, following, now_mono)
         elif connection.muted or connection.broken or self.stopping:
             self.hand_back(connection)
 
@@ -134,9 +128,14 @@ class Conversations:
         self._selector.register(client, selectors.EVENT_READ, connection)
         return connection
 
-    def turn_away(self, connection: Connection, error: RequestError) -> None:
-        """Answers without a handler and ends the conversation."""
-        self._refuse(connection, error)
+    def refuse(self, connection: Connection, error: RequestError) -> None:
+        """Answers without asking a handler, and ends the conversation."""
+        data = render(error_response(error), epoch_s=int(self._clock.now().timestamp()), keep_alive=False)
+        if connection.send(data, close=True, now_mono=self._clock.mono()):
+            with connection.lock:
+                connection.release()
+        else:
+            self.hand_back(connection)
 
     def evict(self) -> bool:
         """Makes room by closing the connection that has been silent longest; False when none is."""
@@ -207,8 +206,6 @@ class Conversations:
 
     def _received(self, connection: Connection, data: memoryview) -> None:
         now_mono = self._clock.mono()
-        request: Request | None = None
-        refusal: RequestError | None = None
         with connection.lock:
             connection.framing.feed(data)
             if connection.busy:
@@ -216,30 +213,19 @@ class Conversations:
                     self._mute(connection)
                 return
             connection.idle_mono = now_mono
-            try:
-                request = connection.next_request(now_mono)
-            except RequestError as error:
-                refusal = error
-        if refusal is not None:
-            self._refuse(connection, refusal)
-        elif request is not None:
-            self._hand_over(connection, request, now_mono)
+            following = connection.next_request(now_mono)
+        if following is not None:
+            self._hand_over(connection, following, now_mono)
         elif connection.framing.wants_continue and not connection.continued:
             connection.continued = connection.send(_CONTINUE, close=False, now_mono=now_mono)
 
-    def _hand_over(self, connection: Connection, request: Request, now_mono: float) -> None:
-        if self.stopping:
-            self._refuse(connection, _STOPPING)
+    def _hand_over(self, connection: Connection, request: Request | RequestError, now_mono: float) -> None:
+        if isinstance(request, RequestError):
+            self.refuse(connection, request)
+        elif self.stopping:
+            self.refuse(connection, _STOPPING)
         else:
             self._queue(Job(connection, request, now_mono))
-
-    def _refuse(self, connection: Connection, error: RequestError) -> None:
-        data = render(error_response(error), epoch_s=int(self._clock.now().timestamp()), keep_alive=False)
-        if connection.send(data, close=True, now_mono=self._clock.mono()):
-            with connection.lock:
-                connection.release()
-        else:
-            self.hand_back(connection)
 
     def _mute(self, connection: Connection) -> None:
         if not connection.muted:
@@ -287,7 +273,7 @@ class Conversations:
         elif connection.began_mono is not None:
             if now_mono - connection.began_mono > timing.request_s:
                 limit = f"the request was not complete within {timing.request_s:g} s"
-                self._refuse(connection, RequestError(408, "request_timeout", limit))
+                self.refuse(connection, RequestError(408, "request_timeout", limit))
         elif now_mono - connection.idle_mono > timing.idle_s:
             self._close(connection)
 
