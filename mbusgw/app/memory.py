@@ -52,7 +52,7 @@ class Memory:
             log.info("%d device states loaded, %d telegrams still to be parsed", len(known), backlog)
 
     def _load_keys(self) -> None:
-        configured = [MeterKey(key.meter_id.upper(), key.manufacturer, key.key_bytes) for key in self._config.keys]
+        configured = [MeterKey(key.meter_id, key.manufacturer, key.key_bytes) for key in self._config.keys]
         if not configured:
             return
         meter_ids = [key.meter_id for key in configured]

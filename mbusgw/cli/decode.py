@@ -14,12 +14,12 @@ from mbusgw.model.errors import DecodeError, FormatUnknown, MbusgwError
 from mbusgw.model.telegram import DecodedTelegram
 from mbusgw.parsers.local import decode_telegram
 from mbusgw.runtime.exactjson import dumps
+from mbusgw.wmbus.security import KEY_BYTES
 
 NAME = "decode"
 HELP = "explain a wired M-Bus frame or a radio telegram"
 
 _SEPARATORS = re.compile(r"[\s:_-]|0[xX]")
-KEY_BYTES = 16
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,11 +104,8 @@ def _run_lines(lines: Iterable[str], default_key: bytes | None, *, as_json: bool
             key = parse_key(words[1]) if len(words) > 1 else default_key
             raw = parse_hex(words[0])
             telegram = decode(raw, key)
-        except DecodeError as error:
-            print(dumps(failure_document(error)) if as_json else f"{error}\n", flush=True)
         except MbusgwError as error:
-            document = failure_document(FormatUnknown(str(error)))
-            print(dumps(document) if as_json else f"{error}\n", flush=True)
+            print(dumps(failure_document(error)) if as_json else f"{error}\n", flush=True)
         else:
             print(dumps(telegram_document(telegram)) if as_json else f"{explanation(raw, telegram)}\n", flush=True)
             if compare:

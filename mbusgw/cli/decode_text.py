@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mbusgw.mbus.frames import LongFrame, encode
+from mbusgw.mbus.decode import CI_LONG_HEADER, LONG_HEADER_LENGTH
+from mbusgw.mbus.frames import MAX_DATA, RSP_UD, LongFrame, encode
 from mbusgw.mbus.oracle import OracleRecord, decode_with_meterbus
 from mbusgw.model.errors import DecodeError
 from mbusgw.model.fields import field_names
@@ -12,8 +13,6 @@ from mbusgw.model.record import Function, Record
 from mbusgw.model.telegram import DecodedTelegram, Header
 from mbusgw.model.units import plain_text
 
-#: Wired frames carry at most this many data bytes after the CI field.
-_MOST_DATA = 252
 _STATUS_BITS = {
     0x04: "power low",
     0x08: "permanent error",
@@ -127,15 +126,15 @@ def _as_wired(telegram: DecodedTelegram) -> bytes:
     data = _long_header(telegram.header) + b"".join(
         record.dib + record.vib + record.data for record in telegram.records
     )
-    if len(data) > _MOST_DATA:
+    if len(data) > MAX_DATA:
         raise DecodeError("the telegram is too long for a wired frame, so pyMeterBus cannot be asked")
-    return encode(LongFrame(control=0x08, address=0, ci=0x72, data=data))
+    return encode(LongFrame(RSP_UD, address=0, ci=CI_LONG_HEADER, data=data))
 
 
 def _long_header(header: Header) -> bytes:
     meter = header.meter
     if meter is None:
-        return bytes(12)
+        return bytes(LONG_HEADER_LENGTH)
     code = manufacturer_code(meter.manufacturer) if meter.manufacturer and meter.manufacturer.isalpha() else 0
     identity = bytes.fromhex(meter.id)[::-1] + code.to_bytes(2, "little") + bytes((meter.version or 0, meter.medium))
     return identity + bytes((header.access_no or 0, header.status or 0, 0, 0))

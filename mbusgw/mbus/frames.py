@@ -11,14 +11,11 @@ START_SHORT = 0x10
 START_LONG = 0x68
 STOP = 0x16
 
-#: Control field: what the master asks (EN 13757-2, 5.4). FCB is set in 73, 7B.
+#: Control field: what the master asks (EN 13757-2, 5.4), with FCB clear.
 SND_NKE = 0x40
 SND_UD = 0x53
-SND_UD_FCB = 0x73
 REQ_UD1 = 0x5A
-REQ_UD1_FCB = 0x7A
 REQ_UD2 = 0x5B
-REQ_UD2_FCB = 0x7B
 #: Control field: a meter's answer with data; ``control & RSP_UD_MASK == RSP_UD``, whatever its ACD and DFC bits.
 RSP_UD = 0x08
 RSP_UD_MASK = 0x4F

@@ -22,7 +22,7 @@ Reader = Callable[[bytes], Decoded]
 DATA_LENGTHS: tuple[int | None, ...] = (0, 1, 2, 3, 4, 4, 6, 8, 0, 1, 2, 3, 4, None, 6)
 FIELD_REAL = 0x05
 FIELD_LVAR = 0x0D
-_BCD_FIELDS = frozenset((0x09, 0x0A, 0x0B, 0x0C, 0x0E))
+BCD_FIELDS = frozenset((0x09, 0x0A, 0x0B, 0x0C, 0x0E))
 _NO_DATA_FIELDS = frozenset((0x00, 0x08))
 
 _INVALID = "the meter marks this value as invalid"
@@ -57,12 +57,12 @@ def reader_for(field: int, coding: Coding, scale: Callable[[int | Decimal], int 
     if field in _NO_DATA_FIELDS:
         return lambda data: _NO_DATA
     if coding is Coding.TIME_POINT:
-        if field in _BCD_FIELDS or field == FIELD_REAL:
+        if field in BCD_FIELDS or field == FIELD_REAL:
             return lambda data: (None, "a date or time is binary, this is not")
         return decode_time_point
     if field == FIELD_REAL:
         return lambda data: read_real(data, scale)
-    if field in _BCD_FIELDS:
+    if field in BCD_FIELDS:
         return read_digits if coding is Coding.DIGITS else lambda data: read_bcd(data, scale)
     if coding is Coding.NUMBER:
         return lambda data: read_signed(data, scale)

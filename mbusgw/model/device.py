@@ -36,7 +36,7 @@ class DeviceState:
     rssi_dbm: float | None = None
     last_error: str | None = None
 
-    def read(self, reading: Reading) -> "DeviceState":
+    def read(self, reading: Reading) -> DeviceState:
         """The next state after ``reading``; an older reading than the last one only fills gaps in ``fields``.
 
         Of another meter under the same name (it was replaced) nothing is carried over.

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 
-from mbusgw.model.errors import ApplicationError, DecodeError
+from mbusgw.model.errors import ApplicationError, MbusgwError
 from mbusgw.model.fields import field_names
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.reading import Field
@@ -36,7 +36,7 @@ def telegram_document(telegram: DecodedTelegram) -> Document:
     }
 
 
-def failure_document(error: DecodeError) -> Document:
+def failure_document(error: MbusgwError) -> Document:
     """The document of a telegram that could not be decoded: same keys, ``ok`` false, ``error`` says why."""
     document: Document = {
         "ok": False,

@@ -14,7 +14,7 @@ Write = Callable[[Any], Any]
 class Delivery(Protocol):
     """Takes a reading to everybody who must know: registry, database, outbox. **any thread**"""
 
-    def deliver(self, reading: Reading, *also: Write) -> "Future[Any]":
+    def deliver(self, reading: Reading, *also: Write) -> Future[Any]:
         """Records ``reading``; state, history, messages and ``also`` are one transaction.
 
         The future is done when that is on disk; it fails with a ``StoreError``.

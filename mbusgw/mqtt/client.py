@@ -122,7 +122,7 @@ class Broker:
         self._up.clear()
         self._client.disable_logger()  # paho calls the end of a connection that we ended an error
         self._client.disconnect()
-        self._ending = spawn("mqtt-stop", lambda: _end(self._client))
+        self._ending = spawn("mqtt-stop", self._client.loop_stop)
 
     def join(self, timeout: float) -> bool:
         """Waits for the end of paho's thread; says whether it came."""
@@ -278,10 +278,6 @@ def _properties(packet: int, **values: int) -> Properties:
     for name, value in values.items():
         setattr(properties, name, value)
     return properties
-
-
-def _end(client: paho.Client) -> None:
-    client.loop_stop()
 
 
 def _nothing() -> None:

@@ -102,7 +102,7 @@ class StateRecorder:
         self._topics = topics
         self._clock = clock
 
-    def deliver(self, reading: Reading, *also: Write) -> "Future[Any]":
+    def deliver(self, reading: Reading, *also: Write) -> Future[Any]:
         """State, history, messages and ``also`` in one transaction; see ``model.ports.Delivery``."""
         change = self._registry.record(reading)
         ingest_id = reading.extra.get("ingest_id")
@@ -112,7 +112,7 @@ class StateRecorder:
 
         return self._store.submit(self._state_write(change), history, *also)
 
-    def publish_change(self, change: Change) -> "Future[Any]":
+    def publish_change(self, change: Change) -> Future[Any]:
         """A change that is no reading: a device went offline."""
         return self._store.submit(self._state_write(change))
 

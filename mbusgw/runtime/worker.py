@@ -13,19 +13,22 @@ from mbusgw.runtime.heartbeat import Heartbeat
 
 log = logging.getLogger(__name__)
 
+#: A longer name would be cut in ``top -H`` (prctl(2), PR_SET_NAME).
+NAME_LENGTH = 15
+
 #: So many crashes in so many seconds mark a worker as failed.
 CRASH_LIMIT = 5
 CRASH_WINDOW_S = 600.0
 
 
-def spawn(name: str, target: Callable[[], None]) -> threading.Thread:
-    """Starts a thread. ``name`` has at most 15 characters, so that it is whole in ``top -H``.
+def spawn(name: str, target: Callable[[], object]) -> threading.Thread:
+    """Starts a thread. ``name`` has at most ``NAME_LENGTH`` characters.
 
     Daemon threads: an ordered stop joins every one; what hangs all the same must not
     keep the process from ending.
     """
-    if len(name) > 15:
-        raise ValueError(f"thread name longer than 15 characters: {name!r}")
+    if len(name) > NAME_LENGTH:
+        raise ValueError(f"thread name longer than {NAME_LENGTH} characters: {name!r}")
     thread = threading.Thread(name=name, target=target, daemon=True)
     thread.start()
     return thread

@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import date, datetime, time
+from datetime import datetime
 from decimal import Decimal
 
 from mbusgw.mbus.records import decode_records
+from mbusgw.mbus.values import BCD_FIELDS
+from mbusgw.model.document import plain_value
 from mbusgw.model.errors import DecodeError, KeyMissing, KeyWrong
 from mbusgw.model.meter import manufacturer_text
 from mbusgw.model.record import Function, Record
@@ -25,7 +27,6 @@ _FUNCTIONS = {
 }
 _QUANTITIES = {"datetime": "Time & Date", "fabrication_no": "Fabrication No", "access_no": "Access Number"}
 _UNITS = {"m³": "m^3", "m³/h": "m^3/h"}
-_BCD_FIELDS = (0x09, 0x0A, 0x0B, 0x0C, 0x0E)
 
 
 def mbus_answer(raw: bytes, key: bytes | None) -> Document:
@@ -67,7 +68,7 @@ def meter_data_answer(raw: bytes, key: bytes | None) -> Document:
         "manufacturer": meter.manufacturer,
         "type": f"{meter.medium:02x}",
         "version": meter.version,
-        "currentValue": _plain(current.value) if current else None,
+        "currentValue": plain_value(current.value) if current else None,
         "unit": _UNITS.get(current.unit, current.unit) if current else "",
     }
 
@@ -144,7 +145,7 @@ def _header(header: TransportHeader) -> Document:
 
 def _record(record: Record) -> Document:
     raw, factor = _raw_and_factor(record)
-    text = record.value.isoformat() + "Z" if isinstance(record.value, datetime) else _plain(record.value)
+    text = record.value.isoformat() + "Z" if isinstance(record.value, datetime) else plain_value(record.value)
     return {
         "DifDataLength": len(record.data),
         "DifFunctionString": _FUNCTIONS[record.function],
@@ -168,15 +169,11 @@ def _raw_and_factor(record: Record) -> tuple[int | None, Decimal]:
     if not record.dib or record.value is None or isinstance(record.value, str):
         return None, Decimal(1)
     digits = record.data[::-1].hex()
-    is_bcd = record.dib[0] & 0x0F in _BCD_FIELDS and digits.isdecimal()
+    is_bcd = record.dib[0] & 0x0F in BCD_FIELDS and digits.isdecimal()
     raw = int(digits) if is_bcd else int.from_bytes(record.data, "little", signed=True)
     if raw and isinstance(record.value, Decimal):
         return raw, record.value / raw
     return raw, Decimal(1)
-
-
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, (datetime, date, time)) else value
 
 
 def _hex(data: bytes) -> str:

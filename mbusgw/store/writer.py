@@ -25,7 +25,7 @@ GROUP = 256
 
 class _Unit(NamedTuple):
     writes: tuple[Write, ...]
-    future: "Future[list[Any]]"
+    future: Future[list[Any]]
 
 
 class Store(Worker):
@@ -76,7 +76,7 @@ class Store(Worker):
         self._lock.release()
 
     # -------------------------------------------------- anyone
-    def submit(self, *writes: Write) -> "Future[list[Any]]":
+    def submit(self, *writes: Write) -> Future[list[Any]]:
         """Queues a unit of work; never blocks. A full queue or a closed store fails the future with ``StoreBusy``."""
         future: Future[list[Any]] = Future()
         if not self._units.offer(_Unit(writes, future)):

@@ -16,12 +16,13 @@ from mbusgw.model.errors import BusError, MbusgwError, Stopping, TransportLost, 
 from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.condition import Condition
+from mbusgw.runtime.logs import TRAFFIC
 from mbusgw.runtime.mailbox import Mailbox
-from mbusgw.runtime.worker import Worker
+from mbusgw.runtime.worker import NAME_LENGTH, Worker
 from mbusgw.transports.serialport import open_port as open_serial_port
 
 log = logging.getLogger(__name__)
-traffic = logging.getLogger("mbusgw.traffic")
+traffic = logging.getLogger(TRAFFIC)
 
 T = TypeVar("T")
 
@@ -31,7 +32,6 @@ REOPEN_FIRST_S = 1.0
 REOPEN_MAX_S = 4.0
 #: How often an idle port is looked at, so that an unplugged one is noticed.
 LOOK_S = 4.0
-THREAD_NAME_LENGTH = 15
 
 
 class Port(Line, Protocol):
@@ -61,7 +61,7 @@ class _Job:
     number: int
     deadline_mono: float = field(compare=False)
     run: Callable[[Session], Any] = field(compare=False)
-    future: "Future[Any]" = field(compare=False)
+    future: Future[Any] = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Bus(Worker):
     # -------------------------------------------------- any thread
     def submit(
         self, run: Callable[[Session], T], *, deadline_mono: float, urgency: Urgency = Urgency.ROUTINE
-    ) -> "Future[T]":
+    ) -> Future[T]:
         """``run`` will be called in the bus thread with the open session; its result is the future's.
 
         The future fails with a ``BusError``: from the exchange, or because the port is away,
@@ -241,7 +241,7 @@ class Bus(Worker):
 
 def thread_name(prefix: str, name: str) -> str:
     """``prefix`` and ``name`` in at most 15 characters; of a long name the ends stay, since siblings differ there."""
-    room = THREAD_NAME_LENGTH - len(prefix)
+    room = NAME_LENGTH - len(prefix)
     if len(name) <= room:
         return prefix + name
     tail = room * 2 // 3

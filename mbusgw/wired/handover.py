@@ -28,7 +28,7 @@ class Handover:
     """
 
     def __init__(
-        self, device_id: str, delivery: Delivery, *, clock: Clock, done: Callable[["Future[Any]"], object]
+        self, device_id: str, delivery: Delivery, *, clock: Clock, done: Callable[[Future[Any]], object]
     ) -> None:
         self._device_id = device_id
         self._delivery = delivery
@@ -52,7 +52,7 @@ class Handover:
         if self._retry_mono is None:
             self._send()
 
-    def settle(self, future: "Future[Any]") -> None:
+    def settle(self, future: Future[Any]) -> None:
         """A delivery has ended; anything but ours is ignored."""
         if future is not self._in_flight:
             return

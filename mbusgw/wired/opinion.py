@@ -8,6 +8,7 @@ from decimal import Decimal
 from mbusgw.mbus.oracle import OracleRecord, decode_with_meterbus
 from mbusgw.model.errors import DecodeError
 from mbusgw.model.record import Record, Value
+from mbusgw.model.units import plain_text
 
 #: It computes with binary fractions; what differs by less is the same.
 TOLERANCE = Decimal("1e-6")
@@ -50,4 +51,4 @@ def _plain(value: Value | None) -> str:
         return "nothing"
     if isinstance(value, Decimal):
         return format(round(value, 6).normalize(), "f")
-    return value.isoformat() if isinstance(value, (datetime, date, time)) else str(value).strip()
+    return plain_text(value).strip()
