@@ -1,4 +1,4 @@
-"""What all tests share: the optional data folder, and the rule that no thread outlives its test."""
+"""What all tests share: the optional data folder, a broker, and the rule that nothing outlives its test."""
 from __future__ import annotations
 
 import threading
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.daemon import end_all
+from tests.mosquitto import Mosquitto
 from tests.wait import wait_until
 
 #: Real frames and telegrams; tests that use them skip where the folder is absent.
@@ -19,6 +21,24 @@ def data_folder() -> Path:
     if not DATA.is_dir():
         pytest.skip("the folder of recorded frames is not here")
     return DATA
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker of the test's own."""
+    folder = tmp_path / "mosquitto"
+    folder.mkdir()
+    broker = Mosquitto(folder)
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def no_daemon_outlives_its_test(mosquitto: Mosquitto) -> Iterator[None]:
+    """Ends the daemons that a failed test has left, before their broker ends."""
+    yield
+    end_all()
 
 
 @pytest.fixture(autouse=True)

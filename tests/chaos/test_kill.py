@@ -3,32 +3,20 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.simulator.radio import RadioMeter, Security, telegram
-from tests.daemon import Daemon, end_all
+from tests.daemon import Daemon
 from tests.mosquitto import Mosquitto, subscribed
 from tests.wait import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_daemon_outlives_its_test")]
 
 ROUNDS = 4
 PER_ROUND = 60
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    folder = tmp_path / "mosquitto"
-    folder.mkdir()
-    broker = Mosquitto(folder)
-    broker.start()
-    yield broker
-    end_all()
-    broker.stop()
 
 
 def numbered_telegram(number: int) -> str:

@@ -1,4 +1,4 @@
-"""A broker and a segment of simulated meters for a test."""
+"""A segment of simulated meters for a test."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -10,24 +10,6 @@ from mbusgw.runtime.clock import SystemClock
 from mbusgw.simulator.catalogue import build_meters
 from mbusgw.simulator.line import PtyLine
 from mbusgw.simulator.segment import Segment
-from tests.daemon import end_all
-from tests.mosquitto import Mosquitto
-
-
-@pytest.fixture(autouse=True)
-def no_daemon_outlives_its_test() -> Iterator[None]:
-    yield
-    end_all()
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    folder = tmp_path / "mosquitto"
-    folder.mkdir()
-    broker = Mosquitto(folder)
-    broker.start()
-    yield broker
-    broker.stop()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.daemon import KEY, Daemon, running
 from tests.mosquitto import Mosquitto, Subscriber, subscribed
 from tests.wait import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_daemon_outlives_its_test")]
 
 #: The published example of an encrypted OMS telegram (gas meter, mode 5, format A with CRCs) and its key.
 OMS = "2e44931578563412330333637a2a0020055923c95aaa26d1b2e7493b2a8b013ec4a6f6d3529b520edff0ea6defc955b29d6d69ebf3ec8a"
@@ -54,9 +54,12 @@ def test_every_value_of_five_wired_meters_arrives_right(tmp_path: Path, mosquitt
                     assert value in {plain_text(sent) for sent in meter.sent_values(name)}
                     assert attributes["units"].get(name, "") == unit
                 assert not attributes["stale"] and attributes["meter"]["id"]
-            discovered = {topic for topic, _, _ in subscriber.messages if topic.startswith("homeassistant/device/")}
             wait_until(lambda: subscriber.last("mbus/bridge/state") == "online")
-    assert len(discovered) == 6  # five meters and the gateway
+            wait_until(lambda: len(announced(subscriber)) == 6, what="five meters and the gateway are not announced")
+
+
+def announced(subscriber: Subscriber) -> set[str]:
+    return {topic for topic, _, _ in list(subscriber.messages) if topic.startswith("homeassistant/device/")}
 
 
 def test_a_radio_telegram_becomes_a_reading_a_device_and_a_final_state(tmp_path: Path, mosquitto: Mosquitto) -> None:
