@@ -173,7 +173,9 @@ class Broker:
         client.suppress_exceptions = True
         client.connect_timeout = CONNECT_TIMEOUT_S
         client.max_inflight_messages_set(config.window)
-        client.enable_logger(logging.getLogger("mbusgw.paho"))
+        paho_log = logging.getLogger("mbusgw.paho")
+        paho_log.addFilter(_is_news)
+        client.enable_logger(paho_log)
         if config.transport == "websockets":
             client.ws_set_options(path=config.websocket_path)
         if config.username:
@@ -278,6 +280,11 @@ def _properties(packet: int, **values: int) -> Properties:
     for name, value in values.items():
         setattr(properties, name, value)
     return properties
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not what we say ourselves: that the broker is away is no error of the program, and is told once."""
+    return not record.getMessage().startswith("Client is not connected")
 
 
 def _nothing() -> None:

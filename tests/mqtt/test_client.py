@@ -1,0 +1,27 @@
+"""The connection alone."""
+from __future__ import annotations
+
+import logging
+import socket
+
+import pytest
+
+from mbusgw.config.models import MqttConfig
+from mbusgw.mqtt.client import Broker
+from mbusgw.runtime.clock import SystemClock
+from tests.wait import wait_until
+
+
+@pytest.mark.slow
+def test_a_broker_that_is_away_from_the_start_is_one_warning_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as nobody_listens:
+        nobody_listens.bind(("127.0.0.1", 0))
+        config = MqttConfig.model_validate({"url": f"mqtt://127.0.0.1:{nobody_listens.getsockname()[1]}"})
+        broker = Broker(config, "alone", clock=SystemClock())
+        with caplog.at_level(logging.DEBUG, "mbusgw"):
+            broker.start()
+            wait_until(lambda: sum("Connection failed" in text for text in caplog.messages) >= 3, timeout=20)
+            broker.stop()
+            assert broker.join(10)
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(told) == 1 and "cannot be reached" in told[0]
