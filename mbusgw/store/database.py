@@ -58,7 +58,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
         _migrate(connection)
     except sqlite3.Error as error:
         connection.close()
-        raise translate(error) from error
+        known = translate(error)
+        raise type(known)(f"{path}: {known}", hint=known.hint) from error
     except StoreError:
         connection.close()
         raise

@@ -75,7 +75,7 @@ def test_a_file_that_is_no_database_is_named_as_damaged_and_left_alone(path: Pat
     path.write_bytes(b"This is not a database. " * 100)
     with pytest.raises(StoreDamaged) as caught:
         database.open_writer(path)
-    assert "backup" in caught.value.hint
+    assert str(path) in str(caught.value) and "backup" in caught.value.hint
     assert path.read_bytes().startswith(b"This is not")
 
 
