@@ -25,9 +25,11 @@ from mbusgw.mbus.vife_tables import (
     COMBINABLE,
     COMBINABLE_EXTENSION,
     EXTENSION_FC,
+    FC_END_DATE,
     FC_TYPE_C,
     FC_TYPE_D,
     MANUFACTURER,
+    NON_METRIC,
     Turns,
 )
 
@@ -184,6 +186,10 @@ def _apply_extension(draft: _Draft, code: int) -> None:
     if code in (FC_TYPE_C, FC_TYPE_D):
         draft.vif = Vif(draft.vif.quantity, draft.vif.unit, draft.vif.exponent, draft.vif.multiplier, Coding.UNSIGNED)
         return
+    if code == FC_END_DATE:
+        _turn(draft, Turns.INTO_TIME_POINT, 1)
+        draft.qualifiers.append("end")
+        return
     word = COMBINABLE_EXTENSION.get(code)
     if word is None:
         word = f"vife_fc{code:02x}"
@@ -227,7 +233,10 @@ def _finish(draft: _Draft) -> Meaning:
     vif = draft.vif
     factor = Decimal(vif.multiplier) * Decimal(1).scaleb(vif.exponent + draft.exponent)
     offset = draft.offset * vif.multiplier if draft.offset is not None else None
-    unit = "" if "non_metric" in draft.qualifiers else vif.unit
+    unit = vif.unit
+    if NON_METRIC in draft.qualifiers:
+        unit = ""
+        draft.problems.append("counted in a non-metric unit")
     return Meaning(
         vif.quantity,
         unit,

@@ -1,4 +1,5 @@
-"""What a VIF means: the primary table and the extension tables FB, FD and FD FD (EN 13757-3:2018, tables 10 to 14).
+"""What a VIF means: the primary table and the extension tables FB, FD and FD FD (EN 13757-3:2018, tables 10 to 14),
+with the codes that later editions assigned.
 
 Plain data, looked up by the seven lower bits of the VIF or VIFE; the simulator's encoder
 reads the same tables. A code that is not in a table is reserved by the standard.
@@ -120,6 +121,7 @@ EXTENSION_FB_TABLE = _table(
     _powers(0x00, 2, "energy", "Wh", 5),
     _powers(0x02, 2, "reactive_energy", "varh", 3),
     _powers(0x04, 2, "apparent_energy", "VAh", 3),
+    [(0x06, Vif("coefficient_of_performance", exponent=-1))],
     _powers(0x08, 2, "energy", "J", 8),
     _powers(0x0C, 4, "energy", "cal", 5),
     _powers(0x10, 2, "volume", "m³", 2),
@@ -196,6 +198,7 @@ _FD_RAW = {
     0x72: "daylight_saving",
     0x73: "listening_window",
     0x76: "manufacturer_container",
+    0x77: "upper_layer_container",
 }
 
 #: VIFE after FD (table 12). 3A carries a number of any kind, with its sign.
@@ -223,8 +226,49 @@ EXTENSION_FD_TABLE = _table(
     [(0x71, Vif("rf_level", "dBm")), (0x74, Vif("remaining_battery", "d"))],
 )
 
-#: VIFE after FD FD (table 13).
+_FD_FD_UNSIGNED = {
+    0x00: "selected_application",
+    0x01: "sub_device_type",
+    0x04: "communication_credits_local",
+    0x05: "communication_credits_radio",
+    0x08: "installation_conditions",
+    0x2C: "dismount_count",
+    0x2D: "test_button_count",
+    0x2E: "alarm_count",
+    0x2F: "alarm_mute_count",
+    0x30: "obstacle_count",
+    0x31: "smoke_entry_blocked_count",
+    0x32: "smoke_chamber_defect_count",
+    0x33: "self_test_failed_count",
+    0x34: "sounder_defect_count",
+    0x35: "co_alarm_low_count",
+    0x36: "co_alarm_medium_count",
+    0x37: "co_alarm_high_count",
+    0x38: "battery_status",
+    0x39: "chamber_pollution_level",
+    0x3F: "type_of_approval",
+    0x40: "status_pressure_device",
+    0x41: "status_smoke_alarm",
+    0x42: "status_co_alarm",
+    0x43: "status_heat_alarm",
+    0x44: "status_door_contact",
+}
+_PARTICLES = ("particles", "particles_pm1", "particles_pm2_5", "particles_pm10")
+
+#: VIFE after FD FD (table 13). Air, weather and alarm devices are of later editions.
 EXTENSION_FD_FD_TABLE = _table(
-    [(0x00, Vif("selected_application", coding=Coding.UNSIGNED))],
+    _coded(Coding.UNSIGNED, _FD_FD_UNSIGNED),
     [(0x02, Vif("remaining_battery", "month")), (0x03, Vif("remaining_battery", "year"))],
+    _powers(0x10, 2, "co2_content", "ppm", 0),
+    _powers(0x12, 2, "co_content", "ppm", 0),
+    _powers(0x14, 2, "voc_content", "ppb", 0),
+    [(0x16, Vif("voc_content", "µg/m³"))],
+    [(0x17 + n, Vif(quantity, "µg/m³")) for n, quantity in enumerate(_PARTICLES)],
+    [(0x1B + n, Vif(quantity, "1/m³", 6)) for n, quantity in enumerate(_PARTICLES)],
+    [(0x1F, Vif("illuminance", "lx")), (0x20, Vif("luminous_intensity", "cd"))],
+    [(0x21, Vif("irradiance", "W/m²")), (0x22, Vif("wind_speed", "km/h"))],
+    [(0x23, Vif("rainfall", "l/m²")), (0x24, Vif("noise", "dB(A)"))],
+    [(0x25, Vif("turbidity", "FNU")), (0x27, Vif("ph_value", exponent=-1))],
+    _powers(0x3A, 2, "distance", "mm", 0),
+    [(0x3E, Vif("moisture_level", "%"))],
 )

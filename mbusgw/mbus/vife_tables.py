@@ -1,7 +1,8 @@
-"""What a VIFE adds to a VIF: the combinable codes 00 to 7F and their extension FC (EN 13757-3:2018, tables 15, 16, 18).
+"""What a VIFE adds to a VIF: the combinable codes 00 to 7F and their extension FC.
 
-Plain data. ``COMBINABLE`` holds every assigned code but 7C (extension) and 7F
-(manufacturer's), which steer the reading of the VIB itself.
+EN 13757-3:2018, tables 15, 16 and 18, with the codes that later editions assigned. Plain data.
+``COMBINABLE`` holds every assigned code but 7C (extension) and 7F (manufacturer's), which steer
+the reading of the VIB itself.
 """
 from __future__ import annotations
 
@@ -44,6 +45,9 @@ class Vife:
 EXTENSION_FC = 0x7C
 MANUFACTURER = 0x7F
 
+#: The qualifier of a value whose unit is not the one of its VIF.
+NON_METRIC = "non_metric"
+
 _FIRST_LAST = ("first", "last")
 _BEGIN_END = ("begin", "end")
 _LIMIT = ("limit_lower", "limit_upper")
@@ -83,6 +87,8 @@ _WORDS = {
     0x3E: "base_conditions",
     0x3F: "obis",
     0x40: "limit_lower",
+    0x44: "times_flow_temperature",
+    0x45: "times_return_temperature",
     0x48: "limit_upper",
     0x68: "during_limit_lower",
     0x69: "leakage",
@@ -108,7 +114,6 @@ _REPORTED = {
     0x15: "no data available",
     0x16: "data overflow",
     0x17: "data underflow",
-    0x1C: "premature end of record",
 }
 
 
@@ -119,11 +124,13 @@ def _build() -> Mapping[int, Vife]:
     table.update({c: Vife(problem=f"the meter reports: {t}", keeps_value=False) for c, t in _REPORTED.items()})
     # a value in an error state is told, under a name of its own: some meters count their error hours so
     table[0x18] = Vife(("data_error",), problem="the meter reports: data error")
+    # the record did not end early, its data are here; water meters send their error flags with it
+    table[0x1C] = Vife(("record_error",), problem="the meter reports: premature end of record")
     table[0x13] = Vife(("inverse_compact_profile",), turns=Turns.INTO_PROFILE)
     table[0x1E] = Vife(("compact_profile_registers",), turns=Turns.INTO_PROFILE)
     table[0x1F] = Vife(("compact_profile",), turns=Turns.INTO_PROFILE)
     table[0x39] = Vife(("start",), turns=Turns.INTO_TIME_POINT)
-    table[0x3D] = Vife(("non_metric",), problem="counted in a non-metric unit")
+    table[0x3D] = Vife((NON_METRIC,))
     _add_limits(table)
     for n in range(8):
         table[0x70 + n] = Vife(exponent=n - 6)
@@ -152,7 +159,8 @@ def _add_limits(table: dict[int, Vife]) -> None:
 #: VIFE (seven lower bits) -> what it adds (tables 15 and 18).
 COMBINABLE = _build()
 
-#: VIFE after FC -> the word it adds (table 16). Types C and D are no words: the data have no sign then.
+#: VIFE after FC -> the word it adds (table 16). Types C and D are no words (the data have no sign then), nor is
+#: the end date.
 COMBINABLE_EXTENSION: Mapping[int, str] = MappingProxyType(
     {
         0x01: "l1",
@@ -167,10 +175,20 @@ COMBINABLE_EXTENSION: Mapping[int, str] = MappingProxyType(
         0x0A: "quadrant_3",
         0x0B: "quadrant_4",
         0x0C: "delta_import_export",
+        0x0D: NON_METRIC,
+        0x0E: "secondary_sensor",
+        0x0F: "high_resolution",
         0x10: "absolute",
         0x14: "to_meter",
         0x15: "from_meter",
+        0x16: "liquid_pressure",
+        0x17: "gas_pressure",
+        0x18: "outdoors",
+        0x25: "l1_to_l2",
+        0x26: "l2_to_l3",
+        0x27: "l3_to_l1",
     }
 )
 FC_TYPE_C = 0x11
 FC_TYPE_D = 0x12
+FC_END_DATE = 0x13

@@ -54,6 +54,8 @@ _UNIT_SUFFIX = {
     "times_second": "·s",
     "times_second_per_volt": "·s/V",
     "times_second_per_ampere": "·s/A",
+    "times_flow_temperature": "·°C/100",
+    "times_return_temperature": "·°C/100",
 }
 
 

@@ -22,7 +22,7 @@ def test_every_primary_vif_is_assigned_but_the_extensions_and_one_reserved() -> 
 
 
 def test_every_vife_is_assigned_but_the_reserved_ones() -> None:
-    reserved = {0x08, 0x09, 0x0A, 0x10, 0x11, 0x19, 0x1A, 0x1B, 0x44, 0x45, 0x4C, 0x4D}
+    reserved = {0x08, 0x09, 0x0A, 0x10, 0x11, 0x19, 0x1A, 0x1B, 0x4C, 0x4D}
     assert {code for code in range(0x80) if code not in COMBINABLE} == reserved | {0x7C, 0x7F}
 
 
@@ -46,6 +46,13 @@ def test_every_vife_is_assigned_but_the_reserved_ones() -> None:
         ("ab92ff8102", ("average", "manufacturer_8102")),
         ("ff8102", ("8102",)),
         ("8400", ()),
+        ("9344", ("times_flow_temperature",)),
+        ("9345", ("times_return_temperature",)),
+        ("e7fc0e", ("secondary_sensor",)),
+        ("93fc0f", ("high_resolution",)),
+        ("ebfc17", ("gas_pressure",)),
+        ("e7fc18", ("outdoors",)),
+        ("fdc8fc25", ("l1_to_l2",)),
     ],
 )
 def test_vifes_qualify_in_the_order_they_were_sent(vib: str, qualifiers: tuple[str, ...]) -> None:
@@ -78,6 +85,7 @@ def test_factors_and_offsets_of_all_vifes_count(raw: str, value: str) -> None:
         ("04ad4e3b17bf1c", "datetime", "", "2013-12-31 23:59:00", ("of_power", "last", "limit_upper", "begin")),
         ("029339bf1c", "date", "", "2013-12-31", ("of_volume", "start")),
         ("42ec7ebf1c", "date", "", "2013-12-31", ("future",)),
+        ("0293fc13bf1c", "date", "", "2013-12-31", ("of_volume", "end")),
         ("02bb560a00", "duration", "s", "36000", ("of_volume_flow", "last", "limit_lower")),
         ("02be580a00", "duration", "s", "10", ("of_volume_flow", "first", "limit_upper")),
         ("02da670a00", "duration", "s", "864000", ("of_flow_temperature", "last")),
@@ -101,6 +109,7 @@ def test_some_vifes_make_another_quantity_of_the_value(
         ("049316" + "00000000", False, "overflow"),
         ("049301" + "00000000", False, "too many DIFEs"),
         ("0aa618" + "0000", True, "data error"),
+        ("03fd971c" + "010000", True, "premature end of record"),
         ("02fd7c0a00", True, "VIF FD7C is not assigned"),
         ("02fb6f0a00", True, "VIF FB6F is not assigned"),
         ("026f0a00", True, "VIF 6F is not assigned"),
@@ -108,6 +117,7 @@ def test_some_vifes_make_another_quantity_of_the_value(
         ("0293080a00", True, "VIFE 08 is not assigned"),
         ("0293fc7e0a00", True, "VIFE FC 7E is not assigned"),
         ("02933d0a00", True, "non-metric"),
+        ("0293fc0d0a00", True, "non-metric"),
     ],
 )
 def test_what_the_meter_reports_or_the_standard_leaves_open_is_a_problem_of_that_record_only(
@@ -116,6 +126,30 @@ def test_what_the_meter_reports_or_the_standard_leaves_open_is_a_problem_of_that
     record = only(raw)
     assert (record.value is not None) == kept
     assert (record.problem is None) if reason is None else (record.problem is not None and reason in record.problem)
+
+
+@pytest.mark.parametrize(
+    ("raw", "quantity", "unit", "value"),
+    [
+        ("02fdfd102c01", "co2_content", "ppm", "300"),
+        ("02fdfd111e00", "co2_content", "ppm", "3.0E+2"),
+        ("02fdfd1a0c00", "particles_pm10", "µg/m³", "12"),
+        ("02fdfd1d0c00", "particles_pm2_5", "1/m³", "1.2E+7"),
+        ("01fdfd2748", "ph_value", "", "7.2"),
+        ("01fdfd2eff", "alarm_count", "", "255"),
+        ("02fdfd3b1e00", "distance", "mm", "3.0E+2"),
+        ("01fdfd3e2a", "moisture_level", "%", "42"),
+        ("02fdfd410180", "status_smoke_alarm", "", "32769"),
+        ("02fb0628" + "00", "coefficient_of_performance", "", "4.0"),
+    ],
+)
+def test_what_later_editions_added_is_known(raw: str, quantity: str, unit: str, value: str) -> None:
+    record = only(raw)
+    assert (record.quantity.slug, record.unit, str(record.value), record.problem) == (quantity, unit, value, None)
+
+
+def test_a_record_in_error_has_a_name_of_its_own() -> None:
+    assert only("03fd971c010000").qualifiers == ("record_error",)
 
 
 def test_types_c_and_d_have_no_sign() -> None:
