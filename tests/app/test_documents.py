@@ -1,0 +1,114 @@
+"""What the gateway says of itself."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mbusgw.app.checks import build_checks, parser_reachable
+from mbusgw.app.documents import Documents, file_bytes, resident_bytes
+from mbusgw.app.lanes import Base, build_base, build_way_out, build_wired_lane, build_wireless_lane
+from mbusgw.config.loader import loads
+from mbusgw.health import checks
+from mbusgw.health.report import Status
+from mbusgw.runtime.breaker import CircuitBreaker
+from tests.fakes.clock import FakeClock
+from tests.fakes.telegrams import reading
+
+CONFIG = """
+storage: {{path: '{path}'}}
+buses: [{{name: main, port: /dev/null}}]
+devices: [{{id: meter_1, bus: main, address: 1}}, {{id: off, bus: main, address: 2, enabled: false}}]
+"""
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Iterator[Base]:
+    base = build_base(loads(CONFIG.format(path=tmp_path / "mbusgw.db"), {}), FakeClock())
+    base.store.open()
+    yield base
+    base.store.stop()
+    base.store.close()
+
+
+@pytest.fixture
+def documents(base: Base) -> Documents:
+    wired = build_wired_lane(base)
+    return Documents(
+        base.registry,
+        base.store,
+        build_way_out(base).broker,
+        wired.buses,
+        wired.meters,
+        parser_reachable=lambda: None,
+        parser_queue=lambda: 3,
+        clock=base.clock,
+    )
+
+
+def test_state_has_every_device_with_its_values_and_how_it_is_read(base: Base, documents: Documents) -> None:
+    base.registry.record(reading("meter_1", energy=5))
+    document = documents.state()
+    assert document["devices"].keys() == {"meter_1"}, "a device that is switched off is not read"
+    meter = document["devices"]["meter_1"]
+    assert meter["values"] == {"energy": {"value": 5, "unit": "kWh"}}
+    assert meter["meter"]["id"] == "12345678" and meter["polling"]["address"] == 1
+    assert document["buses"]["main"]["port"] == "/dev/null"
+    assert document["queues"] == {"outbox": 0, "backlog": 0, "parser_queue": 3}
+
+
+def test_it_is_ready_only_with_a_broker(documents: Documents) -> None:
+    assert documents.readiness()["status"] == "unavailable"
+
+
+def test_the_status_line_counts_meters_and_messages(base: Base, documents: Documents) -> None:
+    base.registry.record(reading("meter_1", energy=5))
+    assert documents.status_line() == "1 of 1 meters online, broker away, 0 messages wait"
+
+
+def test_memory_and_files_are_measured_in_bytes(tmp_path: Path) -> None:
+    assert 5e6 < resident_bytes() < 5e9
+    (tmp_path / "file").write_bytes(bytes(100))
+    assert file_bytes(tmp_path / "file") == 100
+    assert file_bytes(tmp_path / "none") == 0
+
+
+def test_the_checks_name_store_broker_http_queues_threads_and_every_bus(base: Base) -> None:
+    table = build_checks(
+        base.config,
+        store=base.store,
+        broker=build_way_out(base).broker,
+        buses=build_wired_lane(base).buses,
+        lobaro=build_wireless_lane(base).lobaro,
+        serving=lambda: False,
+        workers=lambda: [],
+    )
+    found = {name: result.status for name, result in checks.run(table).items()}
+    assert found == {
+        "store": Status.HEALTHY,
+        "mqtt": Status.DEGRADED,
+        "http": Status.DEGRADED,
+        "outbox": Status.HEALTHY,
+        "backlog": Status.HEALTHY,
+        "threads": Status.HEALTHY,
+        "bus main": Status.DEGRADED,
+    }
+
+
+@pytest.mark.parametrize(
+    ("config", "broken", "reachable"),
+    [
+        ("parser: {backend: local}", False, None),
+        ("lobaro: {token: t}", True, None),
+        ("parser: {backend: lobaro}\nlobaro: {token: t}", False, True),
+        ("parser: {backend: lobaro}\nlobaro: {token: t}", True, False),
+    ],
+)
+def test_a_parser_counts_as_away_only_where_telegrams_wait_for_it(
+    config: str, broken: bool, reachable: bool | None
+) -> None:
+    lobaro = CircuitBreaker(FakeClock())
+    if broken:
+        lobaro.open_for(60)
+    assert parser_reachable(loads(config, {}), lobaro) is reachable
