@@ -4,7 +4,7 @@ from __future__ import annotations
 from mbusgw.mbus.fixed import decode_fixed
 from mbusgw.mbus.frames import LongFrame, parse
 from mbusgw.mbus.records import RecordBlock, decode_records
-from mbusgw.model.errors import ApplicationError, DecodeError, FormatUnknown, FrameDamaged
+from mbusgw.model.errors import ApplicationError, DecodeError, FormatUnknown, FrameDamaged, ModeUnsupported
 from mbusgw.model.meter import MeterIdentity, manufacturer_text
 from mbusgw.model.telegram import DecodedTelegram, Header
 
@@ -16,9 +16,25 @@ CI_FIXED_MODE_2 = 0x77
 CI_NO_HEADER = 0x78
 CI_SHORT_HEADER = 0x7A
 CI_APPLICATION_ERROR = 0x70
+CI_APPLICATION_ERROR_SHORT_HEADER = 0x6E
+CI_APPLICATION_ERROR_LONG_HEADER = 0x6F
 
 LONG_HEADER_LENGTH = 12
 SHORT_HEADER_LENGTH = 4
+
+#: Bytes of header before the code of an application error.
+_BEFORE_ERROR_CODE = {
+    CI_APPLICATION_ERROR: 0,
+    CI_APPLICATION_ERROR_SHORT_HEADER: SHORT_HEADER_LENGTH,
+    CI_APPLICATION_ERROR_LONG_HEADER: LONG_HEADER_LENGTH,
+}
+
+#: Security modes whose configuration field counts encrypted blocks, and what decrypted data begin with.
+_CBC_MODES = (5, 7)
+_BLOCK_LENGTH = 16
+_FILLERS = b"\x2f\x2f"
+#: What the "no value" of all data types consists of.
+_NO_VALUE_BYTES = frozenset((0x00, 0x7F, 0x80, 0xFF))
 
 #: Application errors (EN 13757-3:2018, 11 and older editions).
 APPLICATION_ERRORS = {
@@ -57,6 +73,7 @@ _OTHER_CI = {
     0x75: "an alarm",
     0x74: "an alarm",
     0x79: "a compact frame, whose format is sent elsewhere",
+    0x7B: "a compact frame, whose format is sent elsewhere",
     0x90: "an authentication and fragmentation layer",
 }
 
@@ -67,7 +84,7 @@ def decode_frame(raw: bytes, *, keep_broken: bool = False) -> DecodedTelegram:
     Raises ``ApplicationError`` when the meter sent one, ``FormatUnknown`` when this is no
     valid frame or not one with records, ``DecodeError`` when the records end in the
     middle or cannot be delimited; then ``keep_broken`` keeps those before the break instead.
-    Never raises anything else.
+    Raises ``ModeUnsupported`` when they are encrypted. Never raises anything else.
     """
     try:
         frame = parse(raw)
@@ -81,8 +98,8 @@ def decode_frame(raw: bytes, *, keep_broken: bool = False) -> DecodedTelegram:
 def decode_long_frame(frame: LongFrame, *, keep_broken: bool = False) -> DecodedTelegram:
     """As ``decode_frame``, for a frame that was parsed already."""
     ci, data = frame.ci, frame.data
-    if ci == CI_APPLICATION_ERROR:
-        raise application_error(data)
+    if ci in _BEFORE_ERROR_CODE:
+        raise application_error(data[_BEFORE_ERROR_CODE[ci] :])
     if ci in (CI_FIXED, CI_FIXED_MODE_2):
         return decode_fixed(data, ci=ci, address=frame.address, most_significant_first=ci == CI_FIXED_MODE_2)
     mode_2 = ci == CI_LONG_HEADER_MODE_2
@@ -96,7 +113,10 @@ def decode_long_frame(frame: LongFrame, *, keep_broken: bool = False) -> Decoded
         header, payload = Header(ci, address=frame.address), data
     else:
         raise FormatUnknown(f"CI {ci:02X}: {describe_ci(ci)}")
-    return _telegram(header, decode_records(payload, most_significant_first=mode_2), keep_broken)
+    block = decode_records(payload, most_significant_first=mode_2)
+    if _seems_encrypted(header, payload, block):
+        raise ModeUnsupported("the data are encrypted, which is not supported on the wire")
+    return _telegram(header, block, keep_broken)
 
 
 def decode_long_header(
@@ -139,6 +159,20 @@ def describe_ci(ci: int) -> str:
     if 0xB8 <= ci <= 0xBF:
         return "a baud rate switch (to the meter)"
     return "no format we know"
+
+
+def _seems_encrypted(header: Header, payload: bytes, block: RecordBlock) -> bool:
+    """Whether the configuration field announces encrypted blocks and the data do not contradict (EN 13757-7, 7.5).
+
+    Old meters send a signature of their own making in these two bytes: data that are
+    right to the last byte are no cipher text.
+    """
+    word = header.configuration or 0
+    size = (word >> 4 & 0x0F) * _BLOCK_LENGTH
+    if word >> 8 & 0x1F not in _CBC_MODES or not 0 < size <= len(payload) or payload.startswith(_FILLERS):
+        return False
+    odd = (record for record in block.records if record.problem is not None and set(record.data) - _NO_VALUE_BYTES)
+    return block.broken is not None or next(odd, None) is not None
 
 
 def _telegram(header: Header, block: RecordBlock, keep_broken: bool) -> DecodedTelegram:

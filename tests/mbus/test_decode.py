@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mbusgw.mbus.decode import decode_frame
 from mbusgw.mbus.frames import ShortFrame, encode
-from mbusgw.model.errors import ApplicationError, DecodeError, FormatUnknown
+from mbusgw.model.errors import ApplicationError, DecodeError, FormatUnknown, ModeUnsupported
 from mbusgw.model.meter import MeterIdentity
 from tests.mbus.made import DOCUMENTED, OWN_FRAMES, VOLUME, frame
 
@@ -52,6 +52,28 @@ def test_a_signature_on_an_old_meter_is_not_encryption() -> None:
     assert str(telegram.records[0].value) == "123.456"
 
 
+def test_a_signature_that_could_announce_encryption_does_not_hide_sound_records() -> None:
+    records = VOLUME * 3 + bytes.fromhex("426cffff")
+    telegram = decode_frame(frame(records, header=bytes.fromhex("78563412 2d2c 08 04 2a 00 1005")))
+    assert len(telegram.records) == 4
+
+
+@pytest.mark.parametrize("ci", [0x72, 0x7A])
+@pytest.mark.parametrize("mode", [5, 7])
+def test_encrypted_data_are_named_and_never_read(ci: int, mode: int) -> None:
+    header = bytes.fromhex("78563412 2d2c 08 04" if ci == 0x72 else "") + bytes((0x2A, 0, 0x10, mode))
+    cipher_text = bytes.fromhex("0413a1b2c3d4 6c14ffae30 991b27c055")
+    for data in (cipher_text, bytes.fromhex("0413a1b2c3d4 0c13f0ae3099 01fd1b00")):
+        with pytest.raises(ModeUnsupported, match="encrypted"):
+            decode_frame(frame(data + bytes(1), ci=ci, header=header), keep_broken=True)
+
+
+def test_data_that_somebody_decrypted_are_read() -> None:
+    header = bytes.fromhex("78563412 2d2c 08 04 2a 00 1005")
+    telegram = decode_frame(frame(bytes.fromhex("2f2f") + VOLUME + bytes.fromhex("0c13ffffffff 2f2f"), header=header))
+    assert [str(record.value) for record in telegram.records] == ["123.456", "None"]
+
+
 def test_a_length_of_44_is_not_taken_for_radio() -> None:
     records = VOLUME * 8 + b"\x2f" * 5
     raw = frame(records)
@@ -79,6 +101,12 @@ def test_an_application_error_is_named(data: str, code: int, name: str) -> None:
     with pytest.raises(ApplicationError, match=name) as caught:
         decode_frame(frame(b"", ci=0x70, header=bytes.fromhex(data)))
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(("ci", "header"), [(0x6E, "2a100000"), (0x6F, "785634122d2c08042a100000")])
+def test_an_application_error_may_have_a_header(ci: int, header: str) -> None:
+    with pytest.raises(ApplicationError, match="busy"):
+        decode_frame(frame(b"\x08", ci=ci, header=bytes.fromhex(header)))
 
 
 @pytest.mark.parametrize(
