@@ -29,5 +29,5 @@ def to_reading(telegram: ReceivedTelegram, parsed: ParsedTelegram) -> Reading | 
         problems=decoded.problems,
         gateway_id=telegram.gateway_id,
         rssi_dbm=telegram.rssi_dbm,
-        extra=MappingProxyType({"ingest_id": telegram.ingest_id, "backend": parsed.backend}),
+        ingest_id=telegram.ingest_id,
     )

@@ -2,10 +2,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from types import MappingProxyType
 
 from mbusgw.model.record import Record, Value
 from mbusgw.model.telegram import Header
@@ -38,6 +37,7 @@ class Reading:
 
     ``fields`` keeps the order of the records. ``read_at`` is aware UTC: when the answer
     was complete, or when the radio telegram was received. ``manufacturer_data`` is kept raw.
+    ``ingest_id`` is the radio telegram's.
     """
 
     device_id: str
@@ -50,4 +50,4 @@ class Reading:
     problems: tuple[str, ...] = ()
     gateway_id: str | None = None
     rssi_dbm: float | None = None
-    extra: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    ingest_id: str | None = None

@@ -105,10 +105,9 @@ class StateRecorder:
     def deliver(self, reading: Reading, *also: Write) -> Future[Any]:
         """State, history, messages and ``also`` in one transaction; see ``model.ports.Delivery``."""
         change = self._registry.record(reading)
-        ingest_id = reading.extra.get("ingest_id")
 
         def history(connection: sqlite3.Connection) -> None:
-            readings.add(connection, reading, str(ingest_id) if ingest_id else None)
+            readings.add(connection, reading)
 
         return self._store.submit(self._state_write(change), history, *also)
 

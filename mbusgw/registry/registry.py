@@ -73,11 +73,6 @@ class Registry:
                 )
                 self._entries[state.device_id] = _Entry(restored, ttl_s, mono + ttl_s)
 
-    def forget(self, device_id: str) -> bool:
-        """Removes a device; says whether it was there."""
-        with self._lock:
-            return self._entries.pop(device_id, None) is not None
-
     # -------------------------------------------------- what happens
     def record(self, reading: Reading) -> Change:
         """Takes in a reading; the device becomes known and online by it."""
@@ -128,12 +123,6 @@ class Registry:
         with self._lock:
             entry = self._entries.get(device_id)
             return entry.state if entry else None
-
-    def ttl_s(self, device_id: str) -> float:
-        """How long the device may be silent."""
-        with self._lock:
-            entry = self._entries.get(device_id)
-            return entry.ttl_s if entry else self._radio_ttl_s
 
     def snapshot(self) -> MappingProxyType[str, DeviceState]:
         """All states of one moment, by device id."""

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
 
 READ_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 PARSE_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5, 10)
@@ -70,24 +69,6 @@ class Metrics:
         """A number that is looked up when somebody asks."""
         Gauge(name, help_text, registry=self._registry).set_function(read)
 
-    def family(self, name: str, help_text: str, label: str, read: Callable[[], dict[str, float]]) -> None:
-        """A number per label value, looked up when somebody asks."""
-        self._registry.register(_Family(name, help_text, label, read))
-
     def render(self) -> bytes:
         """The exposition text for ``GET /metrics``."""
         return generate_latest(self._registry)
-
-
-class _Family:
-    def __init__(self, name: str, help_text: str, label: str, read: Callable[[], dict[str, float]]) -> None:
-        self._name, self._help, self._label, self._read = name, help_text, label, read
-
-    def describe(self) -> list[GaugeMetricFamily]:
-        return [GaugeMetricFamily(self._name, self._help, labels=[self._label])]
-
-    def collect(self) -> list[GaugeMetricFamily]:
-        family = GaugeMetricFamily(self._name, self._help, labels=[self._label])
-        for label, value in self._read().items():
-            family.add_metric([label], value)
-        return [family]

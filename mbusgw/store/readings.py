@@ -10,14 +10,14 @@ from mbusgw.runtime import exactjson
 from mbusgw.runtime.clock import iso
 
 
-def add(connection: sqlite3.Connection, reading: Reading, ingest_id: str | None) -> None:
+def add(connection: sqlite3.Connection, reading: Reading) -> None:
     """Appends one reading: ``{field: [value, unit]}``, values as the plain text of their topics."""
     fields = {
         name: [plain_text(field.value), field.unit] for name, field in reading.fields.items() if field.value is not None
     }
     connection.execute(
         "INSERT INTO readings (device_id, read_at, ingest_id, fields_json) VALUES (?, ?, ?, ?)",
-        (reading.device_id, iso(reading.read_at), ingest_id, exactjson.dumps(fields)),
+        (reading.device_id, iso(reading.read_at), reading.ingest_id, exactjson.dumps(fields)),
     )
 
 

@@ -57,7 +57,6 @@ def test_a_configured_device_is_known_and_offline_before_it_was_ever_read(regist
     registry.expect("meter_1", name="Heat ground floor", ttl_s=WIRED_TTL_S)
     assert state(registry) == DeviceState("meter_1", "Heat ground floor")
     assert not state(registry).online
-    assert registry.ttl_s("meter_1") == WIRED_TTL_S
 
 
 def test_an_unconfigured_device_becomes_known_by_its_first_reading(registry: Registry) -> None:
@@ -65,7 +64,6 @@ def test_an_unconfigured_device_becomes_known_by_its_first_reading(registry: Reg
     registry.record(reading("els_12345678", lane=Lane.WIRELESS, energy=1))
     found = state(registry, "els_12345678")
     assert found.online and found.name == "els_12345678" and found.version == 1
-    assert registry.ttl_s("els_12345678") == RADIO_TTL_S
 
 
 def test_a_new_name_and_time_to_live_keep_what_is_known(registry: Registry, clock: FakeClock) -> None:
@@ -74,13 +72,6 @@ def test_a_new_name_and_time_to_live_keep_what_is_known(registry: Registry, cloc
     assert state(registry).name == "New name" and values(registry) == {"energy": 1} and state(registry).online
     clock.advance(10)
     assert [change.after.device_id for change in registry.expire()] == ["meter_1"]
-
-
-def test_a_forgotten_device_is_gone(registry: Registry) -> None:
-    registry.record(reading(energy=1))
-    assert registry.forget("meter_1")
-    assert registry.get("meter_1") is None
-    assert not registry.forget("meter_1")
 
 
 # ------------------------------------------------------------------ readings

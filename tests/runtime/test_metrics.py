@@ -45,14 +45,6 @@ def test_every_metric_of_the_contract_is_there_under_its_name() -> None:
     assert found["oms_queue_depth", ()] == 8
 
 
-def test_a_family_is_looked_up_when_somebody_asks() -> None:
-    metrics = Metrics()
-    ages: dict[str, float] = {}
-    metrics.family("mbusgw_heartbeat_age_seconds", "Age of each heartbeat", "thread", lambda: ages)
-    ages["store"] = 1.5
-    assert samples(metrics)["mbusgw_heartbeat_age_seconds", (("thread", "store"),)] == 1.5
-
-
 def test_two_of_them_live_side_by_side() -> None:
     one, other = Metrics(), Metrics()
     one.telegram("gw1", "accepted")

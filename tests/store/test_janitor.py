@@ -49,7 +49,7 @@ def fill(store: Store) -> None:
         telegram = received(f"t{day}", raw=bytes([day]) * 20, at=at)
         write(
             store,
-            lambda connection, at=at: readings.add(connection, reading(at=at, energy=day), None),
+            lambda connection, at=at: readings.add(connection, reading(at=at, energy=day)),
             lambda connection, telegram=telegram: telegrams.insert(connection, telegram, dedup_window_s=None),
             telegrams.settle(f"t{day}", Status.FAILED, meter_id=None),
         )

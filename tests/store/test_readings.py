@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -14,7 +15,7 @@ from tests.fakes.telegrams import reading
 
 def test_a_reading_is_kept_with_the_values_as_on_the_topics(store: Store) -> None:
     one = reading(energy=Decimal("1E+3"), volume=Decimal("0.10"), at_date=datetime(2026, 1, 2, 3, 4), nothing=None)
-    write(store, lambda connection: readings.add(connection, one, "t1"))
+    write(store, lambda connection: readings.add(connection, replace(one, ingest_id="t1")))
     ((device_id, read_at, ingest_id, text),) = rows(
         store, "SELECT device_id, read_at, ingest_id, fields_json FROM readings"
     )
@@ -30,9 +31,7 @@ def test_old_readings_are_forgotten_a_slice_at_a_time(store: Store) -> None:
     for hour in range(5):
         write(
             store,
-            lambda connection, at=START + timedelta(hours=hour): readings.add(
-                connection, reading(at=at, energy=1), None
-            ),
+            lambda connection, at=START + timedelta(hours=hour): readings.add(connection, reading(at=at, energy=1)),
         )
     before = START + timedelta(hours=3)
     counts = [write(store, lambda connection: readings.forget(connection, before, 2))[0] for _ in range(3)]
