@@ -78,13 +78,12 @@ _OTHER_CI = {
 }
 
 
-def decode_frame(raw: bytes, *, keep_broken: bool = False) -> DecodedTelegram:
+def decode_frame(raw: bytes) -> DecodedTelegram:
     """What a meter's answer says: one complete long frame, from 68 to 16. Any thread.
 
     Raises ``ApplicationError`` when the meter sent one, ``FormatUnknown`` when this is no
     valid frame or not one with records, ``DecodeError`` when the records end in the
-    middle or cannot be delimited; then ``keep_broken`` keeps those before the break instead.
-    Raises ``ModeUnsupported`` when they are encrypted. Never raises anything else.
+    middle or cannot be delimited, ``ModeUnsupported`` when they are encrypted; never anything else.
     """
     try:
         frame = parse(raw)
@@ -92,11 +91,10 @@ def decode_frame(raw: bytes, *, keep_broken: bool = False) -> DecodedTelegram:
         raise FormatUnknown(f"no valid frame: {damaged}") from None
     if not isinstance(frame, LongFrame):
         raise FormatUnknown("a frame without data")
-    return decode_long_frame(frame, keep_broken=keep_broken)
+    return _decode(frame)
 
 
-def decode_long_frame(frame: LongFrame, *, keep_broken: bool = False) -> DecodedTelegram:
-    """As ``decode_frame``, for a frame that was parsed already."""
+def _decode(frame: LongFrame) -> DecodedTelegram:
     ci, data = frame.ci, frame.data
     if ci in _BEFORE_ERROR_CODE:
         raise application_error(data[_BEFORE_ERROR_CODE[ci] :])
@@ -116,7 +114,7 @@ def decode_long_frame(frame: LongFrame, *, keep_broken: bool = False) -> Decoded
     block = decode_records(payload, most_significant_first=mode_2)
     if _seems_encrypted(header, payload, block):
         raise ModeUnsupported("the data are encrypted, which is not supported on the wire")
-    return _telegram(header, block, keep_broken)
+    return _telegram(header, block)
 
 
 def decode_long_header(
@@ -175,8 +173,8 @@ def _seems_encrypted(header: Header, payload: bytes, block: RecordBlock) -> bool
     return block.broken is not None or next(odd, None) is not None
 
 
-def _telegram(header: Header, block: RecordBlock, keep_broken: bool) -> DecodedTelegram:
-    if block.broken is not None and not (keep_broken and block.records):
+def _telegram(header: Header, block: RecordBlock) -> DecodedTelegram:
+    if block.broken is not None:
         raise DecodeError(f"the structure of the data is broken: {block.broken}")
     if block.more_records_follow and not block.records:
         # a page of a manufacturer's own protocol that only looks like a telegram

@@ -65,7 +65,7 @@ def test_encrypted_data_are_named_and_never_read(ci: int, mode: int) -> None:
     cipher_text = bytes.fromhex("0413a1b2c3d4 6c14ffae30 991b27c055")
     for data in (cipher_text, bytes.fromhex("0413a1b2c3d4 0c13f0ae3099 01fd1b00")):
         with pytest.raises(ModeUnsupported, match="encrypted"):
-            decode_frame(frame(data + bytes(1), ci=ci, header=header), keep_broken=True)
+            decode_frame(frame(data + bytes(1), ci=ci, header=header))
 
 
 def test_data_that_somebody_decrypted_are_read() -> None:
@@ -136,12 +136,6 @@ def test_what_holds_no_records_is_refused_with_its_name(raw: bytes, reason: str)
 def test_a_frame_that_ends_in_the_middle_of_a_record_is_refused() -> None:
     with pytest.raises(DecodeError, match="record 2: the data end after 2 of its 4 bytes"):
         decode_frame(frame(VOLUME + bytes.fromhex("041340e2")))
-
-
-def test_the_records_before_a_break_can_be_asked_for() -> None:
-    telegram = decode_frame(frame(VOLUME + bytes.fromhex("041340e2")), keep_broken=True)
-    assert [str(record.value) for record in telegram.records] == ["123.456"]
-    assert telegram.problems == ("record 2: the data end after 2 of its 4 bytes; it and what follows are lost",)
 
 
 def test_every_single_flipped_bit_is_noticed() -> None:
