@@ -115,6 +115,8 @@ def _decode(opened: OpenTelegram) -> tuple[DecodedTelegram, RecordBlock | None]:
     if content is Content.RECORDS:
         block = decode_records(payload)
         _check(opened, block)
+        if _only_looks_like_records(block):
+            return _unread(header, payload, f"no records of the standard, kept raw: {block.broken}"), block
         return _with_records(header, block), block
     if content is Content.MANUFACTURER:
         return _unread(header, payload, f"CI {header.ci:02X}: the manufacturer's own protocol, kept raw"), None
@@ -158,6 +160,14 @@ def _check(opened: OpenTelegram, block: RecordBlock) -> None:
         raise KeyWrong("the key is not this meter's: what it decrypts to are no records, or the telegram is damaged")
     if block.broken is not None and not block.records:
         raise FormatUnknown(f"no record can be read: {block.broken}")
+
+
+def _only_looks_like_records(block: RecordBlock) -> bool:
+    """Whether a manufacturer's own format came under the CI field of records: it breaks, and is strange before.
+
+    Heat cost allocators do that; what is read into it must not be published as energy.
+    """
+    return block.broken is not None and 2 * sum(r.problem is not None for r in block.records) > len(block.records)
 
 
 def _plausible(opened: OpenTelegram) -> bool:

@@ -74,6 +74,14 @@ def test_a_payload_without_a_single_record_is_refused() -> None:
         decode_telegram(stripped("7a050000003f3f3f"), None)
 
 
+def test_a_manufacturers_own_format_under_the_ci_field_of_records_is_not_read_as_energy() -> None:
+    own = "2f2f" "0e03c1a388152a00" "0000" "0000" "0002" "0400a4040000" "0d13"
+    result = decode_telegram(stripped("7a05000000" + own), None)
+    assert (result.records, result.structure) == ((), "manufacturer")
+    assert result.manufacturer_data == bytes.fromhex(own)
+    assert "kept raw" in result.problems[0]
+
+
 @pytest.mark.parametrize("ci", [0xA0, 0xA2, 0xB6])
 def test_the_manufacturers_own_protocol_is_kept_raw_and_named(ci: int) -> None:
     result = decode_telegram(stripped(f"{ci:02x}010203"), None)
