@@ -26,10 +26,14 @@ from mbusgw.runtime.breaker import CircuitBreaker
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.runtime.worker import Worker
+from mbusgw.store import telegrams
 from mbusgw.store.janitor import Janitor
 from mbusgw.store.writer import Store
 from mbusgw.wired.bus import Bus
 from mbusgw.wired.meter import WiredMeter
+
+#: While the Lobaro API is away one telegram asks again so often, which finds out that it is back.
+LOBARO_PAUSE_MAX_S = 60.0
 
 
 # ------------------------------------------------------------------ what everything stands on
@@ -156,7 +160,11 @@ class WirelessLane:
 def build_wireless_lane(base: Base) -> WirelessLane:
     """Raises ``ConfigError`` for a mapping file that cannot be used."""
     config, clock, metrics = base.config, base.clock, base.metrics
-    stop, lobaro = threading.Event(), CircuitBreaker(clock)
+
+    def recall() -> None:
+        base.store.submit(telegrams.recall(clock.now()))
+
+    stop, lobaro = threading.Event(), CircuitBreaker(clock, max_pause_s=LOBARO_PAUSE_MAX_S, on_close=recall)
     parts = Parts(stop.wait, clock, breaker=lobaro, on_result=metrics.lobaro_request)
     backend = _backend(config, parts)
     backlog = Backlog(clock)

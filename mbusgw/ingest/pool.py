@@ -169,8 +169,7 @@ class ParseWorker(Worker):
             status = Status.KEY_MISSING
         elif error.retryable:
             status = Status.DEFERRED
-            first_s, last_s = self._defer_s
-            retry_at = self.clock.now() + timedelta(seconds=min(first_s * 2.0 ** min(attempts, 20), last_s))
+            retry_at = self.clock.now() + timedelta(seconds=self._pause_s(error, attempts))
         else:
             status = Status.FAILED
         writes: list[Write] = [
@@ -190,6 +189,11 @@ class ParseWorker(Worker):
                 logging.INFO if news else logging.DEBUG,
                 "telegram %s of gateway %s: %s: %s", telegram.ingest_id, telegram.gateway_id, status, error,
             )
+
+    def _pause_s(self, error: MbusgwError, attempts: int) -> float:
+        first_s, last_s = self._defer_s
+        known_s = error.retry_after_s if isinstance(error, ParserError) else None
+        return known_s if known_s is not None else min(first_s * 2.0 ** min(attempts, 20), last_s)
 
     def _raw(self, telegram: ReceivedTelegram, attempts: int) -> list[Message]:
         """The raw message goes out once, with the first outcome, also when the telegram is parsed again later."""

@@ -128,7 +128,9 @@ class ModeUnsupported(DecodeError):
 
 # ------------------------------------------------------------------ parser back ends
 class ParserError(MbusgwError):
-    """A parser back end failed."""
+    """A parser back end failed. ``retry_after_s``: when it will be asked again at the earliest, if that is known."""
+
+    retry_after_s: float | None = None
 
 
 class LobaroAuthError(ParserError):

@@ -5,6 +5,7 @@ refused token, a limit, a timeout and an outage are the service's and retryable.
 """
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 
@@ -18,6 +19,7 @@ from mbusgw.model.errors import (
     LobaroTimeoutError,
     LobaroUnavailableError,
     MbusgwError,
+    ParserError,
 )
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.parsers.base import ParsedTelegram
@@ -29,6 +31,9 @@ from mbusgw.runtime import exactjson
 from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.breaker import CircuitBreaker
 from mbusgw.runtime.clock import Clock
+from mbusgw.runtime.condition import Condition
+
+log = logging.getLogger(__name__)
 
 #: How long nobody asks after the token was refused.
 AUTH_PAUSE_S = 60.0
@@ -65,6 +70,8 @@ class LobaroBackend:
         self._mapping = mapping
         self._on_result = on_result or (lambda result: None)
         self._http = Http(clock)
+        self._away = Condition(log, "Lobaro API", clock)
+        self._shut = Condition(log, "Lobaro API", clock, level=logging.ERROR)
 
     def parse(self, telegram: ReceivedTelegram, key: bytes | None) -> ParsedTelegram:
         """Asks the service. Raises the ``Lobaro…Error`` family, ``KeyMissing``, ``KeyWrong``, and what
@@ -107,6 +114,7 @@ class LobaroBackend:
             pause_s = self._pause_s(outcome, pauses)
             if pause_s is None or attempt == self._settings.tries or self._wait(pause_s):
                 break
+        self._say(outcome)
         self._tell_breaker(outcome)
         return _settled(outcome)
 
@@ -121,7 +129,18 @@ class LobaroBackend:
             return pauses.next_s()
         return asked_s if asked_s <= self._settings.max_pause_s else None
 
+    def _say(self, outcome: object) -> None:
+        """A refused token is an alarm: nothing but a person ends it."""
+        if isinstance(outcome, LobaroAuthError):
+            self._shut.failed(outcome)
+        elif isinstance(outcome, MbusgwError) and outcome.retryable and not isinstance(outcome, _ServerSaysParse):
+            self._away.failed(outcome)
+        else:
+            self._away.cleared("answers again")
+            self._shut.cleared("takes the token again")
+
     def _tell_breaker(self, outcome: object) -> None:
+        """Whoever asked last in vain is told when to ask again: it is the probe."""
         if self._breaker is None:
             return
         if isinstance(outcome, LobaroAuthError):
@@ -132,6 +151,8 @@ class LobaroBackend:
             self._breaker.failure()
         else:
             self._breaker.success()
+        if isinstance(outcome, ParserError) and outcome.retryable and (pause_s := self._breaker.retry_in_s()):
+            outcome.retry_after_s = pause_s
 
     def _once(self, raw: bytes, key: bytes | None, mapping: bytes | None) -> dict[str, object] | MbusgwError:
         """One try."""

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from enum import Enum
 
 from mbusgw.runtime.backoff import Backoff
@@ -21,10 +22,20 @@ class CircuitBreaker:
 
     A probe that is not heard of for ``first_pause_s`` counts as lost, and another may go.
     Calls that were under way when it opened and fail after that change nothing.
+    ``on_close`` is called, by whoever told the success, each time it closes again; it must not block.
     """
 
-    def __init__(self, clock: Clock, *, failures: int = 5, first_pause_s: float = 30, max_pause_s: float = 600) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        failures: int = 5,
+        first_pause_s: float = 30,
+        max_pause_s: float = 600,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
         self._clock = clock
+        self._on_close = on_close
         self._limit = failures
         self._probe_limit_s = first_pause_s
         self._backoff = Backoff(first_pause_s, max_pause_s)
@@ -63,10 +74,13 @@ class CircuitBreaker:
     def success(self) -> None:
         """The call worked: closed again."""
         with self._lock:
+            was_open = self._open_until_mono is not None
             self._failures = 0
             self._open_until_mono = None
             self._probe_until_mono = None
             self._backoff.reset()
+        if was_open:
+            self._on_close()
 
     def failure(self) -> None:
         """The call failed: opens at the limit, or again after a failed probe."""

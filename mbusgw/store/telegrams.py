@@ -139,6 +139,13 @@ def settle(
     return write
 
 
+def recall(now: datetime) -> Write:
+    """What is deferred is due now: its reason has gone."""
+    return lambda connection: connection.execute(
+        "UPDATE telegrams SET retry_at = ?1 WHERE status = 'deferred' AND retry_at > ?1", (iso(now),)
+    )
+
+
 def keep_result(ingest_id: str, parsed_json: str) -> Write:
     """What the parser said, once per telegram; a later answer replaces an earlier one."""
     return lambda connection: connection.execute(

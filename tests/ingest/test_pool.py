@@ -177,6 +177,33 @@ def test_a_telegram_is_deferred_while_the_parser_is_away_and_parsed_when_it_is_b
     assert lane.status(ingest_id) == Status.PUBLISHED
 
 
+def test_who_asked_a_parser_in_vain_asks_again_as_soon_as_it_may_be_asked(
+    lane: Lane, backend: ScriptedBackend, clock: FakeClock
+) -> None:
+    error = LobaroTimeoutError("slow")
+    error.retry_after_s = 40.0
+    backend.answer = raising(error)
+    (ingest_id,) = lane.accept()
+    for _ in range(6):  # however often: the pause of the one that probes does not grow
+        lane.work()
+        assert lane.status(ingest_id) == Status.DEFERRED
+        clock.advance(39.0 - 2.0)
+        assert not lane.due()
+        clock.advance(3.0)
+        assert lane.due() == [ingest_id]
+
+
+def test_what_is_deferred_is_due_at_once_when_it_is_recalled(
+    lane: Lane, backend: ScriptedBackend, clock: FakeClock
+) -> None:
+    backend.answer = raising(LobaroTimeoutError("slow"))
+    ids = lane.accept(submission(1), submission(2))
+    lane.work()
+    assert not lane.due()
+    lane.store.submit(telegrams.recall(clock.now())).result(5)
+    assert sorted(lane.due()) == sorted(ids)
+
+
 def test_the_pauses_between_tries_double_up_to_the_longest(
     lane: Lane, backend: ScriptedBackend, clock: FakeClock
 ) -> None:

@@ -309,6 +309,34 @@ def test_a_refused_token_opens_the_breaker_for_a_minute(
     assert len(service.seen) == 1, "nobody asks while it is open"
 
 
+def test_a_refused_token_is_an_alarm_told_once_and_its_end_too(
+    make: Callable[..., LobaroBackend], service: StandInLobaro, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.behave("unauthorized", 3)
+    backend = make()
+    with caplog.at_level("INFO", "mbusgw"):
+        for _ in range(3):
+            failure(backend)
+        parsed(backend)
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert [level for level, _ in told] == ["ERROR", "INFO"]
+    assert "refuses the token" in told[0][1] and "after 3 failures" in told[1][1]
+    assert not any(secret in caplog.text for secret in SECRETS)
+
+
+def test_the_one_that_opened_the_breaker_is_told_when_to_ask_again(
+    make: Callable[..., LobaroBackend], service: StandInLobaro
+) -> None:
+    breaker = CircuitBreaker(CLOCK, failures=2, first_pause_s=30)
+    service.behave("unavailable")
+    first, second = (failure(make(breaker=breaker)) for _ in range(2))
+    refused = failure(make(breaker=breaker))
+    assert isinstance(first, LobaroUnavailableError) and first.retry_after_s is None
+    assert isinstance(second, LobaroUnavailableError) and second.retry_after_s is not None
+    assert 20 < second.retry_after_s <= 45
+    assert isinstance(refused, LobaroUnavailableError) and refused.retry_after_s is None, "it was not asked"
+
+
 def test_an_outage_opens_the_breaker_and_a_bad_telegram_does_not(
     make: Callable[..., LobaroBackend], service: StandInLobaro
 ) -> None:

@@ -104,6 +104,20 @@ def test_a_probe_that_is_never_heard_of_again_does_not_keep_it_shut_for_ever(
     assert breaker.allow()
 
 
+def test_who_wants_to_know_is_told_each_time_it_closes_again(clock: FakeClock) -> None:
+    told: list[float] = []
+    breaker = CircuitBreaker(clock, failures=3, first_pause_s=10, on_close=lambda: told.append(clock.mono()))
+    breaker.success()
+    assert not told, "it was not open"
+    for _ in range(2):
+        open_it(breaker)
+        half_open_it(breaker, clock)
+        assert breaker.allow()
+        breaker.success()
+        breaker.success()
+    assert len(told) == 2
+
+
 def test_open_for_opens_at_once_for_the_time_given(breaker: CircuitBreaker, clock: FakeClock) -> None:
     breaker.open_for(60)
     assert not breaker.allow()
