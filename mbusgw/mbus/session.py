@@ -26,6 +26,7 @@ from mbusgw.mbus.wire import LONGEST_FRAME_BYTES, WIRING_HINT, Line, Wire
 from mbusgw.model.errors import DecodeError, FrameDamaged, FrameUnexpected, LinkError, NoAnswer
 
 MAX_TELEGRAMS = 16
+SILENCES_MAX = 6  # tries in vain after which a meter's longer window is forgotten
 PATIENCE_STEP_MAX = 16  # windows that one late answer can earn: it may have come late through a queue
 ACKNOWLEDGEMENT = encode(SingleCharacter())
 
@@ -45,7 +46,8 @@ class Answer:
 class _Link:
     """What we remember of one meter: ``fcb`` of the next request; whether it must be initialised first;
     ``unsure`` after an initialisation that nobody confirmed: the meter may take the request for a repeat;
-    ``patience``: how many times the standard's answer window it needs; ``missed_mono``: when the last
+    ``patience``: how many times the standard's answer window it needs; ``silences``: tries in vain
+    since it was last heard; ``missed_mono``: when the last
     request had been sent that it has not answered."""
 
     fcb: bool = True
@@ -53,6 +55,18 @@ class _Link:
     unsure: bool = False
     patience: int = 1
     missed_mono: float | None = None
+    silences: int = 0
+
+    def answered(self) -> None:
+        """What comes from it now is no late answer."""
+        self.missed_mono, self.silences = None, 0
+
+    def missed(self, sent_mono: float) -> None:
+        """It did not answer. One that has gone shall cost the others no more than the standard's window."""
+        self.missed_mono = sent_mono
+        self.silences += 1
+        if self.silences % SILENCES_MAX == 0:
+            self.patience = 1
 
 
 class Session:
@@ -187,8 +201,10 @@ class Session:
                 continue
             wrong = self._objection(raw, address, wants_data=wants_data)
             if not wrong:
+                self._links[address].answered()
                 return raw
-            self._heard_late(raw)
+            if raw != ACKNOWLEDGEMENT:  # that one comes from whoever was asked now
+                self._heard_late(raw)
         if wrong:
             raise FrameUnexpected(wrong, hint="do two meters share an address, or does one answer too late?")
         if noise_bytes:
@@ -197,7 +213,7 @@ class Session:
                 hint="baud rate, parity or wiring may be wrong, or two meters have this address",
             )
         self._unanswered, self._stray = address, b""
-        self._links[address].missed_mono = sent_mono
+        self._links[address].missed(sent_mono)
         raise NoAnswer(
             f"no answer from address {address} within {window_s * 1000:.0f} ms",
             hint="is the meter connected, and are its primary address and baud rate right?",
@@ -234,7 +250,7 @@ class Session:
             if link is not None and link.missed_mono is not None:
                 began = self._wire.windows_since(link.missed_mono, len(encode(frame)))
                 link.patience = max(link.patience * 2, min(ceil(began) + 1, PATIENCE_STEP_MAX))
-                link.missed_mono = None
+                link.answered()
             if frame.address == self._unanswered:
                 self._unanswered = None
 

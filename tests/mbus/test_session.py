@@ -333,6 +333,41 @@ def test_a_late_answer_is_noticed_beside_other_bytes_and_while_others_are_silent
     assert session.read_user_data(1).frames == (ANSWER,)
 
 
+def window_of(session: Session, address: int) -> str:
+    with pytest.raises(NoAnswer) as caught:
+        session.read_user_data(address)
+    return str(caught.value).split("within ")[1]
+
+
+def test_an_acknowledgement_in_place_of_data_says_nothing_about_the_silent_one_before() -> None:
+    line = PacedLine(*([[], [(0.02, b"\xE5")], [(0.02, b"\xE5")], [], [(0.02, b"\xE5")]]))
+    session = Session(line, baudrate=9600, mono=line.mono)
+    assert window_of(session, 9) == "84 ms"
+    with pytest.raises(FrameUnexpected, match="sent no data"):
+        session.read_user_data(1)
+    assert window_of(session, 9) == "84 ms"
+
+
+def test_a_frame_sent_twice_does_not_earn_more_time_for_a_miss_long_ago() -> None:
+    line = PacedLine([(0.02, b"\xE5")], [], [(0.02, ANSWER + ANSWER)], [(0.02, ANSWER + ANSWER)], [])
+    session = Session(line, baudrate=9600, mono=line.mono)
+    assert window_of(session, 1) == "84 ms"
+    for _ in range(2):
+        assert session.read_user_data(1).frames == (ANSWER,)
+        session.look()
+    assert window_of(session, 1) == "84 ms"
+
+
+def test_a_slow_meter_that_has_gone_costs_no_more_than_another() -> None:
+    line = PacedLine([(0.02, b"\xE5")], [(0.5, ANSWER)])
+    session = Session(line, baudrate=9600, mono=line.mono)
+    assert window_of(session, 1) == "84 ms"
+    line.now += 0.45
+    session.look()
+    windows = [window_of(session, 1) for _ in range(8)]
+    assert windows[0] != "84 ms" and windows[-1] == "84 ms"
+
+
 def test_answers_of_others_without_end_do_not_hold_the_bus() -> None:
     others = encode(LongFrame(0x08, 9, 0x78, bytes.fromhex("0413 00000000")))
     line = PacedLine([(0.02, b"\xE5")], [(0.05 * n, others) for n in range(1, 400)])
