@@ -69,7 +69,7 @@ def is_wired(raw: bytes) -> bool:
         return True
     if raw[:1] != b"\x68" or len(raw) < 4:
         return raw[:1] == b"\x68"
-    same_length_twice, second_start, length_fits = raw[1] == raw[2], raw[3] == 0x68, len(raw) - 6 in raw[1:3]
+    same_length_twice, second_start, length_fits = raw[1] == raw[2], raw[3] == 0x68, len(raw) - 6 in (raw[1], raw[2])
     return same_length_twice + second_start + length_fits >= 2
 
 

@@ -118,6 +118,8 @@ def test_a_second_opinion_stands_beside_ours(arguments: list[str], capsys: pytes
         ("68442768" + "00" * 101, False),  # a radio telegram of length 68 from a maker whose code ends in 68
         ("e5", True),
         ("1040014116", True),
+        ("68036868" + "00" * 400, False),  # longer than any frame
+        ("6803686803", False),  # shorter
     ],
 )
 def test_wired_frames_and_radio_telegrams_are_told_apart(text: str, wired: bool) -> None:
