@@ -443,6 +443,7 @@ def test_parser_threads_stop_at_once_and_leave_the_rest_on_disk(store: Store, ba
     assert lane.status(ingest_id) == Status.RECEIVED
 
 
+@pytest.mark.slow
 def test_a_crash_in_one_thread_gives_its_telegram_back(store: Store, backend: ScriptedBackend) -> None:
     lane = Lane(store, SystemClock(), backend)
     crashes = iter([MemoryError("on purpose")])

@@ -185,6 +185,7 @@ def test_a_birth_is_answered_with_discovery_then_availability_then_states(
     assert answer[2:] == [f"mbus/meter_1/{last}" for last in ("availability", "energy", "power", "attributes")]
 
 
+@pytest.mark.slow
 def test_a_birth_is_answered_a_while_later_and_two_in_that_while_once(tmp_path: Path, mosquitto: Mosquitto) -> None:
     asked: list[tuple[float, float]] = []
 

@@ -30,6 +30,7 @@ def test_a_silent_meter_is_told_offline(house: House, mosquitto: Mosquitto) -> N
         wait_until(lambda: told.payloads("mbus/meter_1/availability") == ["online", "offline"])
 
 
+@pytest.mark.slow
 def test_of_a_broker_that_was_away_also_those_offline_are_told_again(house: House, mosquitto: Mosquitto) -> None:
     house.registry.expect("meter_1", name="Heat", ttl_s=0.2)
     house.start().read("meter_1", POWER)

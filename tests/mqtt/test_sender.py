@@ -81,6 +81,7 @@ def test_messages_arrive_in_order_and_leave_the_outbox(
         assert b'mqtt_publish_total{result="success"} 500.0' in one.metrics.render()
 
 
+@pytest.mark.slow
 def test_what_waits_while_the_broker_is_away_arrives_in_order_when_it_is_back(
     lane: Callable[..., Lane], mosquitto: Mosquitto
 ) -> None:
@@ -99,6 +100,7 @@ def test_what_waits_while_the_broker_is_away_arrives_in_order_when_it_is_back(
     wait_until(lambda: one.sender.idle)
 
 
+@pytest.mark.slow
 def test_an_outage_in_the_middle_loses_nothing(lane: Callable[..., Lane], mosquitto: Mosquitto) -> None:
     one = lane()
     with subscribed(mosquitto.port, "t/#") as subscriber:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -162,4 +163,4 @@ class Books(RuleBasedStateMachine):
 Books.TestCase.settings = settings(
     max_examples=50, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
-test_the_books_balance_whatever_happens = Books.TestCase
+test_the_books_balance_whatever_happens = pytest.mark.slow(Books.TestCase)
