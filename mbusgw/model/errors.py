@@ -2,7 +2,7 @@
 
 MbusgwError(retryable, hint)
 ├ ConfigError            .problems, all at once                       exit code 3
-├ BusError               TransportOpenFailed, TransportLost, BusLocked
+├ BusError               TransportOpenFailed{AdapterChanged}, TransportLost, BusLocked
 │ └ LinkError            NoAnswer, FrameDamaged, FrameUnexpected, Collision
 ├ DecodeError            FormatUnknown, ApplicationError, KeyMissing, KeyWrong, ModeUnsupported
 ├ ParserError            LobaroAuthError, LobaroRateLimitError, LobaroBadRequestError,
@@ -67,6 +67,10 @@ class BusError(MbusgwError):
 
 class TransportOpenFailed(BusError):
     """The port cannot be opened."""
+
+
+class AdapterChanged(TransportOpenFailed):
+    """Another adapter carries the name of the port that was open before; who is behind it is not known."""
 
 
 class TransportLost(BusError):

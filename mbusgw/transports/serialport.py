@@ -1,8 +1,9 @@
 """Serial ports, local and over TCP. The home of pyserial.
 
-``/dev/tty…``, ``/dev/serial/by-id/…`` and ptys are opened exclusively; ``socket://host:port``
-and ``rfc2217://host:port`` are pyserial's URLs. Whatever goes wrong leaves this module as
-one of ours: ``TransportOpenFailed``, ``TransportLost``, ``BusLocked``.
+``/dev/tty…``, ``/dev/serial/by-id/…`` and ptys are opened exclusively, all but ptys with a lock
+file besides (``lockfile``), for programs that only look there; ``socket://host:port`` and
+``rfc2217://host:port`` are pyserial's URLs. Whatever goes wrong leaves this module as one of
+ours: ``TransportOpenFailed``, ``TransportLost``, ``BusLocked``.
 """
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from serial import rfc2217
 
 from mbusgw.model.errors import BusLocked, MbusgwError, TransportLost, TransportOpenFailed
 from mbusgw.transports.enumerate import holders, present_ports
+from mbusgw.transports.lockfile import LockDirectory, PortLock
 
 #: What can come out of pyserial. ``termios.error`` is no OSError; a closed descriptor gives TypeError or ValueError.
 FAILURES = (serial.SerialException, termios.error, OSError, ValueError, TypeError)
@@ -36,11 +38,14 @@ TCP_USER_TIMEOUT_MS = 5000
 class SerialPort:
     """One open port. Raises ``TransportLost`` when it goes away. **own thread**
 
-    ``url`` is what it was opened as; ``slack_s`` how late bytes may come through it.
+    ``url`` is what it was opened as; ``slack_s`` how late bytes may come through it;
+    ``warning`` why it has no lock file, where it should have one.
     """
 
-    def __init__(self, port: serial.SerialBase, url: str) -> None:
+    def __init__(self, port: serial.SerialBase, url: str, lock: PortLock | None = None) -> None:
         self.url = url
+        self.warning = "" if lock is None else lock.warning
+        self._lock = lock
         self.slack_s = NETWORK_SLACK_S if "://" in url else LOCAL_SLACK_S
         self._port = port
 
@@ -72,9 +77,11 @@ class SerialPort:
             self._port.close()
         except FAILURES:
             pass
+        if self._lock is not None:
+            self._lock.release()
 
 
-def open_port(url: str, *, baudrate: int, parity: str = "E") -> SerialPort:
+def open_port(url: str, *, baudrate: int, parity: str = "E", locks: LockDirectory = LockDirectory()) -> SerialPort:
     """Opens a port with 8 data bits, ``parity`` (E, N, O) and 1 stop bit. Any thread.
 
     Raises ``TransportOpenFailed`` (with what to do about it) or ``BusLocked``.
@@ -82,6 +89,7 @@ def open_port(url: str, *, baudrate: int, parity: str = "E") -> SerialPort:
     network = "://" in url
     # A Linux pty cannot hold parity: the first opening works, every later one fails (EINVAL).
     parity = "N" if not network and _is_pty(url) else parity
+    lock = None if network else locks.take(url)
     port: serial.SerialBase | None = None
     try:
         port = serial.serial_for_url(
@@ -99,8 +107,10 @@ def open_port(url: str, *, baudrate: int, parity: str = "E") -> SerialPort:
     except FAILURES as error:
         if port is not None:
             SerialPort(port, url).close()
+        if lock is not None:
+            lock.release()
         raise open_error(url, error) from error
-    return SerialPort(port, url)
+    return SerialPort(port, url, lock)
 
 
 def _read_rfc2217(port: rfc2217.Serial, max_bytes: int, timeout_s: float) -> bytes:

@@ -19,6 +19,8 @@ from mbusgw.runtime.condition import Condition
 from mbusgw.runtime.logs import TRAFFIC
 from mbusgw.runtime.mailbox import Mailbox
 from mbusgw.runtime.worker import NAME_LENGTH, Worker
+from mbusgw.transports.adapter import Adapter
+from mbusgw.transports.enumerate import ListUsbPorts, usb_ports
 from mbusgw.transports.serialport import open_port as open_serial_port
 
 log = logging.getLogger(__name__)
@@ -30,12 +32,16 @@ MAX_JOBS = 2000
 #: Pauses between tries to open: a port that comes back is used again within five seconds.
 REOPEN_FIRST_S = 1.0
 REOPEN_MAX_S = 4.0
-#: How often an idle port is looked at, so that an unplugged one is noticed.
-LOOK_S = 4.0
+#: How often an idle port is looked at, so that an unplugged one is noticed: with the first pause before opening
+#: again it stays below five seconds even for an adapter that is back at once under another name.
+LOOK_S = 3.0
 
 
 class Port(Line, Protocol):
-    """An open port."""
+    """An open port: what it was opened as, and what there is to be said against it."""
+
+    url: str
+    warning: str
 
     def close(self) -> None:
         """Gives it back; never raises."""
@@ -68,11 +74,13 @@ class _Job:
 class BusState:
     """How a bus is, for ``GET /state``. **immutable**
 
-    ``requests``: jobs spoken; ``errors``: those of them that failed; ``refused``: jobs unspoken.
+    ``port``: as configured; ``port_in_use``: the one that is open, which may be another after its adapter was
+    plugged in anew. ``requests``: jobs spoken; ``errors``: those of them that failed; ``refused``: jobs unspoken.
     """
 
     name: str
     port: str
+    port_in_use: str | None
     connected: bool
     requests: int
     errors: int
@@ -86,14 +94,22 @@ class Bus(Worker):
 
     Jobs wait by urgency, then arrival; one whose deadline has passed is refused unspoken,
     because an old question only delays the new ones. While the port is away jobs are
-    refused at once, and the port is tried again every few seconds.
+    refused at once, and the port is tried again every few seconds, under whatever name its adapter has.
     ``submit``, ``snapshot``, ``stop``: any thread. The rest: **own thread**
     """
 
-    def __init__(self, config: BusConfig, *, clock: Clock, open_port: OpenPort = open_serial_port) -> None:
+    def __init__(
+        self,
+        config: BusConfig,
+        *,
+        clock: Clock,
+        open_port: OpenPort = open_serial_port,
+        list_usb_ports: ListUsbPorts = usb_ports,
+    ) -> None:
         super().__init__(thread_name("bus:", config.name), clock)
         self.config = config
         self._open_port = open_port
+        self._adapter = Adapter(config.port, ports=list_usb_ports)
         self._jobs: Mailbox[_Job] = Mailbox(MAX_JOBS, ordered=True)
         self._numbers = count()
         self._port: Port | None = None
@@ -104,6 +120,7 @@ class Bus(Worker):
         self._reopen_mono = 0.0
         self._requests = self._errors = self._refused = 0
         self._last_error: str | None = None
+        self._warning = ""
 
     # -------------------------------------------------- any thread
     def submit(
@@ -122,9 +139,11 @@ class Bus(Worker):
 
     def snapshot(self) -> BusState:
         """How the bus is now."""
+        port = self._port  # once: it may go away meanwhile
         return BusState(
             self.config.name,
             self.config.port,
+            port.url if port is not None else None,
             self._session is not None,
             self._requests,
             self._errors,
@@ -190,8 +209,11 @@ class Bus(Worker):
     def _open(self) -> None:
         config = self.config
         try:
-            self._port = self._open_port(config.port, baudrate=config.baudrate, parity=config.parity)
+            name = self._adapter.find(self.clock.mono())
+            self._port = self._open_port(name, baudrate=config.baudrate, parity=config.parity)
+            self._adapter.opened(name)
         except BusError as error:
+            self._close()
             self._failed(error)
             return
         self._session = Session(
@@ -204,10 +226,19 @@ class Bus(Worker):
             trace=self._trace,
         )
         self._reopen.reset()
+        self._tell(self._port)
+
+    def _tell(self, port: Port) -> None:
+        config = self.config
+        if port.url != config.port:
+            log.info("bus %s: %s is now %s (%s)", config.name, config.port, port.url, self._adapter.known)
         if self._condition.failures:
-            self._condition.cleared(f"{config.port} is open again")
+            self._condition.cleared(f"{port.url} is open again")
         else:
-            log.info("bus %s: %s is open at %d baud", config.name, config.port, config.baudrate)
+            log.info("bus %s: %s is open at %d baud", config.name, port.url, config.baudrate)
+        if port.warning and port.warning != self._warning:
+            log.warning("bus %s: %s (it is opened exclusively all the same)", config.name, port.warning)
+        self._warning = port.warning
 
     def _look(self, session: Session) -> None:
         """Nothing to do: throws away what nobody asked for, and notices a port that has gone."""

@@ -55,6 +55,7 @@ def test_state_has_every_device_with_its_values_and_how_it_is_read(base: Base, d
     assert meter["values"] == {"energy": {"value": 5, "unit": "kWh"}}
     assert meter["meter"]["id"] == "12345678" and meter["polling"]["address"] == 1
     assert document["buses"]["main"]["port"] == "/dev/null"
+    assert document["buses"]["main"]["port_in_use"] is None
     assert document["queues"] == {"outbox": 0, "backlog": 0, "parser_queue": 3}
 
 

@@ -9,7 +9,7 @@ from tests.packaging.source import attributes, imports, modules
 
 #: Library → the modules (or packages) that may import it. One that is not here may not be imported at all.
 HOMES: dict[str, tuple[str, ...]] = {
-    "serial": ("mbusgw.transports.serialport",),
+    "serial": ("mbusgw.transports.serialport", "mbusgw.transports.enumerate"),
     "paho": ("mbusgw.mqtt.client",),
     "requests": ("mbusgw.parsers.lobaro_http",),
     "urllib3": ("mbusgw.parsers.lobaro_http",),
