@@ -84,6 +84,32 @@ def test_another_adapter_that_took_the_name_is_never_spoken_to(
     assert sum("is now USB adapter 0403:6001, serial number B2; before it was" in text for text in warnings) == 1
 
 
+def test_a_port_that_became_another_while_it_was_opened_is_closed_unspoken(tmp_path: Path) -> None:
+    adapters = Adapters()
+    name = tmp_path / "ttyUSB0"
+    opened: list[SerialPort] = []
+
+    def open_and_swap(url: str, *, baudrate: int, parity: str) -> SerialPort:
+        opened.append(open_port(url, baudrate=baudrate, parity=parity))
+        if len(opened) == 2:
+            adapters.plug(name, "B2")
+        return opened[-1]
+
+    with running_segment(PtyLine(name)) as segment:
+        adapters.plug(name, "A1")
+        bus = Bus(bus_config(str(name)), clock=CLOCK, open_port=open_and_swap, list_usb_ports=adapters)
+        with running(bus):
+            wait_until(lambda: ask(bus))
+            asked = len(segment.requests)
+            segment.unplug()
+            wait_until(lambda: not segment.connected and not ask(bus))
+            segment.plug()
+            wait_until(lambda: isinstance(bus._trouble, AdapterChanged))
+            assert (bus.snapshot().port_in_use, bus.snapshot().connected) == (None, False)
+            assert len(opened) == 2 and not opened[1]._port.is_open
+            assert len(segment.requests) == asked
+
+
 def test_the_bus_takes_the_lock_of_its_port_and_gives_it_back(tmp_path: Path) -> None:
     locks = LockDirectory(tmp_path, without=())
 
