@@ -154,7 +154,7 @@ def open_error(url: str, error: BaseException) -> MbusgwError:
         hint = f"ports there are: {ports}" if ports else "no serial port was found: is the adapter plugged in?"
         return TransportOpenFailed(f"{url} does not exist", hint=hint)
     if code in (errno.EACCES, errno.EPERM):
-        hint = "add the user to the group dialout: sudo usermod -aG dialout mbusgw, then restart"
+        hint = "the user must be in group dialout: sudo usermod -aG dialout USER, then log in again or restart"
         return TransportOpenFailed(f"no permission to open {url}", hint=hint)
     if code in (errno.ENOTTY, errno.EISDIR):
         return TransportOpenFailed(f"{url} is no serial port", hint="give a port such as /dev/ttyUSB0")
