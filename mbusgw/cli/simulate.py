@@ -76,6 +76,9 @@ def _describe(segment: Segment) -> None:
     print(f"\nbuses:\n  - {{name: simulated, port: {segment.port}, baudrate: {segment.baudrate}}}\ndevices:")
     for meter in segment.meters:
         print(f"  - {{id: {meter.name}_{meter.address}, bus: simulated, address: {meter.address}}}")
+    print("\n# The same meters by what is printed on them, their secondary addresses:")
+    for meter in segment.meters:
+        print(f'#  - {{id: {meter.name}_{meter.address}, bus: simulated, address: "{meter.secondary_address}"}}')
     print("\nCtrl-C ends it.", flush=True)
 
 

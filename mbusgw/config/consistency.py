@@ -5,13 +5,14 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from mbusgw.config.address import ONLY_METER
 from mbusgw.config.lines import KeyPath
 from mbusgw.config.models import BusConfig, DeviceConfig, KeyConfig
 from mbusgw.config.section import Section
 from mbusgw.config.shape import guess
+from mbusgw.model.address import SecondaryAddress
 
 Item = TypeVar("Item", bound=Section)
-ONLY_METER = 254
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ def conflicts(
         *_doubles("keys", keys, "meter_id", lambda key: (key.meter_id, key.manufacturer)),
         *_unknown_buses(buses_wanted, sorted(set(bus_names))),
         *_not_alone(devices),
+        *_covered(devices),
     ]
 
 
@@ -81,3 +83,25 @@ def _not_alone(devices: Mapping[int, DeviceConfig]) -> Iterable[Conflict]:
                 f"{ONLY_METER} calls every meter on bus `{device.bus}`, where {len(company)} are configured",
                 "give it its own primary address",
             )
+
+
+def _covered(devices: Mapping[int, DeviceConfig]) -> Iterable[Conflict]:
+    """A selection with open places that calls another configured meter too: both would answer."""
+    for number, device in devices.items():
+        for other_number, other in devices.items():
+            if number != other_number and _calls(device, other):
+                yield Conflict(
+                    ("devices", number, "address"),
+                    f"with its open places (F) it calls devices[{other_number}] too",
+                    "write more of the address",
+                )
+                break
+
+
+def _calls(device: DeviceConfig, other: DeviceConfig) -> bool:
+    wide, narrow = device.address, other.address
+    if not (device.enabled and other.enabled and device.bus == other.bus):
+        return False
+    if not isinstance(wide, SecondaryAddress) or not isinstance(narrow, SecondaryAddress):
+        return False
+    return wide != narrow and wide.covers(narrow)

@@ -44,7 +44,8 @@ Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, le=_LON
 Period = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=_LONGEST_S, allow_inf_nan=False)]
 
 
-def _check_meter_id(value: Any) -> str:
+def check_meter_id(value: Any) -> str:
+    """The 8 digits of a meter's number, upper case. Raises ``ValueError``. **any thread**"""
     text = str(value).strip().upper()
     if not re.fullmatch(r"[0-9A-F]*", text):
         raise ValueError("a meter's number has 8 digits (0-9, rarely A-F) and nothing else")
@@ -53,7 +54,8 @@ def _check_meter_id(value: Any) -> str:
     return text
 
 
-def _check_manufacturer(value: Any) -> str:
+def check_manufacturer(value: Any) -> str:
+    """The three letters of a manufacturer, upper case. Raises ``ValueError``. **any thread**"""
     text = str(value).strip().upper()
     if not re.fullmatch(r"[A-Z]{3}", text):
         raise ValueError("a manufacturer is three letters, such as ELS")
@@ -69,8 +71,8 @@ def _check_hex_key(value: SecretStr) -> SecretStr:
     return SecretStr(digits)
 
 
-MeterId = Annotated[str, BeforeValidator(_check_meter_id)]
-Manufacturer = Annotated[str, BeforeValidator(_check_manufacturer)]
+MeterId = Annotated[str, BeforeValidator(check_meter_id)]
+Manufacturer = Annotated[str, BeforeValidator(check_manufacturer)]
 HexKey = Annotated[SecretStr, BeforeValidator(lambda value: value if isinstance(value, SecretStr) else str(value)),
                    AfterValidator(_check_hex_key)]
 

@@ -5,13 +5,13 @@ and so is an empty one (radio meters only). All durations are seconds.
 """
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
+from mbusgw.config.address import MeterAddress
 from mbusgw.config.broker import HomeAssistantConfig, MqttConfig
 from mbusgw.config.kinds import (
     BusName,
@@ -154,12 +154,6 @@ class KeyConfig(Section):
         return bytes.fromhex(self.key.get_secret_value())
 
 
-def _whole_number(value: Any) -> Any:
-    # 0x0A is a usual way to write an address; YAML texts reach us as they were written.
-    text = str(value).strip().lower()
-    return int(text, 16) if re.fullmatch(r"0x[0-9a-f]+", text) else value
-
-
 class BusConfig(Section):
     """One M-Bus segment and the port it hangs on. The times are upper bounds (EN 13757-2)."""
 
@@ -203,16 +197,9 @@ class DeviceConfig(Section):
     id: DeviceId
     name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     bus: BusName
-    address: Annotated[int, BeforeValidator(_whole_number)]
+    address: MeterAddress
     interval: Period | None = None
     enabled: bool = True
-
-    @field_validator("address")
-    @classmethod
-    def _check_address(cls, value: int) -> int:
-        if not 0 <= value <= 250 and value != 254:
-            raise ValueError("a primary address is 0 to 250, or 254 for the only meter on a bus")
-        return value
 
     def interval_on(self, bus: BusConfig) -> float:
         """Seconds from one read to the next."""

@@ -117,6 +117,25 @@ def _decode(frame: LongFrame) -> DecodedTelegram:
     return _telegram(header, block)
 
 
+def identity_of(frame: LongFrame) -> MeterIdentity | None:
+    """Who says that it sent ``frame``; None where it does not say (short header, no header, a damaged one)."""
+    ci, data = frame.ci, frame.data
+    try:
+        if ci in (CI_LONG_HEADER, CI_LONG_HEADER_MODE_2):
+            return decode_long_header(data, ci=ci, most_significant_first=ci == CI_LONG_HEADER_MODE_2).meter
+        if ci in (CI_FIXED, CI_FIXED_MODE_2):
+            mode_2 = ci == CI_FIXED_MODE_2
+            return decode_fixed(data, ci=ci, address=frame.address, most_significant_first=mode_2).header.meter
+    except FormatUnknown:
+        pass
+    return None
+
+
+def is_application_error(frame: LongFrame) -> bool:
+    """The meter says what is wrong instead of sending data."""
+    return frame.ci in _BEFORE_ERROR_CODE
+
+
 def decode_long_header(
     data: bytes, *, ci: int, address: int | None = None, most_significant_first: bool = False
 ) -> Header:

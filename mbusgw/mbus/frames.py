@@ -27,6 +27,9 @@ ADDRESS_NETWORK_LAYER = 253
 ADDRESS_BROADCAST_REPLY = 254
 ADDRESS_BROADCAST = 255
 
+#: CI fields of a selection (SND_UD to address 253 with the 8 bytes of a secondary address).
+CI_SELECT = 0x52
+
 #: Bytes of a long frame outside its L field: 68 L L 68 ... checksum 16.
 LONG_FRAME_OVERHEAD = 6
 MAX_DATA = 252

@@ -8,6 +8,7 @@ from math import ceil
 from mbusgw.mbus.decode import decode_frame
 from mbusgw.mbus.frames import (
     ADDRESS_BROADCAST_REPLY,
+    ADDRESS_NETWORK_LAYER,
     FCB,
     REQ_UD2,
     RSP_UD,
@@ -22,12 +23,15 @@ from mbusgw.mbus.frames import (
     expected_length,
     parse,
 )
+from mbusgw.mbus.selection import SELECTION_HINT, is_of_another, select, several, stranger
 from mbusgw.mbus.wire import LONGEST_FRAME_BYTES, WIRING_HINT, Line, Wire
-from mbusgw.model.errors import DecodeError, FrameDamaged, FrameUnexpected, LinkError, NoAnswer
+from mbusgw.model.address import Address, SecondaryAddress
+from mbusgw.model.errors import Collision, DecodeError, FrameDamaged, FrameUnexpected, LinkError, NoAnswer
 
 MAX_TELEGRAMS = 16
 SILENCES_MAX = 6  # tries in vain after which a meter's longer window is forgotten
 PATIENCE_STEP_MAX = 16  # windows that one late answer can earn: it may have come late through a queue
+PRIMARY_HINT = "is the meter connected, and are its primary address and baud rate right?"
 ACKNOWLEDGEMENT = encode(SingleCharacter())
 
 
@@ -47,8 +51,8 @@ class _Link:
     """What we remember of one meter: ``fcb`` of the next request; whether it must be initialised first;
     ``unsure`` after an initialisation that nobody confirmed: the meter may take the request for a repeat;
     ``patience``: how many times the standard's answer window it needs; ``silences``: tries in vain
-    since it was last heard; ``missed_mono``: when the last
-    request had been sent that it has not answered."""
+    since it was last heard; ``missed_mono``: when the last request had been sent that it has not
+    answered; ``last``: its last telegram, if it is called by selection."""
 
     fcb: bool = True
     reset_due: bool = True
@@ -56,6 +60,7 @@ class _Link:
     patience: int = 1
     missed_mono: float | None = None
     silences: int = 0
+    last: bytes = b""
 
     def answered(self) -> None:
         """What comes from it now is no late answer."""
@@ -75,6 +80,8 @@ class Session:
     A session is as old as its port: after reopening, a new one initialises every link anew.
     A meter whose answer comes after the window is given the time it needs from then on: many
     are slower than the standard allows, and a silent one shall not cost as much as they do.
+    A meter with a secondary address is selected before each readout, which ends the selection
+    of any other, and what comes is taken only if it says to be from a meter of that address.
     ``mono`` gives monotonic seconds; ``latency_s`` is added to the answer window (slow
     converters); no wait for a byte is longer than ``serial_timeout_s``. ``echo`` "off"
     takes our own frame coming back for an error, anything else removes it.
@@ -104,37 +111,38 @@ class Session:
         )
         self._timeout_s = serial_timeout_s
         self._echo = echo != "off"
-        self._links: dict[int, _Link] = {}
-        self._unanswered: int | None = None  # who was asked last, in vain
+        self._links: dict[Address, _Link] = {}
+        self._unanswered: Address | None = None  # who was asked last, in vain
         self._stray = b""  # what came since then
+        self._noise_bytes = 0  # that came before the last answer
 
     # -------------------------------------------------- services
     def read_user_data(
-        self, address: int, *, repeats: int = 0, reset: bool = False, max_telegrams: int = MAX_TELEGRAMS
+        self, address: Address, *, repeats: int = 0, reset: bool = False, max_telegrams: int = MAX_TELEGRAMS
     ) -> Answer:
         """REQ_UD2 until no more records follow (DIF 1F).
 
         The link is initialised (SND_NKE) before the first read over this port and with
         ``reset``. A damaged frame is asked for again at once with the same FCB, up to
         ``repeats`` times. A silent meter is not asked again here: the pause before that
-        must not hold the bus. Raises ``NoAnswer``, ``FrameDamaged``, ``FrameUnexpected``, ``TransportLost``.
+        must not hold the bus. Raises ``NoAnswer``, ``FrameDamaged``, ``FrameUnexpected``, ``TransportLost``,
+        and ``Collision`` where several meters answer to a secondary address.
         """
         link = self._links.setdefault(address, _Link())
-        if reset or link.reset_due:
-            self._initialise(address, link, repeats)
+        reset, link.reset_due = reset or link.reset_due, False
         frames: list[bytes] = []
         try:
-            if link.unsure:  # this answer may be a repeat of one long past; the next is new
-                self._next_telegram(address, link, repeats)
-                link.unsure = False
-            while len(frames) < max_telegrams:
-                raw = self._next_telegram(address, link, repeats, started=bool(frames))
-                if frames and raw == frames[-1]:  # it sticks to its telegram: the rest cannot be had
-                    return Answer(tuple(frames), complete=False)
+            raw = self._first_telegram(address, link, repeats, reset=reset)
+            while not frames or raw != frames[-1]:
                 frames.append(raw)
                 if not _more_records_follow(raw):
                     return Answer(tuple(frames))
-            return Answer(tuple(frames), complete=False)
+                if len(frames) == max_telegrams:
+                    break
+                raw = self._next_telegram(address, link, repeats, started=True)
+                if isinstance(address, SecondaryAddress) and is_of_another(parse_long(raw), parse_long(frames[0])):
+                    raise FrameUnexpected(f"another meter goes on where {address} began", hint=SELECTION_HINT)
+            return Answer(tuple(frames), complete=False)  # too long, or it sticks to its telegram
         finally:
             # In the middle of a readout only SND_NKE leads back to the first telegram.
             link.reset_due = bool(frames) and _more_records_follow(frames[-1])
@@ -152,18 +160,89 @@ class Session:
         self._wire.look()
 
     # -------------------------------------------------- link layer
+    def _first_telegram(self, address: Address, link: _Link, repeats: int, *, reset: bool) -> bytes:
+        if isinstance(address, SecondaryAddress):
+            return self._first_of_selected(address, link, repeats, reset=reset)
+        if reset:
+            self._initialise(address, link, repeats)
+        return self._first_sure_telegram(address, link, repeats)
+
+    def _first_of_selected(self, address: SecondaryAddress, link: _Link, repeats: int, *, reset: bool) -> bytes:
+        """Selects and asks; where that is disturbed, all selections are ended and it begins anew.
+
+        Some meters do not notice that another one was selected, and disturb it until SND_NKE.
+        """
+        for repeat in range(repeats + 1):
+            try:
+                self._select(address, link)
+                if reset:  # only a selected meter hears SND_NKE, and is not selected any more then
+                    link.unsure = not self._deselect(address)
+                    self._select(address, link)
+                    reset = False
+                before = link.last
+                raw = self._first_sure_telegram(address, link, 0)
+                if raw == before:  # a repeat, from a meter that remembers the FCB of its last selection
+                    raw = self._next_telegram(address, link, 0)
+                if not address.is_exact and (more := self._wire.await_idle()):
+                    raise several(address, f"after the answer came {more[:12].hex(' ')}")
+                return raw
+            except (FrameDamaged, FrameUnexpected, Collision) as error:
+                if repeat < repeats:
+                    self._deselect(address)
+                elif isinstance(error, FrameDamaged) and not address.is_exact:
+                    raise several(address, str(error)) from error
+                else:
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+    def _select(self, address: SecondaryAddress, link: _Link) -> None:
+        """Selects. A meter forgets its last FCB then. Raises ``Collision`` for anything but one acknowledgement."""
+        request = encode(select(address))
+        sent_mono = self._wire.send(request)
+        window_s = self._wire.answer_window_s(link.patience)
+        try:
+            self._await_answer(request, address, wants_data=False, window_s=window_s, sent_mono=sent_mono)
+        except FrameDamaged as error:
+            raise several(address, str(error)) from error
+        if self._noise_bytes:
+            raise several(address, f"{self._noise_bytes} bytes came before the acknowledgement")
+        if more := self._wire.await_idle():  # before the next request there must be silence anyway
+            raise several(address, f"after the acknowledgement came {more[:12].hex(' ')}")
+        link.fcb = True
+
+    def _deselect(self, address: SecondaryAddress) -> bool:
+        """Ends every selection (SND_NKE to address 253); whether a meter acknowledged that."""
+        try:
+            self._exchange(encode(ShortFrame(SND_NKE, ADDRESS_NETWORK_LAYER)), address, wants_data=False)
+        except LinkError:
+            return False
+        return True
+
     def _initialise(self, address: int, link: _Link, repeats: int) -> None:
-        link.reset_due = False
         link.unsure = True
         frame = encode(ShortFrame(SND_NKE, address))
         self._repeat(lambda: self._exchange(frame, address, wants_data=False), repeats, (FrameDamaged, FrameUnexpected))
         link.fcb, link.unsure = True, False
 
-    def _next_telegram(self, address: int, link: _Link, repeats: int, *, started: bool = False) -> bytes:
-        frame = encode(ShortFrame(REQ_UD2 | FCB if link.fcb else REQ_UD2, address))
+    def _first_sure_telegram(self, address: Address, link: _Link, repeats: int) -> bytes:
+        """What comes first after an unconfirmed initialisation may be a repeat of a telegram long past."""
+        if link.unsure:
+            old = b""
+            for _ in range(MAX_TELEGRAMS):  # and may stand in the middle of a readout, which must be ended first
+                before, old = old, self._next_telegram(address, link, repeats)
+                if old == before or not _more_records_follow(old):
+                    break
+            link.unsure = False
+        return self._next_telegram(address, link, repeats)
+
+    def _next_telegram(self, address: Address, link: _Link, repeats: int, *, started: bool = False) -> bytes:
+        on_wire = ADDRESS_NETWORK_LAYER if isinstance(address, SecondaryAddress) else address
+        frame = encode(ShortFrame(REQ_UD2 | FCB if link.fcb else REQ_UD2, on_wire))
         again = LinkError if started else (FrameDamaged, FrameUnexpected)
         raw = self._repeat(lambda: self._exchange(frame, address, wants_data=True), repeats, again)
         link.fcb = not link.fcb
+        if on_wire != address:
+            link.last = raw
         return raw
 
     @staticmethod
@@ -177,20 +256,20 @@ class Session:
                 continue
         return exchange()
 
-    def _exchange(self, request: bytes, address: int, *, wants_data: bool) -> bytes:
+    def _exchange(self, request: bytes, address: Address, *, wants_data: bool) -> bytes:
         sent_mono = self._wire.send(request)
         window_s = self._wire.answer_window_s(self._links.setdefault(address, _Link()).patience)
         return self._await_answer(request, address, wants_data=wants_data, window_s=window_s, sent_mono=sent_mono)
 
     def _await_answer(
-        self, request: bytes, address: int, *, wants_data: bool, window_s: float, sent_mono: float
+        self, request: bytes, address: Address, *, wants_data: bool, window_s: float, sent_mono: float
     ) -> bytes:
         wrong = ""
-        noise_bytes = 0
+        self._noise_bytes = 0
         deadline_mono, limit_mono = sent_mono + window_s, sent_mono + max(window_s, self._timeout_s)
         while True:
             raw, noise = self._wire.next_frame(deadline_mono, address)
-            noise_bytes += noise
+            self._noise_bytes += noise
             if raw is None:
                 break
             self._trace("rx", raw)
@@ -207,19 +286,19 @@ class Session:
                 self._heard_late(raw)
         if wrong:
             raise FrameUnexpected(wrong, hint="do two meters share an address, or does one answer too late?")
-        if noise_bytes:
+        if self._noise_bytes:
             raise FrameDamaged(
-                f"{noise_bytes} bytes from address {address} that begin no frame",
+                f"{self._noise_bytes} bytes from address {address} that begin no frame",
                 hint="baud rate, parity or wiring may be wrong, or two meters have this address",
             )
         self._unanswered, self._stray = address, b""
         self._links[address].missed(sent_mono)
         raise NoAnswer(
             f"no answer from address {address} within {window_s * 1000:.0f} ms",
-            hint="is the meter connected, and are its primary address and baud rate right?",
+            hint=SELECTION_HINT if isinstance(address, SecondaryAddress) else PRIMARY_HINT,
         )
 
-    def _objection(self, raw: bytes, address: int, *, wants_data: bool) -> str:
+    def _objection(self, raw: bytes, address: Address, *, wants_data: bool) -> str:
         """What speaks against taking ``raw`` for the answer; empty if nothing does."""
         try:
             frame = parse(raw)
@@ -234,7 +313,10 @@ class Session:
             return f"address {address} answered {raw.hex(' ')} and sent no data" if wanted else ""
         if frame.control & RSP_UD_MASK != RSP_UD:
             return f"address {address} answered with control field {frame.control:02X}, which is no data"
-        if frame.address != address and address != ADDRESS_BROADCAST_REPLY:
+        if isinstance(address, SecondaryAddress):
+            if wrong := stranger(frame, address):
+                return wrong
+        elif frame.address != address and address != ADDRESS_BROADCAST_REPLY:
             return f"address {frame.address} answered, {address} was asked"
         return "" if wants_data else f"address {address} sent data instead of an acknowledgement"
 
@@ -246,13 +328,22 @@ class Session:
             self._unanswered = None
         elif (frame := _long_frame_in(self._stray)) is not None:
             self._stray = b""
-            link = self._links.get(frame.address)
+            whose = self._whose(frame)
+            link = self._links.get(whose)
             if link is not None and link.missed_mono is not None:
                 began = self._wire.windows_since(link.missed_mono, len(encode(frame)))
                 link.patience = max(link.patience * 2, min(ceil(began) + 1, PATIENCE_STEP_MAX))
                 link.answered()
-            if frame.address == self._unanswered:
+            if whose == self._unanswered:
                 self._unanswered = None
+
+    def _whose(self, frame: LongFrame) -> Address:
+        """Who was asked, and sent ``frame`` too late; a selected meter may answer under its primary address."""
+        late = [address for address, link in self._links.items() if link.missed_mono is not None]
+        selected = (address for address in late if isinstance(address, SecondaryAddress))
+        if frame.address in late:
+            return frame.address
+        return next((address for address in selected if not stranger(frame, address)), frame.address)
 
 
 def parse_long(raw: bytes) -> LongFrame:

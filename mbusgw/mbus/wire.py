@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from mbusgw.mbus.frames import START_LONG, expected_length
+from mbusgw.model.address import Address
 from mbusgw.model.errors import FrameDamaged
 
 BITS_PER_BYTE = 11  # start, eight data, parity, stop
@@ -87,7 +88,7 @@ class Wire:
 
         Raises ``FrameDamaged`` when the line does not fall silent.
         """
-        self._await_idle()
+        self.await_idle()
         self._line.write(request)
         self._trace("tx", request)
         self._last_byte_mono = self._mono() + len(request) * BITS_PER_BYTE * self._bit_s
@@ -98,7 +99,7 @@ class Wire:
         if dropped := self._line.purge():
             self._dropped(dropped)
 
-    def next_frame(self, deadline_mono: float, address: int) -> tuple[bytes | None, int]:
+    def next_frame(self, deadline_mono: float, address: Address) -> tuple[bytes | None, int]:
         """One whole frame that begins before the deadline, or None; and how many bytes of noise came before it.
 
         Raises ``FrameDamaged`` when it breaks off; ``address`` is who was asked.
@@ -131,24 +132,28 @@ class Wire:
         while self._mono() < limit_mono and self._line.read(4096, self._quiet_s):
             self._last_byte_mono = self._mono()
 
-    def _await_idle(self) -> None:
-        """33 bit times of silence before a request; late answers and noise are thrown away."""
+    def await_idle(self) -> bytes:
+        """33 bit times of silence before a request; what came until then, late answers and noise, is thrown away.
+
+        Returns it. Raises ``FrameDamaged`` when the line does not fall silent.
+        """
         limit_mono = self._mono() + self._timeout_s
         idle_s = IDLE_BITS * self._bit_s
+        came = b""
         while True:
             if dropped := self._line.purge():
                 self._dropped(dropped)
-                idle_s = self._quiet_s
+                idle_s, came = self._quiet_s, came + dropped
             left_s = self._last_byte_mono + idle_s - self._mono()
             if left_s <= 0:
-                return
+                return came
             if self._mono() > limit_mono:
                 raise FrameDamaged(
                     f"the line was not quiet for {self._timeout_s:g} s", hint="a meter or converter holds the line"
                 )
             if dropped := self._line.read(4096, left_s):
                 self._dropped(dropped)
-                idle_s = self._quiet_s
+                idle_s, came = self._quiet_s, came + dropped
 
     def _dropped(self, data: bytes) -> None:
         self._trace("rx", data)

@@ -10,15 +10,19 @@ from types import MappingProxyType
 from mbusgw.mbus.frames import (
     ACK,
     ADDRESS_BROADCAST_REPLY,
+    ADDRESS_NETWORK_LAYER,
+    CI_SELECT,
     FCB,
     REQ_UD2,
     RSP_UD,
     SND_NKE,
+    SND_UD,
     Frame,
     LongFrame,
     ShortFrame,
     encode,
 )
+from mbusgw.model.address import SECONDARY_BYTES, SecondaryAddress
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.record import Value
 from mbusgw.simulator.encode import long_frame
@@ -51,11 +55,17 @@ class FaultKind(str, Enum):
     WRONG_ADDRESS = "wrong_address"
     APPLICATION_ERROR = "application_error"
     NO_RESET = "no_reset"  # ignores SND_NKE only
+    WRONG_ID = "wrong_id"  # answers for the meter with the next number
+    KEEPS_FCB = "keeps_fcb"  # being selected does not make it forget its last FCB
+    STAYS_SELECTED = "stays_selected"  # though another one is selected
 
 
 @dataclass(slots=True)
 class Fault:
-    """A fault of the next ``times`` answers (None: until it is taken away). ``delay_s`` is for LATE."""
+    """A fault of the next ``times`` answers (None: until it is taken away). ``delay_s`` is for LATE.
+
+    NO_RESET, KEEPS_FCB and STAYS_SELECTED are habits, not faults of answers: they last.
+    """
 
     kind: FaultKind
     times: int | None = None
@@ -74,7 +84,9 @@ Expected = Mapping[str, tuple[Value, str]]
 
 
 class SimulatedMeter:
-    """A slave at a primary address. ``answer``: **own thread** of its segment; the rest: any thread
+    """A slave at a primary address, which its secondary one selects too.
+
+    ``answer``: **own thread** of its segment; the rest: any thread
 
     ``seconds`` gives the meter's age. With ``telegrams`` > 1 the records are spread over so
     many telegrams, each but the last with DIF 1F.
@@ -98,7 +110,8 @@ class SimulatedMeter:
         self.answers: deque[Expected] = deque(maxlen=ANSWERS_KEPT)
         self._seconds = seconds
         self._telegrams = telegrams
-        self._last_fcb: bool | None = None
+        self._selected = False
+        self._last_fcb: dict[bool, bool | None] = {}  # apart for address 253 (True) and the primary address
         self._last_telegram = b""
         self._next = 0
         self._values: list[Value] = []
@@ -112,20 +125,48 @@ class SimulatedMeter:
         """Every value of ``field`` that was sent of late."""
         return {answer[field][0] for answer in list(self.answers)}
 
+    @property
+    def secondary_address(self) -> SecondaryAddress:
+        """What selects this meter alone."""
+        return SecondaryAddress.of(self.identity)
+
     def answer(self, frame: Frame) -> Reply | None:
         """The answer to a frame on the wire; None where a meter keeps silent."""
-        if not isinstance(frame, ShortFrame) or frame.address not in (self.address, ADDRESS_BROADCAST_REPLY):
+        if isinstance(frame, LongFrame):
+            return self._hear_selection(frame)
+        if not isinstance(frame, ShortFrame):
+            return None
+        by_selection = frame.address == ADDRESS_NETWORK_LAYER
+        if not (self._selected if by_selection else frame.address in (self.address, ADDRESS_BROADCAST_REPLY)):
             return None
         if frame.control == SND_NKE:
-            self._last_fcb, self._next = None, 0
+            if self._has(FaultKind.NO_RESET):
+                return None
+            self._last_fcb[by_selection], self._next = None, 0
+            self._selected = self._selected and not by_selection
             return self._spoil(bytes((ACK,)))
         if frame.control & ~FCB != REQ_UD2:
             return None
         fcb = bool(frame.control & FCB)
-        if fcb != self._last_fcb:  # the same bit again asks for the same telegram again
-            self._last_fcb = fcb
+        if fcb != self._last_fcb.get(by_selection):  # the same bit again asks for the same telegram again
+            self._last_fcb[by_selection] = fcb
             self._last_telegram = self._build()
         return self._spoil(self._last_telegram)
+
+    def _hear_selection(self, frame: LongFrame) -> Reply | None:
+        """EN 13757-3, 12: selected or deselected, whoever hears it; only the selected one acknowledges."""
+        if (frame.control & ~FCB, frame.address, frame.ci) != (SND_UD, ADDRESS_NETWORK_LAYER, CI_SELECT):
+            return None
+        if len(frame.data) != SECONDARY_BYTES or not SecondaryAddress.from_wire(frame.data).matches(self.identity):
+            self._selected = self._selected and self._has(FaultKind.STAYS_SELECTED)
+            return None
+        self._selected = True
+        if not self._has(FaultKind.KEEPS_FCB):
+            self._last_fcb[True] = None
+        return self._spoil(bytes((ACK,)))
+
+    def _has(self, kind: FaultKind) -> bool:
+        return self.fault is not None and self.fault.kind is kind
 
     def _build(self) -> bytes:
         if self._next == 0:
@@ -155,7 +196,7 @@ class SimulatedMeter:
             fault.times -= 1
             if fault.times <= 0:
                 self.fault = None
-        if fault.kind in (FaultKind.SILENT, FaultKind.NO_RESET):
+        if fault.kind is FaultKind.SILENT:
             return None
         if fault.kind is FaultKind.LATE:
             return Reply(data, fault.delay_s)
@@ -163,10 +204,10 @@ class SimulatedMeter:
 
 
 def _concerns(kind: FaultKind, data: bytes) -> bool:
-    acknowledgement = len(data) == 1
-    if kind is FaultKind.NO_RESET:
-        return acknowledgement
-    return kind not in _SPOILERS or not acknowledgement
+    """Acknowledgements are left alone by what spoils telegrams; some faults are none of an answer."""
+    if kind in (FaultKind.SILENT, FaultKind.LATE):
+        return True
+    return kind in _SPOILERS and len(data) > 1
 
 
 def _application_busy(data: bytes) -> bytes:
@@ -178,11 +219,17 @@ def _wrong_address(data: bytes) -> bytes:
     return data[:5] + bytes((address,)) + data[6:-2] + bytes(((data[-2] + address - data[5]) & 0xFF, data[-1]))
 
 
+def _wrong_id(data: bytes) -> bytes:
+    number = (data[7] + 1) & 0xFF
+    return data[:7] + bytes((number,)) + data[8:-2] + bytes(((data[-2] + number - data[7]) & 0xFF, data[-1]))
+
+
 #: What becomes of the bytes of a telegram; an acknowledgement is left alone.
 _SPOILERS: dict[FaultKind, Callable[[bytes], bytes]] = {
     FaultKind.TRUNCATED: lambda data: data[: len(data) // 2],
     FaultKind.CHECKSUM: lambda data: data[:-2] + bytes(((data[-2] + 1) & 0xFF, data[-1])),
     FaultKind.NOISE: lambda data: b"\x00\xFF\x41" + data,
     FaultKind.WRONG_ADDRESS: _wrong_address,
+    FaultKind.WRONG_ID: _wrong_id,
     FaultKind.APPLICATION_ERROR: _application_busy,
 }

@@ -12,6 +12,7 @@ from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.worker import Worker
 from mbusgw.simulator.line import SimulatedLine, TcpLine
 from mbusgw.simulator.meter import SimulatedMeter
+from mbusgw.simulator.superposition import superpose
 
 BITS_PER_BYTE = 11
 ANSWER_DELAY_S = 0.020
@@ -34,8 +35,8 @@ class Segment(Worker):
     """The meters of one line and their common wire. **own thread**; what is named below: any thread
 
     Answers begin after the request would have passed at ``baudrate`` and ``answer_delay_s``
-    more, and go out byte by byte at that speed (11 bits a byte). Two meters that answer at
-    once spoil each other's bytes. ``requests`` keeps when which frame was heard.
+    more, and go out byte by byte at that speed (11 bits a byte). Meters that answer at
+    once spoil each other's bits. ``requests`` keeps when which frame was heard.
     ``unplug``, ``plug``, ``drop``: faults of the line. ``echo``: a converter that sends back what it hears.
     """
 
@@ -175,7 +176,9 @@ class Segment(Worker):
         except FrameDamaged:
             return  # a meter keeps silent when it does not understand
         passed_mono = self._heard_mono + len(request) * self._byte_s
-        for meter in self.meters:
-            reply = meter.answer(frame)
-            if reply is not None and reply.data:
-                self._sending.append(_Sending(reply.data, passed_mono + self.answer_delay_s + reply.delay_s))
+        answers = [
+            (passed_mono + self.answer_delay_s + reply.delay_s, reply.data)
+            for reply in (meter.answer(frame) for meter in self.meters)
+            if reply is not None and reply.data
+        ]
+        self._sending += [_Sending(data, start_mono) for start_mono, data in superpose(answers, self._byte_s)]

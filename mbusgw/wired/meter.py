@@ -10,6 +10,7 @@ from typing import Any
 
 from mbusgw.config.models import DeviceConfig
 from mbusgw.mbus.session import Answer, Session
+from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import BusError, DecodeError, LinkError, MbusgwError, NoAnswer
 from mbusgw.model.ports import Delivery
 from mbusgw.model.reading import Reading
@@ -47,12 +48,13 @@ NAP_S = 20.0
 class MeterState:
     """How a wired meter is read, for ``GET /state``. **immutable**
 
+    ``address`` is a number, or the text of a secondary address.
     ``failures``: failed reads in all; ``failures_in_a_row``: since the last good one.
     """
 
     device_id: str
     bus: str
-    address: int
+    address: int | str
     reads: int
     failures: int
     failures_in_a_row: int
@@ -111,10 +113,11 @@ class WiredMeter(Worker):
     def snapshot(self) -> MeterState:
         """How the meter is read now."""
         due_in_s = self._schedule.due_mono - self.clock.mono()
+        address = self.config.address
         return MeterState(
             device_id=self.config.id,
             bus=self.config.bus,
-            address=self.config.address,
+            address=str(address) if isinstance(address, SecondaryAddress) else address,
             reads=self._reads,
             failures=self._failures,
             failures_in_a_row=self._failures_in_a_row,
