@@ -5,10 +5,10 @@ acknowledges and answers to address 253 from then on, all others stop doing so.
 """
 from __future__ import annotations
 
-from mbusgw.mbus.decode import identity_of, is_application_error
+from mbusgw.mbus.decode import CI_LONG_HEADER, identity_of, is_application_error
 from mbusgw.mbus.frames import ADDRESS_NETWORK_LAYER, CI_SELECT, SND_UD, LongFrame
-from mbusgw.model.address import SecondaryAddress
-from mbusgw.model.errors import Collision
+from mbusgw.model.address import SECONDARY_BYTES, SecondaryAddress
+from mbusgw.model.errors import Collision, FrameUnexpected
 
 SELECTION_HINT = (
     "is the meter connected, are its secondary address and the baud rate right, does it know secondary addresses?"
@@ -36,10 +36,14 @@ def stranger(frame: LongFrame, address: SecondaryAddress) -> str:
     return "" if address.matches(meter) else f"{SecondaryAddress.of(meter)} answered, {address} was asked"
 
 
-def is_of_another(frame: LongFrame, first: LongFrame) -> bool:
-    """Both say who sent them, and it was not the same meter."""
-    one, other = identity_of(frame), identity_of(first)
-    return one is not None and other is not None and one != other
+def sender(frame: LongFrame, address: SecondaryAddress) -> SecondaryAddress:
+    """The whole address of who sent ``frame`` when ``address`` was selected. Raises ``FrameUnexpected``."""
+    meter = identity_of(frame)
+    if meter is None:
+        raise FrameUnexpected(f"the meter at {address} does not say which one it is", hint=_OPEN_HINT)
+    if frame.ci == CI_LONG_HEADER:
+        return SecondaryAddress.from_wire(frame.data[:SECONDARY_BYTES])
+    return SecondaryAddress.of(meter)
 
 
 def several(address: SecondaryAddress, signs: str) -> Collision:

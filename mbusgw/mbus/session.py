@@ -23,7 +23,7 @@ from mbusgw.mbus.frames import (
     expected_length,
     parse,
 )
-from mbusgw.mbus.selection import SELECTION_HINT, is_of_another, select, several, stranger
+from mbusgw.mbus.selection import SELECTION_HINT, select, sender, several, stranger
 from mbusgw.mbus.wire import LONGEST_FRAME_BYTES, WIRING_HINT, Line, Wire
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.errors import Collision, DecodeError, FrameDamaged, FrameUnexpected, LinkError, NoAnswer
@@ -112,6 +112,7 @@ class Session:
         self._timeout_s = serial_timeout_s
         self._echo = echo != "off"
         self._links: dict[Address, _Link] = {}
+        self._found: dict[SecondaryAddress, SecondaryAddress] = {}  # the meter behind an address with open places
         self._unanswered: Address | None = None  # who was asked last, in vain
         self._stray = b""  # what came since then
         self._noise_bytes = 0  # that came before the last answer
@@ -128,6 +129,40 @@ class Session:
         must not hold the bus. Raises ``NoAnswer``, ``FrameDamaged``, ``FrameUnexpected``, ``TransportLost``,
         and ``Collision`` where several meters answer to a secondary address.
         """
+        if isinstance(address, SecondaryAddress) and not address.is_exact:
+            return self._read_open(address, repeats, reset=reset, max_telegrams=max_telegrams)
+        return self._read(address, repeats, reset=reset, max_telegrams=max_telegrams)
+
+    def _read_open(self, address: SecondaryAddress, repeats: int, *, reset: bool, max_telegrams: int) -> Answer:
+        """Finds out who fits ``address``, then reads that meter by all of its address.
+
+        Answers of several meters at once may by chance look like a whole frame, so none that
+        open places have called forth is taken for more than a name.
+        """
+        known = self._found.pop(address, None)
+        found = known or self._find(address)
+        try:
+            answer = self._read(found, repeats, reset=reset, max_telegrams=max_telegrams)
+        except NoAnswer as error:
+            if known is None:
+                raise several(address, f"one seemed to be {found}, but there is no such meter") from error
+            raise  # it may have been replaced: the next read looks anew
+        self._found[address] = found
+        return answer
+
+    def _find(self, address: SecondaryAddress) -> SecondaryAddress:
+        """The whole address of the meter that fits. Raises ``Collision`` where several do."""
+        link = self._links.setdefault(address, _Link())
+        self._select(address, link)
+        try:
+            raw = self._next_telegram(address, link, 0)
+        except FrameDamaged as error:
+            raise several(address, str(error)) from error
+        if more := self._wire.await_idle():
+            raise several(address, f"after the answer came {more[:12].hex(' ')}")
+        return sender(parse_long(raw), address)
+
+    def _read(self, address: Address, repeats: int, *, reset: bool, max_telegrams: int) -> Answer:
         link = self._links.setdefault(address, _Link())
         reset, link.reset_due = reset or link.reset_due, False
         frames: list[bytes] = []
@@ -140,8 +175,6 @@ class Session:
                 if len(frames) == max_telegrams:
                     break
                 raw = self._next_telegram(address, link, repeats, started=True)
-                if isinstance(address, SecondaryAddress) and is_of_another(parse_long(raw), parse_long(frames[0])):
-                    raise FrameUnexpected(f"another meter goes on where {address} began", hint=SELECTION_HINT)
             return Answer(tuple(frames), complete=False)  # too long, or it sticks to its telegram
         finally:
             # In the middle of a readout only SND_NKE leads back to the first telegram.
@@ -183,16 +216,11 @@ class Session:
                 raw = self._first_sure_telegram(address, link, 0)
                 if raw == before:  # a repeat, from a meter that remembers the FCB of its last selection
                     raw = self._next_telegram(address, link, 0)
-                if not address.is_exact and (more := self._wire.await_idle()):
-                    raise several(address, f"after the answer came {more[:12].hex(' ')}")
                 return raw
-            except (FrameDamaged, FrameUnexpected, Collision) as error:
-                if repeat < repeats:
-                    self._deselect(address)
-                elif isinstance(error, FrameDamaged) and not address.is_exact:
-                    raise several(address, str(error)) from error
-                else:
+            except (FrameDamaged, FrameUnexpected, Collision):
+                if repeat == repeats:
                     raise
+                self._deselect(address)
         raise AssertionError("the last try returns or raises")
 
     def _select(self, address: SecondaryAddress, link: _Link) -> None:

@@ -58,6 +58,36 @@ def test_every_value_of_five_wired_meters_arrives_right(tmp_path: Path, mosquitt
             wait_until(lambda: len(announced(subscriber)) == 6, what="five meters and the gateway are not announced")
 
 
+def test_meters_called_by_secondary_address_arrive_right_and_another_one_never(
+    tmp_path: Path, mosquitto: Mosquitto, segment: Segment
+) -> None:
+    segment.meters[2].fault = Fault(FaultKind.WRONG_ID)
+    addresses = [meter.secondary_address for meter in segment.meters[:3]]
+    config = buses(segment, 4) + "".join(
+        f"  - {{id: by_number_{n}, bus: main, address: {address}, interval: 1}}\n"
+        for n, address in enumerate(addresses, start=1)
+    )
+    config += "  - {id: by_parts, bus: main, address: {id: 40000005, manufacturer: SIM}, interval: 1}\n"
+    read = {"by_number_1": 0, "by_number_2": 1, "meter_4": 3, "by_parts": 4}
+    with subscribed(mosquitto.port, "mbus/#") as subscriber:
+        with running(tmp_path, config, broker=mosquitto.url) as daemon:
+            for device, number in read.items():
+                meter = segment.meters[number]
+                attributes = document(subscriber, f"mbus/{device}/attributes")
+                assert attributes["meter"]["id"] == meter.identity.id
+                for name in meter.expected():
+                    value = wait_until(lambda: subscriber.last(f"mbus/{device}/{name}"), what=name)  # noqa: B023
+                    assert value in {plain_text(sent) for sent in meter.sent_values(name)}
+            wait_until(lambda: daemon.get("/state")[1]["devices"]["by_number_3"]["last_error"])
+            state = daemon.get("/state")[1]["devices"]
+        assert state["by_number_1"]["polling"]["address"] == str(addresses[0])
+        assert state["meter_4"]["polling"]["address"] == 4
+        assert f"answered, {addresses[2]} was asked" in state["by_number_3"]["last_error"]
+        assert not state["by_number_3"]["online"]
+        told = [topic for topic, _, _ in subscriber.messages if topic.startswith("mbus/by_number_3/")]
+        assert set(told) <= {"mbus/by_number_3/availability", "mbus/by_number_3/attributes"}
+
+
 def announced(subscriber: Subscriber) -> set[str]:
     return {topic for topic, _, _ in list(subscriber.messages) if topic.startswith("homeassistant/device/")}
 

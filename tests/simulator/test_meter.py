@@ -4,7 +4,8 @@ from __future__ import annotations
 import pytest
 
 from mbusgw.mbus.decode import decode_frame
-from mbusgw.mbus.frames import LongFrame, ShortFrame
+from mbusgw.mbus.frames import Frame, LongFrame, ShortFrame
+from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import ApplicationError, MbusgwError
 from mbusgw.model.fields import name_fields
 from mbusgw.simulator.catalogue import KINDS, build_meter, build_meters
@@ -14,7 +15,7 @@ from tests.simulator.wire import CLOCK
 NKE, FIRST, SECOND = (ShortFrame(control, 1) for control in (0x40, 0x7B, 0x5B))
 
 
-def ask(meter: SimulatedMeter, frame: ShortFrame) -> bytes:
+def ask(meter: SimulatedMeter, frame: Frame) -> bytes:
     reply = meter.answer(frame)
     assert reply is not None
     return reply.data
@@ -100,6 +101,56 @@ def test_the_other_faults_do_what_they_are_named_for() -> None:
     meter.fault = Fault(FaultKind.APPLICATION_ERROR)
     with pytest.raises(ApplicationError):
         decode_frame(ask(meter, FIRST))
+
+
+def selection(mask: str) -> LongFrame:
+    return LongFrame(0x53, 253, 0x52, SecondaryAddress.parse(mask).wire)
+
+
+def test_a_selection_that_fits_is_acknowledged_and_any_other_ends_it() -> None:
+    meter = build_meter("gas", 1, clock=CLOCK)
+    at_253 = ShortFrame(0x7B, 253)
+    assert meter.answer(at_253) is None
+    for mask in (str(meter.secondary_address), "7FFFFFFFFFFFFFFF", "FFFFFFFFFFFFFF03"):
+        assert ask(meter, selection(mask)) == b"\xE5"
+        assert decode_frame(ask(meter, at_253)).header.meter == meter.identity
+        assert meter.answer(selection("8FFFFFFFFFFFFFFF")) is None
+        assert meter.answer(at_253) is None
+    assert meter.answer(LongFrame(0x53, 253, 0x52, b"\xFF" * 7)) is None
+    assert meter.answer(LongFrame(0x53, 1, 0x52, b"\xFF" * 8)) is None
+
+
+def test_a_reset_at_address_253_ends_the_selection() -> None:
+    meter = build_meter("gas", 1, clock=CLOCK)
+    ask(meter, selection("FFFFFFFFFFFFFFFF"))
+    assert ask(meter, ShortFrame(0x40, 253)) == b"\xE5"
+    assert meter.answer(ShortFrame(0x40, 253)) is None
+
+
+def test_the_fcb_of_address_253_is_one_of_its_own_and_forgotten_with_each_selection() -> None:
+    meter = build_meter("gas", 1, clock=CLOCK)
+    at_253 = ShortFrame(0x7B, 253)
+    ask(meter, FIRST)
+    ask(meter, selection("FFFFFFFFFFFFFFFF"))
+    first = ask(meter, at_253)
+    assert ask(meter, at_253) == first
+    ask(meter, selection("FFFFFFFFFFFFFFFF"))
+    second = ask(meter, at_253)
+    assert second != first
+    meter.fault = Fault(FaultKind.KEEPS_FCB)
+    ask(meter, selection("FFFFFFFFFFFFFFFF"))
+    assert ask(meter, at_253) == second
+
+
+def test_a_meter_may_stay_selected_or_answer_for_another() -> None:
+    meter = build_meter("gas", 1, clock=CLOCK)
+    ask(meter, selection("FFFFFFFFFFFFFFFF"))
+    meter.fault = Fault(FaultKind.STAYS_SELECTED)
+    assert meter.answer(selection("8FFFFFFFFFFFFFFF")) is None
+    assert meter.answer(ShortFrame(0x7B, 253)) is not None
+    meter.fault = Fault(FaultKind.WRONG_ID)
+    other = decode_frame(ask(meter, FIRST)).header.meter
+    assert other is not None and (other.id, meter.identity.id) == ("70000002", "70000001")
 
 
 def test_many_meters_have_addresses_and_identities_of_their_own() -> None:

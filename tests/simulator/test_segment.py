@@ -152,6 +152,7 @@ def test_the_command_prints_its_port_first_and_leaves_nothing_behind(how: signal
     assert lines[0] == str(link)
     assert f"- {{name: simulated, port: {link}, baudrate: 9600}}" in lines
     assert "- {id: water_2, bus: simulated, address: 2}" in lines
+    assert '#  - {id: water_2, bus: simulated, address: "100000022D4D1907"}' in lines
     assert not link.is_symlink()
 
 

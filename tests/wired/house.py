@@ -1,12 +1,13 @@
 """What the tests of this folder share: workers that are stopped again, a delivery that keeps what it gets."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
 from mbusgw.config.models import BusConfig, DeviceConfig
+from mbusgw.model.address import Address
 from mbusgw.model.errors import MbusgwError, StoreError
 from mbusgw.model.reading import Reading
 from mbusgw.runtime.metrics import Metrics
@@ -74,7 +75,7 @@ def bus_config(port: str, **options: Any) -> BusConfig:
 class Lane:
     """A bus and its meters, with everything they tell."""
 
-    def __init__(self, bus: Bus, addresses: dict[str, int], *, interval: float | None = 0.1) -> None:
+    def __init__(self, bus: Bus, addresses: Mapping[str, Address], *, interval: float | None = 0.1) -> None:
         self.bus = bus
         self.delivery = KeepingDelivery()
         self.failures = Failures()

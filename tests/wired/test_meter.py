@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
+from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import StoreFull
 from mbusgw.model.reading import Lane as ReadingLane
 from mbusgw.simulator.catalogue import KINDS, build_meter
@@ -212,3 +214,50 @@ def test_a_meter_stops_within_a_second_whatever_it_waits_for(fault: FaultKind | 
 def test_a_meter_without_an_interval_takes_that_of_its_bus() -> None:
     lane = Lane(Bus(bus_config("/dev/null", scan_interval=42), clock=CLOCK), {"m1": 1}, interval=None)
     assert lane.meters["m1"]._schedule.interval_s == 42
+
+
+# ------------------------------------------------------------------ secondary addresses
+def test_meters_are_read_by_their_secondary_addresses_beside_primary_ones() -> None:
+    with running_segment(meters=len(KINDS)) as segment:
+        addresses = {m.name: m.address if m.address % 2 else m.secondary_address for m in segment.meters}
+        lane = Lane(Bus(bus_config(segment.port, max_retries=3), clock=CLOCK), addresses)
+        with running(*lane.workers()):
+            for meter in segment.meters:
+                wait_until(lane.has_read(meter.name, 3))
+            water = lane.meters["water"].snapshot()
+        for meter in segment.meters:
+            for reading, sent in zip(lane.delivery.of(meter.name), meter.answers):
+                assert {name: (field.value, field.unit) for name, field in reading.fields.items()} == dict(sent)
+                assert reading.header.meter == meter.identity
+    assert not lane.failures.told
+    assert (water.address, water.last_error) == ("100000022D4D1907", None)
+
+
+def test_a_meter_with_another_id_gives_no_reading_and_is_named_by_its_address(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "mbusgw.wired.meter")
+    with running_segment() as segment:
+        segment.meters[0].fault = Fault(FaultKind.WRONG_ID)
+        lane = Lane(Bus(bus_config(segment.port), clock=CLOCK), {"m1": segment.meters[0].secondary_address})
+        with running(*lane.workers()):
+            wait_until(lambda: lane.meters["m1"].snapshot().failures >= 2)
+            assert not lane.delivery.of("m1")
+            assert "600000022D4D2804 answered" in (lane.meters["m1"].snapshot().last_error or "")
+            segment.meters[0].fault = None
+            wait_until(lane.has_read("m1", 1))
+    assert set(lane.failures.kinds("m1")) == {"FrameUnexpected"}
+    assert "m1 (bus main, address 600000012D4D2804): " in caplog.records[0].getMessage()
+
+
+def test_two_meters_that_fit_an_open_address_are_a_collision_and_harm_nobody_else() -> None:
+    with running_segment(meters=10) as segment:  # two of each kind
+        segment.meters[1].identity = replace(segment.meters[1].identity, id="10000008")  # not to be seen through 7
+        addresses = {"water": SecondaryAddress(medium=0x07), "heat": segment.meters[0].secondary_address}
+        lane = Lane(Bus(bus_config(segment.port), clock=CLOCK), addresses)
+        with running(*lane.workers()):
+            wait_until(lambda: lane.meters["water"].snapshot().failures >= 2)
+            wait_until(lane.has_read("heat", 5))
+            state = lane.meters["water"].snapshot()
+        assert not lane.delivery.of("water")
+        assert not lane.failures.kinds("heat")
+    assert set(lane.failures.kinds("water")) == {"Collision"}
+    assert "several meters seem to answer to FFFFFFFFFFFFFF07" in (state.last_error or "")
