@@ -124,9 +124,10 @@ class Session:
         """REQ_UD2 until no more records follow (DIF 1F).
 
         The link is initialised (SND_NKE) before the first read over this port and with
-        ``reset``. A damaged frame is asked for again at once with the same FCB, up to
-        ``repeats`` times. A silent meter is not asked again here: the pause before that
-        must not hold the bus. Raises ``NoAnswer``, ``FrameDamaged``, ``FrameUnexpected``, ``TransportLost``,
+        ``reset``. A damaged frame is asked for again at once with the same FCB (the first
+        one of a selected meter by a new selection), up to ``repeats`` times. A silent
+        meter is not asked again here: the pause before that must not hold the bus.
+        Raises ``NoAnswer``, ``FrameDamaged``, ``FrameUnexpected``, ``TransportLost``,
         and ``Collision`` where several meters answer to a secondary address.
         """
         if isinstance(address, SecondaryAddress) and not address.is_exact:
@@ -177,8 +178,10 @@ class Session:
                 raw = self._next_telegram(address, link, repeats, started=True)
             return Answer(tuple(frames), complete=False)  # too long, or it sticks to its telegram
         finally:
-            # In the middle of a readout only SND_NKE leads back to the first telegram.
-            link.reset_due = bool(frames) and _more_records_follow(frames[-1])
+            # In the middle of a readout only SND_NKE leads back to the first telegram. And a selected meter whose
+            # answer was lost might send the same one as it was then, if it remembers the FCB of its last selection.
+            lost = isinstance(address, SecondaryAddress) and not frames
+            link.reset_due = lost or bool(frames) and _more_records_follow(frames[-1])
 
     def request(self, frame: Frame, address: int) -> LongFrame:
         """Sends ``frame``; the answer must be user data (RSP_UD) from ``address``. One try."""

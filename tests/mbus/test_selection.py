@@ -215,6 +215,17 @@ def test_a_silent_meter_among_others_does_not_disturb_them() -> None:
             quiet.fault = None
 
 
+def test_after_a_lost_answer_a_meter_is_reset_so_that_no_old_telegram_comes_instead() -> None:
+    with running_segment() as segment, session_on(segment) as session:
+        meter = segment.meters[0]
+        session.read_user_data(meter.secondary_address)
+        meter.fault = Fault(FaultKind.SILENT, times=1)
+        with pytest.raises(NoAnswer):
+            session.read_user_data(meter.secondary_address)
+        session.read_user_data(meter.secondary_address)
+        assert spoken(segment) == [*FRESH, SELECT, *FRESH]
+
+
 def test_a_late_answer_of_one_selected_meter_is_not_taken_for_the_next_ones() -> None:
     with running_segment(baudrate=9600) as segment, session_on(segment) as session:
         late, other = segment.meters[:2]
