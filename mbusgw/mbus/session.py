@@ -1,38 +1,28 @@
-"""Exchanges with meters over an open port: repeats, frame count bit, slow meters (EN 13757-2:2018, 5.5 to 5.7)."""
+"""Readouts over an open port: repeats, frame count bit, selection (EN 13757-2:2018, 5.5 to 5.7)."""
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil
 
 from mbusgw.mbus.decode import decode_frame
+from mbusgw.mbus.exchange import Exchange
 from mbusgw.mbus.frames import (
-    ADDRESS_BROADCAST_REPLY,
     ADDRESS_NETWORK_LAYER,
     FCB,
     REQ_UD2,
-    RSP_UD,
-    RSP_UD_MASK,
     SND_NKE,
-    START_LONG,
     Frame,
     LongFrame,
     ShortFrame,
-    SingleCharacter,
     encode,
-    expected_length,
     parse,
 )
-from mbusgw.mbus.selection import SELECTION_HINT, select, sender, several, stranger
-from mbusgw.mbus.wire import LONGEST_FRAME_BYTES, WIRING_HINT, Line, Wire
+from mbusgw.mbus.selection import select, sender, several
+from mbusgw.mbus.wire import Line
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.errors import Collision, DecodeError, FrameDamaged, FrameUnexpected, LinkError, NoAnswer
 
 MAX_TELEGRAMS = 16
-SILENCES_MAX = 6  # tries in vain after which a meter's longer window is forgotten
-PATIENCE_STEP_MAX = 16  # windows that one late answer can earn: it may have come late through a queue
-PRIMARY_HINT = "is the meter connected, and are its primary address and baud rate right?"
-ACKNOWLEDGEMENT = encode(SingleCharacter())
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,36 +40,18 @@ class Answer:
 class _Link:
     """What we remember of one meter: ``fcb`` of the next request; whether it must be initialised first;
     ``unsure`` after an initialisation that nobody confirmed: the meter may take the request for a repeat;
-    ``patience``: how many times the standard's answer window it needs; ``silences``: tries in vain
-    since it was last heard; ``missed_mono``: when the last request had been sent that it has not
-    answered; ``last``: its last telegram, if it is called by selection."""
+    ``last``: its last telegram, if it is called by selection."""
 
     fcb: bool = True
     reset_due: bool = True
     unsure: bool = False
-    patience: int = 1
-    missed_mono: float | None = None
-    silences: int = 0
     last: bytes = b""
-
-    def answered(self) -> None:
-        """What comes from it now is no late answer."""
-        self.missed_mono, self.silences = None, 0
-
-    def missed(self, sent_mono: float) -> None:
-        """It did not answer. One that has gone shall cost the others no more than the standard's window."""
-        self.missed_mono = sent_mono
-        self.silences += 1
-        if self.silences % SILENCES_MAX == 0:
-            self.patience = 1
 
 
 class Session:
     """The talk over one open port, one exchange at a time. **own thread**
 
     A session is as old as its port: after reopening, a new one initialises every link anew.
-    A meter whose answer comes after the window is given the time it needs from then on: many
-    are slower than the standard allows, and a silent one shall not cost as much as they do.
     A meter with a secondary address is selected before each readout, which ends the selection
     of any other, and what comes is taken only if it says to be from a meter of that address.
     ``mono`` gives monotonic seconds; ``latency_s`` is added to the answer window (slow
@@ -99,23 +71,17 @@ class Session:
         echo: str = "auto",
         trace: Callable[[str, bytes], None] | None = None,
     ) -> None:
-        self._trace = trace or (lambda direction, data: None)
-        self._wire = Wire(
+        self._exchange = Exchange(
             line,
             baudrate=baudrate,
             mono=mono,
             serial_timeout_s=serial_timeout_s,
             latency_s=latency_s,
-            trace=self._trace,
-            on_stray=self._heard_late,
+            echo=echo,
+            trace=trace or (lambda direction, data: None),
         )
-        self._timeout_s = serial_timeout_s
-        self._echo = echo != "off"
         self._links: dict[Address, _Link] = {}
         self._found: dict[SecondaryAddress, SecondaryAddress] = {}  # the meter behind an address with open places
-        self._unanswered: Address | None = None  # who was asked last, in vain
-        self._stray = b""  # what came since then
-        self._noise_bytes = 0  # that came before the last answer
 
     # -------------------------------------------------- services
     def read_user_data(
@@ -159,7 +125,7 @@ class Session:
             raw = self._next_telegram(address, link, 0)
         except FrameDamaged as error:
             raise several(address, str(error)) from error
-        if more := self._wire.await_idle():
+        if more := self._exchange.await_idle():
             raise several(address, f"after the answer came {more[:12].hex(' ')}")
         return sender(parse_long(raw), address)
 
@@ -185,15 +151,15 @@ class Session:
 
     def request(self, frame: Frame, address: int) -> LongFrame:
         """Sends ``frame``; the answer must be user data (RSP_UD) from ``address``. One try."""
-        return parse_long(self._exchange(encode(frame), address, wants_data=True))
+        return parse_long(self._exchange.ask(encode(frame), address, wants_data=True))
 
     def send(self, frame: Frame, address: int) -> None:
         """Sends ``frame``; the answer must be a plain acknowledgement (E5). One try."""
-        self._exchange(encode(frame), address, wants_data=False)
+        self._exchange.ask(encode(frame), address, wants_data=False)
 
     def look(self) -> None:
         """Between two exchanges: throws away what nobody asked for. Raises ``TransportLost`` if the port has gone."""
-        self._wire.look()
+        self._exchange.look()
 
     # -------------------------------------------------- link layer
     def _first_telegram(self, address: Address, link: _Link, repeats: int, *, reset: bool) -> bytes:
@@ -228,23 +194,20 @@ class Session:
 
     def _select(self, address: SecondaryAddress, link: _Link) -> None:
         """Selects. A meter forgets its last FCB then. Raises ``Collision`` for anything but one acknowledgement."""
-        request = encode(select(address))
-        sent_mono = self._wire.send(request)
-        window_s = self._wire.answer_window_s(link.patience)
         try:
-            self._await_answer(request, address, wants_data=False, window_s=window_s, sent_mono=sent_mono)
+            self._exchange.ask(encode(select(address)), address, wants_data=False)
         except FrameDamaged as error:
             raise several(address, str(error)) from error
-        if self._noise_bytes:
-            raise several(address, f"{self._noise_bytes} bytes came before the acknowledgement")
-        if more := self._wire.await_idle():  # before the next request there must be silence anyway
+        if self._exchange.noise_bytes:
+            raise several(address, f"{self._exchange.noise_bytes} bytes came before the acknowledgement")
+        if more := self._exchange.await_idle():  # before the next request there must be silence anyway
             raise several(address, f"after the acknowledgement came {more[:12].hex(' ')}")
         link.fcb = True
 
     def _deselect(self, address: SecondaryAddress) -> bool:
         """Ends every selection (SND_NKE to address 253); whether a meter acknowledged that."""
         try:
-            self._exchange(encode(ShortFrame(SND_NKE, ADDRESS_NETWORK_LAYER)), address, wants_data=False)
+            self._exchange.ask(encode(ShortFrame(SND_NKE, ADDRESS_NETWORK_LAYER)), address, wants_data=False)
         except LinkError:
             return False
         return True
@@ -252,7 +215,8 @@ class Session:
     def _initialise(self, address: int, link: _Link, repeats: int) -> None:
         link.unsure = True
         frame = encode(ShortFrame(SND_NKE, address))
-        self._repeat(lambda: self._exchange(frame, address, wants_data=False), repeats, (FrameDamaged, FrameUnexpected))
+        damaged = (FrameDamaged, FrameUnexpected)
+        self._repeat(lambda: self._exchange.ask(frame, address, wants_data=False), repeats, damaged)
         link.fcb, link.unsure = True, False
 
     def _first_sure_telegram(self, address: Address, link: _Link, repeats: int) -> bytes:
@@ -270,7 +234,7 @@ class Session:
         on_wire = ADDRESS_NETWORK_LAYER if isinstance(address, SecondaryAddress) else address
         frame = encode(ShortFrame(REQ_UD2 | FCB if link.fcb else REQ_UD2, on_wire))
         again = LinkError if started else (FrameDamaged, FrameUnexpected)
-        raw = self._repeat(lambda: self._exchange(frame, address, wants_data=True), repeats, again)
+        raw = self._repeat(lambda: self._exchange.ask(frame, address, wants_data=True), repeats, again)
         link.fcb = not link.fcb
         if on_wire != address:
             link.last = raw
@@ -287,95 +251,6 @@ class Session:
                 continue
         return exchange()
 
-    def _exchange(self, request: bytes, address: Address, *, wants_data: bool) -> bytes:
-        sent_mono = self._wire.send(request)
-        window_s = self._wire.answer_window_s(self._links.setdefault(address, _Link()).patience)
-        return self._await_answer(request, address, wants_data=wants_data, window_s=window_s, sent_mono=sent_mono)
-
-    def _await_answer(
-        self, request: bytes, address: Address, *, wants_data: bool, window_s: float, sent_mono: float
-    ) -> bytes:
-        wrong = ""
-        self._noise_bytes = 0
-        deadline_mono, limit_mono = sent_mono + window_s, sent_mono + max(window_s, self._timeout_s)
-        while True:
-            raw, noise = self._wire.next_frame(deadline_mono, address)
-            self._noise_bytes += noise
-            if raw is None:
-                break
-            self._trace("rx", raw)
-            # Until then the line was taken, by an echo that was held up or by the late answer of another:
-            # a meter has the whole window from the last byte before its own.
-            deadline_mono = max(deadline_mono, min(self._wire.last_byte_mono + window_s, limit_mono))
-            if raw == request and self._echo:
-                continue
-            wrong = self._objection(raw, address, wants_data=wants_data)
-            if not wrong:
-                self._links[address].answered()
-                return raw
-            if raw != ACKNOWLEDGEMENT:  # that one comes from whoever was asked now
-                self._heard_late(raw)
-        if wrong:
-            raise FrameUnexpected(wrong, hint="do two meters share an address, or does one answer too late?")
-        if self._noise_bytes:
-            raise FrameDamaged(
-                f"{self._noise_bytes} bytes from address {address} that begin no frame",
-                hint="baud rate, parity or wiring may be wrong, or two meters have this address",
-            )
-        self._unanswered, self._stray = address, b""
-        self._links[address].missed(sent_mono)
-        raise NoAnswer(
-            f"no answer from address {address} within {window_s * 1000:.0f} ms",
-            hint=SELECTION_HINT if isinstance(address, SecondaryAddress) else PRIMARY_HINT,
-        )
-
-    def _objection(self, raw: bytes, address: Address, *, wants_data: bool) -> str:
-        """What speaks against taking ``raw`` for the answer; empty if nothing does."""
-        try:
-            frame = parse(raw)
-        except FrameDamaged as error:
-            self._wire.await_quiet()
-            raise FrameDamaged(
-                f"damaged frame from address {address}: {error}",
-                hint=WIRING_HINT,
-            ) from error
-        if not isinstance(frame, LongFrame):
-            wanted = wants_data or not isinstance(frame, SingleCharacter)
-            return f"address {address} answered {raw.hex(' ')} and sent no data" if wanted else ""
-        if frame.control & RSP_UD_MASK != RSP_UD:
-            return f"address {address} answered with control field {frame.control:02X}, which is no data"
-        if isinstance(address, SecondaryAddress):
-            if wrong := stranger(frame, address):
-                return wrong
-        elif frame.address != address and address != ADDRESS_BROADCAST_REPLY:
-            return f"address {frame.address} answered, {address} was asked"
-        return "" if wants_data else f"address {address} sent data instead of an acknowledgement"
-
-    def _heard_late(self, data: bytes) -> None:
-        """If ``data`` completes an answer that was given up, its meter gets more time from now on."""
-        self._stray = (self._stray + data)[-LONGEST_FRAME_BYTES:]
-        if self._stray == ACKNOWLEDGEMENT and self._unanswered is not None:  # it does not say whose it is
-            self._links[self._unanswered].patience *= 2
-            self._unanswered = None
-        elif (frame := _long_frame_in(self._stray)) is not None:
-            self._stray = b""
-            whose = self._whose(frame)
-            link = self._links.get(whose)
-            if link is not None and link.missed_mono is not None:
-                began = self._wire.windows_since(link.missed_mono, len(encode(frame)))
-                link.patience = max(link.patience * 2, min(ceil(began) + 1, PATIENCE_STEP_MAX))
-                link.answered()
-            if whose == self._unanswered:
-                self._unanswered = None
-
-    def _whose(self, frame: LongFrame) -> Address:
-        """Who was asked, and sent ``frame`` too late; a selected meter may answer under its primary address."""
-        late = [address for address, link in self._links.items() if link.missed_mono is not None]
-        selected = (address for address in late if isinstance(address, SecondaryAddress))
-        if frame.address in late:
-            return frame.address
-        return next((address for address in selected if not stranger(frame, address)), frame.address)
-
 
 def parse_long(raw: bytes) -> LongFrame:
     """``raw`` as a long frame. Raises ``FrameUnexpected`` for any other."""
@@ -383,19 +258,6 @@ def parse_long(raw: bytes) -> LongFrame:
     if not isinstance(frame, LongFrame):
         raise FrameUnexpected(f"{raw.hex(' ')} is no long frame")
     return frame
-
-
-def _long_frame_in(data: bytes) -> LongFrame | None:
-    """The first whole long frame in ``data``, wherever it begins."""
-    start = data.find(START_LONG)
-    while start >= 0:
-        try:
-            frame = parse(data[start : start + (expected_length(data[start:]) or 0)])
-        except FrameDamaged:
-            start = data.find(START_LONG, start + 1)
-            continue
-        return frame if isinstance(frame, LongFrame) else None
-    return None
 
 
 def _more_records_follow(raw: bytes) -> bool:

@@ -185,7 +185,7 @@ def test_a_meter_slower_than_the_standard_is_given_more_time_after_its_first_lat
             except NoAnswer:
                 failures += 1
                 sent = len(segment.requests)
-                wait_until(lambda: session.look() or session._unanswered is None, what="no late answer")
+                wait_until(lambda: session.look() or session._exchange._unanswered is None, what="no late answer")
                 assert len(segment.requests) == sent
         assert answer.complete and 1 <= failures <= 4
         assert session.read_user_data(1).complete, "and from then on at once"

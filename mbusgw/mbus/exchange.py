@@ -1,0 +1,205 @@
+"""One request and its answer over an open port; learns which meters are slow (EN 13757-2:2018, 5.7)."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+
+from mbusgw.mbus.frames import (
+    ADDRESS_BROADCAST_REPLY,
+    RSP_UD,
+    RSP_UD_MASK,
+    START_LONG,
+    LongFrame,
+    SingleCharacter,
+    encode,
+    expected_length,
+    parse,
+)
+from mbusgw.mbus.selection import SELECTION_HINT, stranger
+from mbusgw.mbus.wire import LONGEST_FRAME_BYTES, WIRING_HINT, Line, Wire
+from mbusgw.model.address import Address, SecondaryAddress
+from mbusgw.model.errors import FrameDamaged, FrameUnexpected, NoAnswer
+
+SILENCES_MAX = 6  # tries in vain after which a meter's longer window is forgotten
+PATIENCE_STEP_MAX = 16  # windows that one late answer can earn: it may have come late through a queue
+PRIMARY_HINT = "is the meter connected, and are its primary address and baud rate right?"
+ACKNOWLEDGEMENT = encode(SingleCharacter())
+
+
+@dataclass(slots=True)
+class _Pace:
+    """How fast one meter answers. ``patience``: how many times the standard's answer window it needs;
+    ``silences``: tries in vain since it was last heard; ``missed_mono``: when the last request had been
+    sent that it has not answered."""
+
+    patience: int = 1
+    silences: int = 0
+    missed_mono: float | None = None
+
+    def answered(self) -> None:
+        """What comes from it now is no late answer."""
+        self.missed_mono, self.silences = None, 0
+
+    def missed(self, sent_mono: float) -> None:
+        """It did not answer. One that has gone shall cost the others no more than the standard's window."""
+        self.missed_mono = sent_mono
+        self.silences += 1
+        if self.silences % SILENCES_MAX == 0:
+            self.patience = 1
+
+
+class Exchange:
+    """Asks one meter at a time and takes only what answers that question. **own thread**
+
+    A meter whose answer comes after the window is given the time it needs from then on: many
+    are slower than the standard allows, and a silent one shall not cost as much as they do.
+    The arguments are those of ``Session``.
+    """
+
+    def __init__(
+        self,
+        line: Line,
+        *,
+        baudrate: int,
+        mono: Callable[[], float],
+        serial_timeout_s: float,
+        latency_s: float,
+        echo: str,
+        trace: Callable[[str, bytes], None],
+    ) -> None:
+        self._trace = trace
+        self._wire = Wire(
+            line,
+            baudrate=baudrate,
+            mono=mono,
+            serial_timeout_s=serial_timeout_s,
+            latency_s=latency_s,
+            trace=trace,
+            on_stray=self._heard_late,
+        )
+        self._timeout_s = serial_timeout_s
+        self._echo = echo != "off"
+        self._paces: dict[Address, _Pace] = {}
+        self._unanswered: Address | None = None  # who was asked last, in vain
+        self._stray = b""  # what came since then
+        self._noise_bytes = 0
+
+    @property
+    def noise_bytes(self) -> int:
+        """How many bytes that begin no frame came before the last answer."""
+        return self._noise_bytes
+
+    def look(self) -> None:
+        """Between two exchanges: throws away what nobody asked for. Raises ``TransportLost`` if the port has gone."""
+        self._wire.look()
+
+    def await_idle(self) -> bytes:
+        """Waits for the silence that must precede a request; what came before it."""
+        return self._wire.await_idle()
+
+    def ask(self, request: bytes, address: Address, *, wants_data: bool) -> bytes:
+        """Sends ``request``; the answer of ``address``: user data (RSP_UD), or without ``wants_data`` an E5. One try.
+
+        Raises ``NoAnswer``, ``FrameDamaged``, ``FrameUnexpected``, ``TransportLost``.
+        """
+        sent_mono = self._wire.send(request)
+        window_s = self._wire.answer_window_s(self._paces.setdefault(address, _Pace()).patience)
+        return self._await_answer(request, address, wants_data=wants_data, window_s=window_s, sent_mono=sent_mono)
+
+    def _await_answer(
+        self, request: bytes, address: Address, *, wants_data: bool, window_s: float, sent_mono: float
+    ) -> bytes:
+        wrong = ""
+        self._noise_bytes = 0
+        deadline_mono, limit_mono = sent_mono + window_s, sent_mono + max(window_s, self._timeout_s)
+        while True:
+            raw, noise = self._wire.next_frame(deadline_mono, address)
+            self._noise_bytes += noise
+            if raw is None:
+                break
+            self._trace("rx", raw)
+            # Until then the line was taken, by an echo that was held up or by the late answer of another:
+            # a meter has the whole window from the last byte before its own.
+            deadline_mono = max(deadline_mono, min(self._wire.last_byte_mono + window_s, limit_mono))
+            if raw == request and self._echo:
+                continue
+            wrong = self._objection(raw, address, wants_data=wants_data)
+            if not wrong:
+                self._paces[address].answered()
+                return raw
+            if raw != ACKNOWLEDGEMENT:  # that one comes from whoever was asked now
+                self._heard_late(raw)
+        if wrong:
+            raise FrameUnexpected(wrong, hint="do two meters share an address, or does one answer too late?")
+        if self._noise_bytes:
+            raise FrameDamaged(
+                f"{self._noise_bytes} bytes from address {address} that begin no frame",
+                hint="baud rate, parity or wiring may be wrong, or two meters have this address",
+            )
+        self._unanswered, self._stray = address, b""
+        self._paces[address].missed(sent_mono)
+        raise NoAnswer(
+            f"no answer from address {address} within {window_s * 1000:.0f} ms",
+            hint=SELECTION_HINT if isinstance(address, SecondaryAddress) else PRIMARY_HINT,
+        )
+
+    def _objection(self, raw: bytes, address: Address, *, wants_data: bool) -> str:
+        """What speaks against taking ``raw`` for the answer; empty if nothing does."""
+        try:
+            frame = parse(raw)
+        except FrameDamaged as error:
+            self._wire.await_quiet()
+            raise FrameDamaged(
+                f"damaged frame from address {address}: {error}",
+                hint=WIRING_HINT,
+            ) from error
+        if not isinstance(frame, LongFrame):
+            wanted = wants_data or not isinstance(frame, SingleCharacter)
+            return f"address {address} answered {raw.hex(' ')} and sent no data" if wanted else ""
+        if frame.control & RSP_UD_MASK != RSP_UD:
+            return f"address {address} answered with control field {frame.control:02X}, which is no data"
+        if isinstance(address, SecondaryAddress):
+            if wrong := stranger(frame, address):
+                return wrong
+        elif frame.address != address and address != ADDRESS_BROADCAST_REPLY:
+            return f"address {frame.address} answered, {address} was asked"
+        return "" if wants_data else f"address {address} sent data instead of an acknowledgement"
+
+    def _heard_late(self, data: bytes) -> None:
+        """If ``data`` completes an answer that was given up, its meter gets more time from now on."""
+        self._stray = (self._stray + data)[-LONGEST_FRAME_BYTES:]
+        if self._stray == ACKNOWLEDGEMENT and self._unanswered is not None:  # it does not say whose it is
+            self._paces[self._unanswered].patience *= 2
+            self._unanswered = None
+        elif (frame := _long_frame_in(self._stray)) is not None:
+            self._stray = b""
+            whose = self._whose(frame)
+            pace = self._paces.get(whose)
+            if pace is not None and pace.missed_mono is not None:
+                began = self._wire.windows_since(pace.missed_mono, len(encode(frame)))
+                pace.patience = max(pace.patience * 2, min(ceil(began) + 1, PATIENCE_STEP_MAX))
+                pace.answered()
+            if whose == self._unanswered:
+                self._unanswered = None
+
+    def _whose(self, frame: LongFrame) -> Address:
+        """Who was asked, and sent ``frame`` too late; a selected meter may answer under its primary address."""
+        late = [address for address, pace in self._paces.items() if pace.missed_mono is not None]
+        selected = (address for address in late if isinstance(address, SecondaryAddress))
+        if frame.address in late:
+            return frame.address
+        return next((address for address in selected if not stranger(frame, address)), frame.address)
+
+
+def _long_frame_in(data: bytes) -> LongFrame | None:
+    """The first whole long frame in ``data``, wherever it begins."""
+    start = data.find(START_LONG)
+    while start >= 0:
+        try:
+            frame = parse(data[start : start + (expected_length(data[start:]) or 0)])
+        except FrameDamaged:
+            start = data.find(START_LONG, start + 1)
+            continue
+        return frame if isinstance(frame, LongFrame) else None
+    return None
