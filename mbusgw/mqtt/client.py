@@ -32,6 +32,8 @@ SESSION_EXPIRY_S = 60
 GOODBYE_S = 0.5
 #: A host that drops packets holds a try, and so a stop, no longer than this.
 CONNECT_TIMEOUT_S = 3.0
+#: What paho calls errors, and is the end of a connection: ``Broker`` tells that itself, once.
+TOLD_BY_US = ("Client is not connected", "failed to receive on socket", "timeout on socket")
 #: Nobody listens: one SYN a try, so try often. A broker that refuses us gets ``reconnect_min`` … ``reconnect_max``.
 UNREACHABLE_S = (1.0, 4.0)
 
@@ -120,7 +122,6 @@ class Broker:
     def stop(self) -> None:
         """Disconnects in order; the broker forgets the will. Returns at once."""
         self._up.clear()
-        self._client.disable_logger()  # paho calls the end of a connection that we ended an error
         self._client.disconnect()
         self._ending = spawn("mqtt-stop", self._client.loop_stop)
 
@@ -284,7 +285,7 @@ def _properties(packet: int, **values: int) -> Properties:
 
 def _is_news(record: logging.LogRecord) -> bool:
     """Not what we say ourselves: that the broker is away is no error of the program, and is told once."""
-    return not record.getMessage().startswith("Client is not connected")
+    return not record.getMessage().startswith(TOLD_BY_US)
 
 
 def _nothing() -> None:

@@ -9,6 +9,7 @@ import pytest
 from mbusgw.config.models import MqttConfig
 from mbusgw.mqtt.client import Broker
 from mbusgw.runtime.clock import SystemClock
+from tests.mosquitto import Mosquitto
 from tests.wait import wait_until
 
 
@@ -25,3 +26,22 @@ def test_a_broker_that_is_away_from_the_start_is_one_warning_and_no_error(caplog
             assert broker.join(10)
     told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(told) == 1 and "cannot be reached" in told[0]
+
+
+def test_a_connection_that_is_reset_is_one_warning_and_no_error(
+    caplog: pytest.LogCaptureFixture, mosquitto: Mosquitto
+) -> None:
+    broker = Broker(MqttConfig.model_validate({"url": mosquitto.url}), "alone", clock=SystemClock())
+    with caplog.at_level(logging.INFO, "mbusgw"):
+        broker.start()
+        wait_until(lambda: broker.connected)
+        # What paho says when its next read fails; whether it meets a reset or an orderly end is a matter of timing.
+        logging.getLogger("mbusgw.paho").error("failed to receive on socket: %s", "Connection reset by peer")
+        mosquitto.stop()
+        wait_until(lambda: not broker.connected)
+        mosquitto.start()
+        wait_until(lambda: broker.connected)
+        broker.stop()
+        assert broker.join(10)
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(told) == 1 and "the connection broke" in told[0]

@@ -68,6 +68,13 @@ def numbered(count: int, *, topic: str = "t/readings") -> list[Message]:
     return [Message(topic, str(number), retain=False) for number in range(count)]
 
 
+def take_broker_away(one: Lane, mosquitto: Mosquitto) -> None:
+    """Once it was connected; what is put from then on waits."""
+    wait_until(lambda: one.broker.connected)
+    mosquitto.stop()
+    wait_until(lambda: not one.broker.connected)
+
+
 @pytest.mark.parametrize("protocol", [5, 4])
 def test_messages_arrive_in_order_and_leave_the_outbox(
     lane: Callable[..., Lane], mosquitto: Mosquitto, protocol: int
@@ -86,9 +93,7 @@ def test_what_waits_while_the_broker_is_away_arrives_in_order_when_it_is_back(
     lane: Callable[..., Lane], mosquitto: Mosquitto
 ) -> None:
     one = lane()
-    wait_until(lambda: one.broker.connected)
-    mosquitto.stop()
-    wait_until(lambda: not one.broker.connected)
+    take_broker_away(one, mosquitto)
     one.put(*numbered(300))
     assert one.store.count("outbox") == 300
     mosquitto.start()
@@ -117,9 +122,7 @@ def test_of_a_retained_topic_only_the_newest_waiting_value_is_sent(
     lane: Callable[..., Lane], mosquitto: Mosquitto
 ) -> None:
     one = lane()
-    wait_until(lambda: one.broker.connected)
-    mosquitto.stop()
-    wait_until(lambda: not one.broker.connected)
+    take_broker_away(one, mosquitto)
     for value in ("1", "2", "3"):
         one.put(Message("t/value", value, retain=True), Message("t/telemetry", value, retain=False))
     assert one.store.count("outbox") == 4
@@ -189,9 +192,7 @@ def test_acknowledged_messages_that_cannot_be_removed_at_once_are_removed_later(
     lane: Callable[..., Lane], mosquitto: Mosquitto
 ) -> None:
     one = lane()
-    wait_until(lambda: one.broker.connected)
-    mosquitto.stop()
-    wait_until(lambda: not one.broker.connected)
+    take_broker_away(one, mosquitto)
     one.put(Message("t/value", "1", retain=True))
     other = sqlite3.connect(one.store.path, isolation_level=None)
     try:
@@ -215,9 +216,7 @@ def test_a_refusal_that_cannot_be_noted_at_once_does_not_become_an_acknowledgeme
         lambda connection: telegrams.insert(connection, received("t1"), dedup_window_s=None),
         telegrams.settle("t1", Status.PARSED, meter_id=None),
     )
-    wait_until(lambda: one.broker.connected)
-    mosquitto.stop()
-    wait_until(lambda: not one.broker.connected)
+    take_broker_away(one, mosquitto)
     one.put(Message("t/#/wrong", "x", retain=False, ingest_id="t1"))
     other = sqlite3.connect(one.store.path, isolation_level=None)
     try:
