@@ -183,8 +183,9 @@ def test_a_birth_is_answered_with_discovery_then_availability_then_states(
     house: Callable[..., House], told: Subscriber
 ) -> None:
     one = house("meter_1").start()
+    wait_until(lambda: told.payloads(GATEWAY) and told.payloads("mbus/bridge/state"))
     one.read("meter_1", ENERGY, POWER)
-    wait_until(lambda: one.sender.idle and told.payloads("mbus/meter_1/attributes"))
+    wait_until(lambda: told.payloads(DOCUMENT) and told.payloads("mbus/meter_1/attributes") and one.sender.idle)
     told.messages.clear()
     told.publish(STATUS_TOPIC, "online")
     wait_until(lambda: told.payloads("mbus/meter_1/attributes"))
