@@ -11,9 +11,9 @@ from mbusgw.model.document import plain_value
 from mbusgw.model.errors import DecodeError, KeyMissing, KeyWrong
 from mbusgw.model.meter import manufacturer_text
 from mbusgw.model.record import Function, Record
-from mbusgw.wmbus.crc import crc16
 from mbusgw.wmbus.frame import LinkFormat, LinkFrame, parse_frame
 from mbusgw.wmbus.security import MODES
+from mbusgw.wmbus.signature import signature
 from mbusgw.wmbus.telegram import open_telegram, peek_header
 from mbusgw.wmbus.transport import Content, HeaderKind, TransportHeader
 
@@ -41,7 +41,7 @@ def mbus_answer(raw: bytes, key: bytes | None) -> Document:
         return _closed(frame, raw)
     block = decode_records(opened.payload)
     return _top(frame, raw, opened.header) | {
-        "FormatSignature": crc16(block.format_bytes),
+        "FormatSignature": signature(block.format_bytes),
         "FormatFrame": _hex(block.format_bytes),
         "Body": {
             "Raw": _hex(opened.payload),
