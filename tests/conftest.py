@@ -50,4 +50,4 @@ def no_thread_outlives_its_test() -> Iterator[None]:
     def left() -> list[str]:
         return [thread.name for thread in threading.enumerate() if thread not in before and thread.is_alive()]
 
-    wait_until(lambda: not left(), timeout=5, what=lambda: f"threads still run: {left()}")
+    wait_until(lambda: not left(), what=lambda: f"threads still run: {left()}")

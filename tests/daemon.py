@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.mosquitto import free_port
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 
 KEY = "gateway-secret-1"
 
@@ -25,7 +25,7 @@ def end_all() -> None:
     """Ends what a failed test has left."""
     for process in list(_running):
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE_S)
         _running.discard(process)
 
 
@@ -64,7 +64,7 @@ class Daemon:
             )
         _running.add(self.process)
         if wait:
-            wait_until(self.answers, timeout=20, what=lambda: f"the daemon does not answer:\n{self.log}")
+            wait_until(self.answers, what=lambda: f"the daemon does not answer:\n{self.log}")
 
     def answers(self) -> bool:
         assert self.process is not None and self.process.poll() is None, f"the daemon has ended:\n{self.log}"
@@ -95,7 +95,7 @@ class Daemon:
         return self._request("POST", f"/v1/telegrams{query}", text, headers)
 
     def _request(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=PATIENCE_S)
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()

@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 
 MOSQUITTO = which("mosquitto") or which("mosquitto", path="/usr/sbin:/usr/local/sbin") or "mosquitto"
 
@@ -52,7 +52,7 @@ class Mosquitto:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(PATIENCE_S)
             self._process = None
 
     def wipe(self) -> None:
@@ -81,7 +81,7 @@ class Subscriber:
         self._client.on_message = self._received
         self._client.connect_async("127.0.0.1", port, clean_start=False, properties=session)
         self._client.loop_start()
-        assert self._subscribed.wait(10), "the subscriber cannot subscribe"
+        assert self._subscribed.wait(PATIENCE_S), "the subscriber cannot subscribe"
 
     def _received(self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:
         self.messages.append((message.topic, message.payload.decode(), message.retain))
@@ -94,7 +94,7 @@ class Subscriber:
         return found[-1] if found else None
 
     def publish(self, topic: str, payload: str, *, retain: bool = False) -> None:
-        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(10)
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(PATIENCE_S)
 
     def close(self) -> None:
         self._client.disconnect()

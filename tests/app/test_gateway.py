@@ -14,6 +14,7 @@ from mbusgw.app.signals import Control, Controls, listen
 from mbusgw.app.stages import Stages
 from mbusgw.model.errors import ConfigError, Problem, StoreError
 from mbusgw.runtime.notify import ServiceManager
+from tests.wait import PATIENCE_S
 
 
 class Systemd:
@@ -108,7 +109,7 @@ def test_a_signal_becomes_a_request(number: signal.Signals, wanted: Control) -> 
     try:
         listen(queue)
         signal.raise_signal(number)
-        assert queue.get(timeout=5) is wanted
+        assert queue.get(timeout=PATIENCE_S) is wanted
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)

@@ -14,6 +14,7 @@ from mbusgw.store.telegrams import Status
 from tests.fakes.clock import FakeClock
 from tests.fakes.stores import one, rows, running_store, write
 from tests.fakes.telegrams import reading, received
+from tests.wait import PATIENCE_S
 
 KEY = "0102030405060708090A0B0C0D0E0F11"
 
@@ -40,7 +41,7 @@ class Run:
 
     def close(self) -> None:
         self.base.store.stop()
-        assert self.base.store.join(10)
+        assert self.base.store.join(PATIENCE_S)
         self.base.store.close()
 
 
@@ -54,7 +55,7 @@ def wired(*numbers: int) -> str:
 
 def test_the_last_state_is_there_stale_until_it_is_read_again(path: Path, clock: FakeClock) -> None:
     first = Run(path, clock, wired(1))
-    first.base.recorder.deliver(reading("meter_1", energy=5)).result(10)
+    first.base.recorder.deliver(reading("meter_1", energy=5)).result(PATIENCE_S)
     first.close()
     clock.advance(10)
     second = Run(path, clock, wired(1))
@@ -62,7 +63,7 @@ def test_the_last_state_is_there_stale_until_it_is_read_again(path: Path, clock:
         state = second.base.registry.get("meter_1")
         assert state is not None and state.stale and state.online and state.name == "Meter 1"
         assert state.fields["energy"].value == 5
-        second.base.store.submit().result(10)
+        second.base.store.submit().result(PATIENCE_S)
         sent = dict(rows(second.base.store, "SELECT topic, payload FROM mqtt_queue ORDER BY id"))
         assert sent["mbus/meter_1/energy"] == "5" and '"stale":true' in sent["mbus/meter_1/attributes"]
     finally:
@@ -74,11 +75,11 @@ def test_a_meter_that_is_not_configured_any_more_is_forgotten_and_its_topics_are
 ) -> None:
     first = Run(path, clock, wired(1, 2))
     for name in ("meter_1", "meter_2"):
-        first.base.recorder.deliver(reading(name, energy=5)).result(10)
+        first.base.recorder.deliver(reading(name, energy=5)).result(PATIENCE_S)
     first.close()
     second = Run(path, clock, wired(2))
     try:
-        second.base.store.submit().result(10)
+        second.base.store.submit().result(PATIENCE_S)
         assert second.base.registry.get("meter_1") is None and second.base.registry.get("meter_2") is not None
         assert rows(second.base.store, "SELECT device_id FROM device_states") == [("meter_2",)]
         cleared = rows(second.base.store, "SELECT payload FROM mqtt_queue WHERE topic LIKE 'mbus/meter_1/%'")
@@ -89,7 +90,7 @@ def test_a_meter_that_is_not_configured_any_more_is_forgotten_and_its_topics_are
 
 def test_a_radio_meter_is_remembered_though_no_configuration_names_it(path: Path, clock: FakeClock) -> None:
     first = Run(path, clock, "")
-    first.base.recorder.deliver(reading("els_12345678", lane=Lane.WIRELESS, volume=7)).result(10)
+    first.base.recorder.deliver(reading("els_12345678", lane=Lane.WIRELESS, volume=7)).result(PATIENCE_S)
     first.close()
     second = Run(path, clock, "")
     try:
@@ -108,7 +109,7 @@ def test_a_key_that_is_configured_opens_what_waited_for_it(path: Path, clock: Fa
         )
     later = Run(path, clock, f"keys: [{{meter_id: '12345678', manufacturer: ELS, key: {KEY}}}]\n")
     try:
-        later.base.store.submit().result(10)
+        later.base.store.submit().result(PATIENCE_S)
         assert one(later.base.store, "SELECT status FROM telegrams") == Status.RECEIVED
         reader = later.base.store.reader()
         assert keys.find(reader, "12345678", "ELS") == bytes.fromhex(KEY)

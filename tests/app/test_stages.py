@@ -11,6 +11,7 @@ from mbusgw.app.stages import Stage, Stages
 from mbusgw.model.errors import MbusgwError
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.worker import Worker
+from tests.wait import PATIENCE_S
 
 Diary = list[str]
 
@@ -46,7 +47,7 @@ class Stubborn(Part):
         self.released = threading.Event()
 
     def step(self) -> None:
-        self.released.wait(10)
+        self.released.wait(PATIENCE_S)
 
 
 def test_parts_start_in_order_and_stop_in_reverse() -> None:
@@ -80,10 +81,10 @@ def test_a_part_that_misses_its_budget_is_named_with_its_stack_and_left_behind(
     begin = time.monotonic()
     assert not stages.stop(for_good=True)
     assert time.monotonic() - begin < 1.0
-    assert "stubborn does not stop" in caplog.text and "self.released.wait(10)" in caplog.text
+    assert "stubborn does not stop" in caplog.text and "self.released.wait(PATIENCE_S)" in caplog.text
     assert diary[-1] == "a stops", "the others stop all the same"
     stubborn.released.set()
-    assert stubborn.join(5)
+    assert stubborn.join(PATIENCE_S)
 
 
 def test_an_optional_stage_that_cannot_start_keeps_nobody_from_working_and_is_tried_again(

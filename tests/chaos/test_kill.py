@@ -50,8 +50,8 @@ def test_every_acknowledged_telegram_survives_kill_9_and_a_broker_that_comes_and
                 mosquitto.stop()
                 mosquitto.start()
         daemon.start()
-        wait_until(lambda: not unfinished(daemon, promised), timeout=30, what=lambda: str(unfinished(daemon, promised)))
-        wait_until(lambda: readings(subscriber.messages) >= set(promised.values()), timeout=20)
+        wait_until(lambda: not unfinished(daemon, promised), what=lambda: str(unfinished(daemon, promised)))
+        wait_until(lambda: readings(subscriber.messages) >= set(promised.values()))
         assert daemon.stop() == 0
     assert len(promised) > ROUNDS
 

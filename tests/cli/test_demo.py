@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mbusgw.cli.main import main
+from tests.wait import PATIENCE_S
 
 
 def test_help_explains_the_options(capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,7 +37,7 @@ def test_without_mosquitto_it_says_how_to_install_it_and_leaves_nothing(tmp_path
     )
     environ = {**os.environ, "PATH": str(tmp_path), "TMPDIR": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environ, text=True, capture_output=True, timeout=60, check=False
+        [sys.executable, "-c", program], env=environ, text=True, capture_output=True, timeout=PATIENCE_S, check=False
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "mbusgw: mosquitto is not installed\n  install it with: sudo apt install mosquitto\n"

@@ -10,6 +10,7 @@ import pytest
 
 from mbusgw import __version__
 from mbusgw.cli.main import COMMANDS, main
+from tests.wait import PATIENCE_S
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def python(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, *arguments], text=True, capture_output=True, timeout=60, check=False, **options
+        [sys.executable, *arguments], text=True, capture_output=True, timeout=PATIENCE_S, check=False, **options
     )
 
 
@@ -67,7 +68,7 @@ def test_a_reader_that_goes_away_ends_a_command_quietly() -> None:
     process.stdout.close()
     with process.stderr:
         assert process.stderr.read() == ""
-    assert process.wait(30) == 1
+    assert process.wait(PATIENCE_S) == 1
 
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["check-config", "--fly"], ["--fly"]])

@@ -71,11 +71,11 @@ def _busy(daemon: Daemon, broker: Mosquitto, subscriber: Subscriber) -> World:
     keyless = telegram(meter(Security.MODE_5), 1)
     ids = [daemon.post({"gateway_id": "gw1", "raw_hex": raw.hex()})[1]["ingest_id"] for raw in (OMS_GAS, keyless)]
     world = World(daemon, broker, subscriber, *ids)
-    wait_until(lambda: world.status(world.opened) == "published", timeout=20)
-    wait_until(lambda: subscriber.last("mbus/meter_1/attributes"), timeout=20)
-    wait_until(lambda: subscriber.last("mbus/silent/availability"), timeout=20)
-    wait_until(lambda: daemon.get("/state")[1]["devices"]["silent"]["last_error"], timeout=20)
-    wait_until(lambda: f"oms/v1/gw/gw1/errors/{world.locked}" in world.topics(), timeout=20)
+    wait_until(lambda: world.status(world.opened) == "published")
+    wait_until(lambda: subscriber.last("mbus/meter_1/attributes"))
+    wait_until(lambda: subscriber.last("mbus/silent/availability"))
+    wait_until(lambda: daemon.get("/state")[1]["devices"]["silent"]["last_error"])
+    wait_until(lambda: f"oms/v1/gw/gw1/errors/{world.locked}" in world.topics())
     return world
 
 

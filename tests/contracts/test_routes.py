@@ -7,13 +7,14 @@ import pytest
 
 from tests.contracts.conftest import World
 from tests.daemon import KEY
+from tests.wait import PATIENCE_S
 from tests.wmbus.samples import OMS_GAS
 
 pytestmark = pytest.mark.slow
 
 
 def ask(world: World, method: str, path: str, body: str | None = None, **headers: str) -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection("127.0.0.1", world.daemon.http_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", world.daemon.http_port, timeout=PATIENCE_S)
     try:
         connection.request(method, path, body, headers)
         response = connection.getresponse()

@@ -10,6 +10,7 @@ from mbusgw.runtime.clock import SystemClock
 from mbusgw.simulator.catalogue import build_meters
 from mbusgw.simulator.line import PtyLine
 from mbusgw.simulator.segment import Segment
+from tests.wait import PATIENCE_S
 
 
 @pytest.fixture
@@ -20,4 +21,4 @@ def segment(tmp_path: Path) -> Iterator[Segment]:
     one.start()
     yield one
     one.stop()
-    assert one.join(5)
+    assert one.join(PATIENCE_S)

@@ -15,7 +15,7 @@ from mbusgw.simulator.meter import Fault, FaultKind
 from mbusgw.simulator.segment import Segment
 from tests.daemon import KEY, Daemon, running
 from tests.mosquitto import Mosquitto, Subscriber, subscribed
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_daemon_outlives_its_test")]
 
@@ -187,10 +187,10 @@ def test_a_silent_meter_goes_offline_and_comes_back_and_costs_the_others_nothing
             wait_until(lambda: subscriber.last("mbus/meter_1/availability") == "online")
             wait_until(lambda: subscriber.last("mbus/meter_2/availability") == "online")
             segment.meters[0].fault = Fault(FaultKind.SILENT)
-            wait_until(lambda: subscriber.last("mbus/meter_1/availability") == "offline", timeout=20)
+            wait_until(lambda: subscriber.last("mbus/meter_1/availability") == "offline")
             assert "no answer" in daemon.get("/state")[1]["devices"]["meter_1"]["last_error"]
             segment.meters[0].fault = None
-            wait_until(lambda: subscriber.last("mbus/meter_1/availability") == "online", timeout=20)
+            wait_until(lambda: subscriber.last("mbus/meter_1/availability") == "online")
         before_the_end = subscriber.payloads("mbus/meter_2/availability")
         assert "offline" not in before_the_end[before_the_end.index("online") :]
 
@@ -209,7 +209,7 @@ def test_a_restart_publishes_the_last_state_as_stale_until_fresh_data_comes(
         wait_until(lambda: document(subscriber, "mbus/meter_1/attributes")["stale"] is True)
         assert subscriber.last("mbus/meter_1/energy")
         segment.meters[0].fault = None
-        wait_until(lambda: document(subscriber, "mbus/meter_1/attributes")["stale"] is False, timeout=30)
+        wait_until(lambda: document(subscriber, "mbus/meter_1/attributes")["stale"] is False)
         assert daemon.stop() == 0
 
 
@@ -256,7 +256,7 @@ def test_a_second_daemon_on_the_same_database_does_not_start(tmp_path: Path, mos
         second = Daemon(tmp_path, "gateway: {id: second}\n", broker=mosquitto.url)
         second.start(wait=False)
         assert second.process is not None
-        assert second.process.wait(15) == 1
+        assert second.process.wait(PATIENCE_S) == 1
         assert "another mbusgw" in second.log
 
 
@@ -268,10 +268,10 @@ def test_a_taken_http_port_keeps_nothing_else_from_working(
         other.bind(("127.0.0.1", daemon.http_port))
         other.listen()
         daemon.start(wait=False)
-        wait_until(lambda: subscriber.last("mbus/meter_1/availability") == "online", timeout=20)
+        wait_until(lambda: subscriber.last("mbus/meter_1/availability") == "online")
         assert str(daemon.http_port) in daemon.log
         other.close()
-        wait_until(lambda: daemon.answers(), timeout=20)
+        wait_until(lambda: daemon.answers())
         assert daemon.stop() == 0
 
 
@@ -287,14 +287,14 @@ def test_a_bad_file_at_a_reload_is_refused_and_the_old_one_stays(
         assert daemon.get("/state")[1]["devices"]["meter_1"]
         daemon.file.write_text(good + "  - {id: meter_2, bus: main, address: 2, interval: 1}\n")
         daemon.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: "ready: " in daemon.log and "of 2 meters" in daemon.log, timeout=20)
+        wait_until(lambda: "ready: " in daemon.log and "of 2 meters" in daemon.log)
         assert "meter_2" in daemon.get("/state")[1]["devices"]
 
 
 def test_a_typo_in_the_configuration_ends_the_start_with_code_3(tmp_path: Path, mosquitto: Mosquitto) -> None:
     daemon = Daemon(tmp_path, "buses: [{name: main, prot: /dev/null}]\n", broker=mosquitto.url)
     daemon.start(wait=False)
-    assert daemon.process is not None and daemon.process.wait(15) == 3
+    assert daemon.process is not None and daemon.process.wait(PATIENCE_S) == 3
     assert "mbusgw.yaml:5" in daemon.log and "did you mean" in daemon.log
 
 
@@ -302,7 +302,7 @@ def test_systemd_is_told_when_ready_and_when_stopping(tmp_path: Path, mosquitto:
     path = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(path))
-        manager.settimeout(10)
+        manager.settimeout(PATIENCE_S)
         daemon = Daemon(
             tmp_path, "", broker=mosquitto.url, environ={"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "400000"}
         )

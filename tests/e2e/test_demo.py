@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +52,7 @@ class Terminal:
         return self._text.decode(errors="replace")
 
     def shows(self, text: str) -> None:
-        wait_until(lambda: text in self.text(), timeout=40, what=lambda: f"{text!r} in:\n{self.text()[-3000:]}")
+        wait_until(lambda: text in self.text(), what=lambda: f"{text!r} in:\n{self.text()[-3000:]}")
 
     def ended(self) -> bool:
         self.text()  # or it could not write its last words
@@ -67,7 +67,7 @@ def terminal(folder: Path, command: list[str] = DEMO, kind: str = "xterm") -> It
     finally:
         if one.process.poll() is None:
             one.process.kill()
-        one.process.wait(10)
+        one.process.wait(PATIENCE_S)
         if one.master >= 0:
             os.close(one.master)
 
@@ -95,7 +95,7 @@ def test_every_value_of_every_simulated_meter_arrives_right(tmp_path: Path) -> N
         env=environ(tmp_path),
         text=True,
         capture_output=True,
-        timeout=90,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
@@ -119,7 +119,7 @@ def test_ctrl_c_ends_the_view_and_leaves_nothing_behind(tmp_path: Path) -> None:
         pids = children(demo.process.pid)
         assert len(pids) == 2  # broker and gateway
         os.write(demo.master, b"\x03")
-        wait_until(demo.ended, timeout=12)
+        wait_until(demo.ended)
         assert demo.process.returncode == 0
         assert "everything is stopped and removed" in demo.text()
         assert demo.text().rindex("\x1b[?25h") > demo.text().rindex("\x1b[?25l")  # the cursor is back
@@ -132,7 +132,7 @@ def test_a_signal_ends_it_as_ctrl_c_does(tmp_path: Path, number: signal.Signals)
         demo.shows("meters online")
         pids = children(demo.process.pid)
         demo.process.send_signal(number)
-        wait_until(demo.ended, timeout=12)
+        wait_until(demo.ended)
         assert demo.process.returncode == 0
         assert everything_is_gone(tmp_path, pids)
 
@@ -143,15 +143,15 @@ def test_a_terminal_that_is_closed_ends_it(tmp_path: Path) -> None:
         pids = children(demo.process.pid)
         os.close(demo.master)
         demo.master = -1
-        wait_until(lambda: demo.process.poll() is not None, timeout=12)
+        wait_until(lambda: demo.process.poll() is not None)
         assert everything_is_gone(tmp_path, pids)
 
 
 def test_a_signal_during_the_start_leaves_nothing_behind(tmp_path: Path) -> None:
     with terminal(tmp_path) as demo:
-        wait_until(lambda: list(tmp_path.iterdir()), timeout=20)
+        wait_until(lambda: list(tmp_path.iterdir()))
         demo.process.send_signal(signal.SIGINT)
-        wait_until(demo.ended, timeout=12)
+        wait_until(demo.ended)
         assert list(tmp_path.iterdir()) == []
 
 
@@ -160,7 +160,7 @@ def test_when_it_is_killed_broker_and_gateway_end_too(tmp_path: Path) -> None:
         demo.shows("meters online")
         pids = children(demo.process.pid)
         demo.process.kill()
-        wait_until(lambda: all(gone(pid) for pid in pids), timeout=12)
+        wait_until(lambda: all(gone(pid) for pid in pids))
 
 
 def test_a_gateway_that_ends_by_itself_is_reported_and_ends_the_demo(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_gateway_that_ends_by_itself_is_reported_and_ends_the_demo(tmp_path: P
         demo.shows("meters online")
         pids = children(demo.process.pid)
         os.kill(pids[1], signal.SIGKILL)
-        wait_until(demo.ended, timeout=12)
+        wait_until(demo.ended)
         assert demo.process.returncode == 1
         assert "the gateway has ended (SIGKILL)" in demo.text()
         assert everything_is_gone(tmp_path, pids)
@@ -176,9 +176,9 @@ def test_a_gateway_that_ends_by_itself_is_reported_and_ends_the_demo(tmp_path: P
 
 def test_a_demo_that_ends_before_its_time_does_not_say_that_all_was_right(tmp_path: Path) -> None:
     with subprocess.Popen([*DEMO, "--json"], env=environ(tmp_path), stdout=subprocess.PIPE, text=True) as demo:
-        wait_until(lambda: list(tmp_path.iterdir()), timeout=20)
+        wait_until(lambda: list(tmp_path.iterdir()))
         demo.terminate()
-        out, _ = demo.communicate(timeout=20)
+        out, _ = demo.communicate(timeout=PATIENCE_S)
     assert demo.returncode == 130
     assert out == "" or json.loads(out)["ok"] is False
     assert list(tmp_path.iterdir()) == []
@@ -200,7 +200,12 @@ main.import_module("mbusgw.cli.demo").House = Spoiled
 sys.exit(main.main(["demo", "--json", "--duration", "9"]))
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environ(tmp_path), text=True, capture_output=True, timeout=60, check=False
+        [sys.executable, "-c", program],
+        env=environ(tmp_path),
+        text=True,
+        capture_output=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     document = json.loads(done.stdout)
     assert done.returncode == 1 and document["ok"] is False
@@ -216,7 +221,7 @@ def test_without_rich_there_are_lines_and_a_word_on_how_to_get_the_table(tmp_pat
         demo.shows("pip install 'mbusgw[demo]'")
         demo.shows("Gas, main")
         os.write(demo.master, b"\x03")
-        wait_until(demo.ended, timeout=12)
+        wait_until(demo.ended)
         assert "\x1b" not in demo.text()
 
 
@@ -224,5 +229,5 @@ def test_a_terminal_without_a_cursor_gets_lines(tmp_path: Path) -> None:
     with terminal(tmp_path, kind="dumb") as demo:
         demo.shows("Everything on MQTT")
         demo.process.terminate()
-        wait_until(demo.ended, timeout=12)
+        wait_until(demo.ended)
         assert "\x1b" not in demo.text()

@@ -8,6 +8,7 @@ from typing import Any
 
 from mbusgw.runtime.clock import Clock, SystemClock
 from mbusgw.store.writer import Store
+from tests.wait import PATIENCE_S
 
 
 @contextmanager
@@ -31,7 +32,7 @@ def running_store(path: Path, clock: Clock | None = None) -> Iterator[Store]:
             yield store
         finally:
             store.stop()
-            assert store.join(10)
+            assert store.join(PATIENCE_S)
 
 
 def write(store: Store, *writes: Callable[[Any], Any]) -> list[Any]:
@@ -39,7 +40,7 @@ def write(store: Store, *writes: Callable[[Any], Any]) -> list[Any]:
     future = store.submit(*writes)
     if not store.alive:
         store.step()
-    return future.result(10)
+    return future.result(PATIENCE_S)
 
 
 def rows(store: Store, query: str, *values: object) -> list[tuple[Any, ...]]:

@@ -13,7 +13,7 @@ from mbusgw.model.errors import StoreFull
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.worker import Worker
 from tests.health.fakes import Crashing, Idle, TurnedClock
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def idle() -> Iterator[tuple[Idle, TurnedClock]]:
     worker.start()
     yield worker, clock
     worker.stop()
-    assert worker.join(5)
+    assert worker.join(PATIENCE_S)
 
 
 def look(*workers: Worker) -> CheckResult:
@@ -48,7 +48,7 @@ def test_a_worker_that_was_told_to_stop_is_no_fault() -> None:
     worker = Idle("done", TurnedClock())
     worker.start()
     worker.stop()
-    assert worker.join(5)
+    assert worker.join(PATIENCE_S)
     assert look(worker).status is Status.HEALTHY
 
 
@@ -60,7 +60,7 @@ def test_a_worker_that_crashed_too_often_is_named(caplog: pytest.LogCaptureFixtu
         wait_until(lambda: worker.failed)
         result = look(worker)
         worker.stop()
-        assert worker.join(5)
+        assert worker.join(PATIENCE_S)
     assert result == CheckResult(Status.UNHEALTHY, "crashed too often: wreck")
 
 

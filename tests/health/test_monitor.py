@@ -11,7 +11,7 @@ from mbusgw.health.report import CheckResult, HealthReport, Status
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.metrics import Metrics
 from tests.health.fakes import Idle, TurnedClock
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 
 
 class House:
@@ -131,5 +131,5 @@ def test_the_thread_looks_at_once_and_takes_the_heartbeat_file_away_when_it_stop
     house.monitor.start()
     wait_until(house.path.exists)
     house.monitor.stop()
-    assert house.monitor.join(2)
+    assert house.monitor.join(PATIENCE_S)
     assert not house.path.exists()

@@ -15,7 +15,7 @@ from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.notify import ServiceManager
 from mbusgw.runtime.worker import Worker
 from tests.health.fakes import Idle, TurnedClock
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 
 
 class Systemd:
@@ -96,16 +96,16 @@ def test_the_stack_of_the_one_that_hangs_is_logged(
 
         def hang_about_here(self) -> None:
             waiting.set()
-            release.wait(10)
+            release.wait(PATIENCE_S)
 
     worker = Hanging("hanging", clock, limit_s=5)
     worker.start()
-    assert waiting.wait(10)
+    assert waiting.wait(PATIENCE_S)
     clock.turn(6)
     assert not watchdog(clock, worker).look()
     release.set()
     worker.stop()
-    assert worker.join(5)
+    assert worker.join(PATIENCE_S)
     assert "hang_about_here" in caplog.text
     assert "MainThread" in caplog.text
     assert systemd.received() == []
@@ -126,9 +126,9 @@ def test_a_short_interval_is_met_by_the_running_thread(systemd: Systemd) -> None
     dog = watchdog(clock, interval_s=0.2)
     dog.start()
     received: list[str] = []
-    wait_until(lambda: received.extend(systemd.received()) or len(received) >= 4, timeout=2)
+    wait_until(lambda: received.extend(systemd.received()) or len(received) >= 4)
     dog.stop()
-    assert dog.join(2)
+    assert dog.join(PATIENCE_S)
     assert set(received) == {"WATCHDOG=1"}
 
 

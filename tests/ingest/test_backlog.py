@@ -17,7 +17,7 @@ from mbusgw.store.writer import Store
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.stores import write
 from tests.fakes.telegrams import received
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_after_close_everybody_stops_at_once_and_what_waits_stays_on_disk(store:
     backlog.close()
     wait_until(lambda: len(stopped) == 3)
     for thread in threads:
-        thread.join(5)
+        thread.join(PATIENCE_S)
     put(store, "t1")
     backlog.ring(["t1"])
     reader = store.reader()

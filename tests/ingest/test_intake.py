@@ -18,6 +18,7 @@ from tests.fakes.backends import ScriptedBackend
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.stores import one, opened_store, rows, write
 from tests.ingest.conftest import RAW, Lane, submission
+from tests.wait import PATIENCE_S
 
 
 def count(lane: Lane, status: str = "%") -> int:
@@ -67,7 +68,7 @@ def test_nothing_is_promised_before_the_commit(tmp_path: Path, clock: FakeClock,
             assert not answered.wait(0.1)
         finally:
             store.step()
-            thread.join(5)
+            thread.join(PATIENCE_S)
         assert answered.is_set()
         assert count(lane) == 1
 
@@ -222,7 +223,7 @@ def test_many_gateways_at_once_get_all_their_telegrams_stored(lane: Lane) -> Non
 
     threads = [spawn(f"gw{who}", lambda who=who: post(who)) for who in results]
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE_S)
     promised = {ingest_id for future in results.values() for ingest_id in future.result(0)}
     assert len(promised) == 240
     assert promised == {row[0] for row in rows(lane.store, "SELECT ingest_id FROM telegrams")}

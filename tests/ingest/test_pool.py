@@ -34,7 +34,7 @@ from tests.fakes.backends import ScriptedBackend, parsed, raising
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.stores import one, rows, running_store, write
 from tests.ingest.conftest import Lane, submission
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 from tests.wmbus.samples import KEY, OMS_GAS
 
 ENCRYPTED = Submission("gw1", OMS_GAS)
@@ -200,7 +200,7 @@ def test_what_is_deferred_is_due_at_once_when_it_is_recalled(
     ids = lane.accept(submission(1), submission(2))
     lane.work()
     assert not lane.due()
-    lane.store.submit(telegrams.recall(clock.now())).result(5)
+    lane.store.submit(telegrams.recall(clock.now())).result(PATIENCE_S)
     assert sorted(lane.due()) == sorted(ids)
 
 
@@ -400,7 +400,7 @@ def start(lane: Lane, count: int) -> Callable[[], None]:
     def stop() -> None:
         for worker in workers:
             worker.stop()
-        assert all(worker.join(5) for worker in workers)
+        assert all(worker.join(PATIENCE_S) for worker in workers)
 
     return stop
 
@@ -428,7 +428,7 @@ def test_a_telegram_is_parsed_at_once_and_not_at_the_next_look(store: Store, bac
     try:
         for number in range(10):
             lane.accept(submission(number))
-            wait_until(lambda: store.count("backlog") == 0, timeout=1)
+            wait_until(lambda: store.count("backlog") == 0)
     finally:
         stop()
 

@@ -12,6 +12,7 @@ import pytest
 from mbusgw.mbus.decode import decode_frame
 from mbusgw.model.document import failure_document, telegram_document
 from mbusgw.model.errors import ApplicationError, DecodeError
+from tests.wait import PATIENCE_S
 
 #: Its unit is litres here, also for "same but historic" (3E); the reference has no unit, or the name of the code.
 _FIXED_STRUCTURE = {"manual_frame2", "fixed_structure"}
@@ -38,7 +39,7 @@ def score(folder: Path, name: str, tmp_path: Path) -> dict[str, Any]:
             file.write(json.dumps(document, default=float) + "\n")
     command = [sys.executable, str(folder / "score_wired.py"), str(out), "--ref", str(reference), "--spec"]
     corrections = ["--corrections", str(folder / "wired" / f"{name}.corrections.json"), "--json", str(result)]
-    subprocess.run(command + corrections, check=True, capture_output=True, timeout=60)
+    subprocess.run(command + corrections, check=True, capture_output=True, timeout=PATIENCE_S)
     read: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
     return read
 

@@ -23,7 +23,7 @@ from mbusgw.registry.registry import Registry
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.store.writer import Store
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 
 CLOCK = SystemClock()
 STATUS_TOPIC = "homeassistant/status"
@@ -95,15 +95,15 @@ class House:
 
     def read(self, device_id: str, *records: Record, meter: MeterIdentity | None = METER) -> None:
         """The meter was read; returns when that is stored."""
-        self.recorder.deliver(reading(device_id, records, meter=meter)).result(5)
+        self.recorder.deliver(reading(device_id, records, meter=meter)).result(PATIENCE_S)
 
     def close(self) -> None:
         wait_until(lambda: self.sender.idle)
         self.broker.stop()
         for worker in (self.announcer, self.pulse, self.sender, self.store):
             worker.stop()
-            assert worker.join(5)
-        assert self.broker.join(5)
+            assert worker.join(PATIENCE_S)
+        assert self.broker.join(PATIENCE_S)
         self.store.close()
 
     def _up(self) -> None:

@@ -290,4 +290,4 @@ def test_a_broker_that_has_lost_its_memory_is_told_everything_again(
     expected = {GATEWAY, DOCUMENT, "mbus/bridge/state"}
     expected |= {f"mbus/meter_1/{last}" for last in ("availability", "energy", "attributes")}
     with subscribed(mosquitto.port, "#") as told:
-        wait_until(lambda: {topic for topic, _, _ in told.messages} >= expected, timeout=20)
+        wait_until(lambda: {topic for topic, _, _ in told.messages} >= expected)

@@ -10,7 +10,7 @@ from mbusgw.config.models import MqttConfig
 from mbusgw.mqtt.client import Broker
 from mbusgw.runtime.clock import SystemClock
 from tests.mosquitto import Mosquitto
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 
 
 @pytest.mark.slow
@@ -21,9 +21,9 @@ def test_a_broker_that_is_away_from_the_start_is_one_warning_and_no_error(caplog
         broker = Broker(config, "alone", clock=SystemClock())
         with caplog.at_level(logging.DEBUG, "mbusgw"):
             broker.start()
-            wait_until(lambda: sum("Connection failed" in text for text in caplog.messages) >= 3, timeout=20)
+            wait_until(lambda: sum("Connection failed" in text for text in caplog.messages) >= 3)
             broker.stop()
-            assert broker.join(10)
+            assert broker.join(PATIENCE_S)
     told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(told) == 1 and "cannot be reached" in told[0]
 
@@ -42,6 +42,6 @@ def test_a_connection_that_is_reset_is_one_warning_and_no_error(
         mosquitto.start()
         wait_until(lambda: broker.connected)
         broker.stop()
-        assert broker.join(10)
+        assert broker.join(PATIENCE_S)
     told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(told) == 1 and "the connection broke" in told[0]

@@ -39,7 +39,7 @@ def test_of_a_broker_that_was_away_also_those_offline_are_told_again(house: Hous
     mosquitto.wipe()
     mosquitto.start()
     with subscribed(mosquitto.port, "mbus/#") as told:
-        wait_until(lambda: told.last("mbus/bridge/state") == "online", timeout=20)
+        wait_until(lambda: told.last("mbus/bridge/state") == "online")
         wait_until(lambda: told.last("mbus/meter_1/availability") == "offline")
         wait_until(lambda: told.last("mbus/meter_1/power") == "250")
 

@@ -19,7 +19,7 @@ from mbusgw.store.writer import Store
 from tests.fakes.stores import rows, write
 from tests.fakes.telegrams import received
 from tests.mosquitto import Mosquitto, subscribed
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 
 CLOCK = SystemClock()
 
@@ -41,13 +41,13 @@ class Lane:
         self.broker.start()
 
     def put(self, *messages: Message) -> None:
-        self.store.submit(outbox.enqueue(messages, CLOCK.now())).result(5)
+        self.store.submit(outbox.enqueue(messages, CLOCK.now())).result(PATIENCE_S)
 
     def close(self) -> None:
         self.broker.stop()
         for worker in (self.sender, self.store):
             worker.stop()
-            assert worker.join(5)
+            assert worker.join(PATIENCE_S)
         self.store.close()
 
 
@@ -98,7 +98,7 @@ def test_what_waits_while_the_broker_is_away_arrives_in_order_when_it_is_back(
     assert one.store.count("outbox") == 300
     mosquitto.start()
     with subscribed(mosquitto.port, "t/#") as subscriber:
-        wait_until(lambda: subscriber.last("t/readings") == "299", timeout=20)
+        wait_until(lambda: subscriber.last("t/readings") == "299")
         received = [int(payload) for payload in subscriber.payloads("t/readings")]
     # The subscriber may have come after the first ones; from there on none is missing and none is out of order.
     assert received == list(range(300))[300 - len(received) :]
@@ -114,8 +114,8 @@ def test_an_outage_in_the_middle_loses_nothing(lane: Callable[..., Lane], mosqui
             if number == 1500:
                 mosquitto.stop()
                 mosquitto.start()
-        wait_until(lambda: one.sender.idle, timeout=30)
-        wait_until(lambda: len({topic for topic, _, _ in subscriber.messages}) == 3000, timeout=20)
+        wait_until(lambda: one.sender.idle)
+        wait_until(lambda: len({topic for topic, _, _ in subscriber.messages}) == 3000)
 
 
 def test_of_a_retained_topic_only_the_newest_waiting_value_is_sent(
@@ -127,7 +127,7 @@ def test_of_a_retained_topic_only_the_newest_waiting_value_is_sent(
         one.put(Message("t/value", value, retain=True), Message("t/telemetry", value, retain=False))
     assert one.store.count("outbox") == 4
     mosquitto.start()
-    wait_until(lambda: one.sender.idle, timeout=20)
+    wait_until(lambda: one.sender.idle)
     with subscribed(mosquitto.port, "t/value") as subscriber:
         wait_until(lambda: subscriber.messages)
         assert subscriber.messages == [("t/value", "3", True)]
@@ -137,9 +137,9 @@ def test_what_the_last_run_left_is_sent_by_the_next(tmp_path: Path, mosquitto: M
     store = Store(tmp_path / "test.db", clock=CLOCK)
     store.open()
     store.start()
-    store.submit(outbox.enqueue(numbered(10), CLOCK.now())).result(5)
+    store.submit(outbox.enqueue(numbered(10), CLOCK.now())).result(PATIENCE_S)
     store.stop()
-    assert store.join(5)
+    assert store.join(PATIENCE_S)
     store.close()
     with subscribed(mosquitto.port, "t/#") as subscriber:
         next_run = Lane(tmp_path / "test.db", mosquitto.port)
@@ -198,11 +198,11 @@ def test_acknowledged_messages_that_cannot_be_removed_at_once_are_removed_later(
     try:
         other.execute("BEGIN IMMEDIATE")  # another program holds the database: the deletion fails
         mosquitto.start()
-        wait_until(lambda: one.store.last_error is not None, timeout=20)
+        wait_until(lambda: one.store.last_error is not None)
     finally:
         other.close()
     assert one.store.count("outbox") == 1
-    wait_until(lambda: one.store.count("outbox") == 0, timeout=20)
+    wait_until(lambda: one.store.count("outbox") == 0)
     assert b'mqtt_publish_total{result="success"} 1.0' in one.metrics.render()
 
 
@@ -222,8 +222,8 @@ def test_a_refusal_that_cannot_be_noted_at_once_does_not_become_an_acknowledgeme
     try:
         other.execute("BEGIN IMMEDIATE")
         mosquitto.start()
-        wait_until(lambda: one.store.last_error is not None, timeout=20)
+        wait_until(lambda: one.store.last_error is not None)
     finally:
         other.close()
-    wait_until(lambda: one.store.count("outbox") == 0, timeout=20)
+    wait_until(lambda: one.store.count("outbox") == 0)
     assert rows(one.store, "SELECT status FROM telegrams") == [("failed",)]

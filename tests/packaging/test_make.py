@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.wait import PATIENCE_S
+
 ROOT = Path(__file__).parents[2]
 
 
 def call(*command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     surroundings = {"cwd": ROOT, "env": {**os.environ, **variables}, "stdin": subprocess.DEVNULL}
-    return subprocess.run(command, **surroundings, text=True, capture_output=True, timeout=60, check=False)
+    return subprocess.run(command, **surroundings, text=True, capture_output=True, timeout=PATIENCE_S, check=False)
 
 
 @pytest.mark.parametrize("target", ["venv", "demo", "test", "fast", "lint", "bench", "clean"])

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.wait import PATIENCE_S
+
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "systemd" / "mbusgw.service"
 ANALYZE = shutil.which("systemd-analyze")
@@ -58,7 +60,8 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     unit = tmp_path / "mbusgw.service"
     unit.write_text(UNIT.read_text().replace("/usr/bin/mbusgw run", f"{sys.executable} -V"))
     assert ANALYZE is not None
-    done = subprocess.run([ANALYZE, "verify", str(unit)], capture_output=True, text=True, timeout=60, check=False)
+    command = [ANALYZE, "verify", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -66,7 +69,7 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
 def test_systemd_finds_the_unit_well_guarded() -> None:
     assert ANALYZE is not None
     command = [ANALYZE, "security", "--offline=true", "--no-pager", str(UNIT)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     exposure = re.search(r"Overall exposure level for .*: ([\d.]+)", done.stdout)
     assert exposure is not None, done.stdout + done.stderr
     assert float(exposure[1]) <= 2.0

@@ -27,6 +27,7 @@ from mbusgw.simulator.lobaro import StandInLobaro
 from mbusgw.simulator.radio import Security, address_bytes, encode_link, telegram
 from mbusgw.wmbus.frame import LinkFormat
 from tests.parsers.received import received
+from tests.wait import PATIENCE_S
 from tests.wmbus.samples import KEY, OMS_GAS, WATER, meter
 
 PARTS = Parts(lambda seconds: False, SystemClock())
@@ -58,7 +59,7 @@ def service() -> Iterator[StandInLobaro]:
     stand_in.start()
     yield stand_in
     stand_in.stop()
-    assert stand_in.join(5)
+    assert stand_in.join(PATIENCE_S)
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from mbusgw.runtime.clock import SystemClock
 from mbusgw.simulator.lobaro import StandInLobaro
 from tests.parsers.received import received
 from tests.parsers.test_mapping import GOOD
+from tests.wait import PATIENCE_S
 from tests.wmbus.samples import KEY, OMS_GAS
 
 TOKEN = "eyJhbGciOiJub25lIn0.secret-token"
@@ -64,7 +65,7 @@ def service() -> Iterator[StandInLobaro]:
     stand_in.start()
     yield stand_in
     stand_in.stop()
-    assert stand_in.join(5)
+    assert stand_in.join(PATIENCE_S)
 
 
 @pytest.fixture

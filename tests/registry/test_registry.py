@@ -20,6 +20,7 @@ from mbusgw.registry.registry import GATEWAY_AHEAD, Registry
 from mbusgw.runtime.worker import spawn
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.telegrams import METER, field, reading
+from tests.wait import PATIENCE_S
 
 RADIO_TTL_S = 3600.0
 WIRED_TTL_S = 90.0
@@ -305,13 +306,13 @@ def test_no_change_is_lost_or_mixed_between_threads(clock: FakeClock) -> None:
     start = threading.Barrier(5)
 
     def record(who: int) -> None:
-        start.wait(5)
+        start.wait(PATIENCE_S)
         for number in range(200):
             registry.record(reading("shared", a=who * 1000 + number, b=who * 1000 + number))
             registry.record(reading(f"own{who}", a=number))
 
     def look() -> None:
-        start.wait(5)
+        start.wait(PATIENCE_S)
         for _ in range(500):
             for found in registry.snapshot().values():
                 if "b" in found.fields and found.fields["a"].value != found.fields["b"].value:
@@ -320,7 +321,7 @@ def test_no_change_is_lost_or_mixed_between_threads(clock: FakeClock) -> None:
     jobs: list[Callable[[], None]] = [lambda who=who: record(who) for who in range(4)]  # type: ignore[misc]
     threads = [spawn(f"t{number}", job) for number, job in enumerate([*jobs, look])]
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE_S)
     assert torn == []
     assert state(registry, "shared").version == 800
     shared = [change for change in seen if change.after.device_id == "shared"]

@@ -10,6 +10,7 @@ from mbusgw.model.errors import NoAnswer, TransportLost
 from mbusgw.runtime.condition import Condition
 from mbusgw.runtime.worker import spawn
 from tests.fakes.clock import FakeClock
+from tests.wait import PATIENCE_S
 
 log = logging.getLogger("tests.condition")
 
@@ -60,13 +61,13 @@ def test_many_threads_say_it_once(said: pytest.LogCaptureFixture) -> None:
     start = threading.Barrier(4)
 
     def fail() -> None:
-        start.wait(5)
+        start.wait(PATIENCE_S)
         for _ in range(200):
             condition.failed(NoAnswer("no answer"))
 
     threads = [spawn(f"fail{number}", fail) for number in range(4)]
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     condition.cleared("works again")
     assert texts(said) == [
         ("WARNING", "store: no answer"),

@@ -19,6 +19,7 @@ import pytest
 from mbusgw.model.errors import MbusgwError
 from mbusgw.runtime import logs as logs_module
 from mbusgw.runtime.logs import FILE_BYTES, OLD_FILES, TRAFFIC, Logs, LogSettings, configure, is_journal
+from tests.wait import PATIENCE_S
 
 log = logging.getLogger("mbusgw.wired.meter")
 traffic = logging.getLogger(TRAFFIC)
@@ -219,7 +220,7 @@ def test_a_full_disk_is_said_once_and_does_no_harm(
 # ------------------------------------------------------------------ stderr
 def run_python(code: str, **options: Any) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-c", f"import logging\nfrom mbusgw.runtime.logs import *\n{code}"]
-    return subprocess.run(command, text=True, timeout=30, check=False, **options)
+    return subprocess.run(command, text=True, timeout=PATIENCE_S, check=False, **options)
 
 
 SPEAK = "configure(LogSettings())\nlogging.getLogger('mbusgw.x').warning('one\\ntwo')"

@@ -9,7 +9,7 @@ import pytest
 from mbusgw.model.errors import Stopping
 from mbusgw.runtime.mailbox import Mailbox
 from mbusgw.runtime.worker import spawn
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 
 
 def test_items_come_out_in_the_order_they_went_in() -> None:
@@ -81,7 +81,7 @@ def test_close_wakes_everybody_who_waits() -> None:
     threads = [spawn(f"taker{number}", wait_for_it) for number in range(4)]
     box.close()
     for thread in threads:
-        thread.join(5)
+        thread.join(PATIENCE_S)
     assert sorted(stopped) == ["taker0", "taker1", "taker2", "taker3"]
 
 
@@ -90,7 +90,7 @@ def test_an_offer_wakes_the_one_who_waits() -> None:
     got: list[int | None] = []
     thread = spawn("taker", lambda: got.append(box.take(30)))
     box.offer(7)
-    thread.join(5)
+    thread.join(PATIENCE_S)
     assert got == [7]
 
 
@@ -123,6 +123,6 @@ def test_what_is_accepted_is_taken_exactly_once_whatever_the_threads_do(ordered:
     wait_until(lambda: sum(map(len, taken)) > 3000)
     box.close()
     for thread in threads:
-        thread.join(5)
+        thread.join(PATIENCE_S)
     assert sorted(sum(taken, [])) == sorted(sum(accepted, []))
     assert len(box) == 0

@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.runtime.worker import spawn
+from tests.wait import PATIENCE_S
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -56,12 +57,12 @@ def test_no_count_is_lost_between_threads() -> None:
     start = threading.Barrier(4)
 
     def count() -> None:
-        start.wait(5)
+        start.wait(PATIENCE_S)
         for number in range(500):
             metrics.telegram(f"gw{number % 5}", "accepted")
 
     threads = [spawn(f"count{number}", count) for number in range(4)]
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     found = samples(metrics)
     assert all(found["oms_telegrams_total", (("gateway", f"gw{n}"), ("result", "accepted"))] == 400 for n in range(5))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mbusgw.runtime.notify import ServiceManager
+from tests.wait import PATIENCE_S
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.
     path = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
         end.bind(str(path))
-        end.settimeout(5)
+        end.settimeout(PATIENCE_S)
         monkeypatch.setenv("NOTIFY_SOCKET", str(path))
         yield end
 

@@ -13,7 +13,7 @@ from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.clock import Clock, SystemClock
 from mbusgw.runtime.worker import CRASH_LIMIT, CRASH_WINDOW_S, Worker, spawn
 from tests.fakes.clock import FakeClock
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 
 
 class Counting(Worker):
@@ -51,7 +51,7 @@ def test_a_worker_steps_in_its_own_named_thread_until_it_is_told_to_stop() -> No
     assert worker.alive and worker.thread_id in {thread.ident for thread in threading.enumerate()}
     worker.stop()
     assert worker.stopping
-    assert worker.join(5)
+    assert worker.join(PATIENCE_S)
     assert not worker.alive
     assert worker.threads == {"counting"}
     assert (worker.setups, worker.teardowns, worker.crashes) == (1, 1, 0)
@@ -63,13 +63,13 @@ def test_join_before_start_is_over_at_once() -> None:
 
 def test_join_says_when_the_end_did_not_come() -> None:
     release = threading.Event()
-    worker = Counting(SystemClock(), lambda: None if release.wait(10) else None)
+    worker = Counting(SystemClock(), lambda: None if release.wait(PATIENCE_S) else None)
     worker.start()
     worker.stop()
     assert not worker.join(0.01)
     assert not worker.join(-5)
     release.set()
-    assert worker.join(5)
+    assert worker.join(PATIENCE_S)
 
 
 def test_a_crash_is_logged_with_its_trace_and_the_worker_starts_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -78,7 +78,7 @@ def test_a_crash_is_logged_with_its_trace_and_the_worker_starts_again(caplog: py
     worker.start()
     wait_until(lambda: worker.steps >= 4)
     worker.stop()
-    assert worker.join(5)
+    assert worker.join(PATIENCE_S)
     assert worker.crashes == 2
     assert worker.setups == 3 and worker.teardowns == 3
     assert not worker.failed
@@ -98,7 +98,7 @@ def test_a_setup_that_fails_is_torn_down_and_tried_again() -> None:
     worker.start()
     wait_until(lambda: worker.steps)
     worker.stop()
-    assert worker.join(5)
+    assert worker.join(PATIENCE_S)
     assert worker.setups == 3 and worker.teardowns == 3
 
 
@@ -110,7 +110,7 @@ def test_a_teardown_that_fails_is_logged_and_ends_the_thread_all_the_same(caplog
     worker = Closing(SystemClock())
     worker.start()
     worker.stop()
-    assert worker.join(5)
+    assert worker.join(PATIENCE_S)
     assert "could not close cleanly" in caplog.text
 
 
@@ -120,7 +120,7 @@ def test_stopping_ends_the_thread_without_a_crash() -> None:
 
     worker = Counting(SystemClock(), stop)
     worker.start()
-    assert worker.join(5)
+    assert worker.join(PATIENCE_S)
     assert worker.crashes == 0 and worker.teardowns == 1
 
 
@@ -130,7 +130,7 @@ def test_a_stop_ends_the_pause_after_a_crash() -> None:
     worker.start()
     wait_until(lambda: worker.crashes == 1)
     worker.stop()
-    assert worker.join(5)
+    assert worker.join(PATIENCE_S)
 
 
 def crash_after(worker: Worker, clock: FakeClock, seconds: float) -> None:
@@ -190,13 +190,13 @@ def test_the_heart_beats_with_every_step_and_in_a_pause() -> None:
         wait_until(lambda: not worker.heartbeat.stalled)
     finally:
         worker.stop()
-        assert worker.join(5)
+        assert worker.join(PATIENCE_S)
 
 
 def test_a_step_that_hangs_stalls_the_heart() -> None:
     clock = FakeClock()
     release = threading.Event()
-    worker = Counting(clock, lambda: None if release.wait(10) else None)
+    worker = Counting(clock, lambda: None if release.wait(PATIENCE_S) else None)
     worker.start()
     wait_until(lambda: worker.steps)
     clock.advance(worker.heartbeat.limit_s)
@@ -206,7 +206,7 @@ def test_a_step_that_hangs_stalls_the_heart() -> None:
     assert worker.heartbeat.age_s == pytest.approx(worker.heartbeat.limit_s + 0.1)
     release.set()
     worker.stop()
-    assert worker.join(5)
+    assert worker.join(PATIENCE_S)
 
 
 def test_a_thread_name_that_top_would_cut_is_refused() -> None:
@@ -216,7 +216,7 @@ def test_a_thread_name_that_top_would_cut_is_refused() -> None:
 
 def test_threads_are_daemons_so_that_one_that_hangs_does_not_keep_the_process() -> None:
     thread = spawn("fifteen-letters", lambda: None)
-    thread.join(5)
+    thread.join(PATIENCE_S)
     assert thread.daemon
 
 
@@ -225,7 +225,7 @@ def test_a_step_that_is_not_written_is_a_crash_not_silence(caplog: pytest.LogCap
     worker.start()
     wait_until(lambda: worker.crashes)
     worker.stop()
-    assert worker.join(5)
+    assert worker.join(PATIENCE_S)
     assert any(record.levelno == logging.ERROR for record in caplog.records)
 
 

@@ -11,6 +11,7 @@ from mbusgw.model.errors import OutputError
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.worker import Worker
 from mbusgw.simulator.gateway import SimulatedGateway
+from tests.wait import PATIENCE_S
 from tests.wmbus.samples import OMS_GAS
 
 
@@ -63,7 +64,7 @@ def ingress() -> Iterator[Ingress]:
     worker.start()
     yield worker
     worker.stop()
-    assert worker.join(5)
+    assert worker.join(PATIENCE_S)
 
 
 def test_a_telegram_is_posted_with_gateway_key_and_rssi(ingress: Ingress) -> None:

@@ -12,6 +12,7 @@ from mbusgw.runtime.clock import SystemClock
 from mbusgw.simulator.lobaro import BEHAVIOURS, StandInLobaro
 from mbusgw.simulator.lobaro_answer import mbus_answer, meter_data_answer
 from tests.parsers.published import published
+from tests.wait import PATIENCE_S
 from tests.wmbus.samples import KEY, OMS_GAS
 
 
@@ -21,11 +22,11 @@ def service() -> Iterator[StandInLobaro]:
     stand_in.start()
     yield stand_in
     stand_in.stop()
-    assert stand_in.join(5)
+    assert stand_in.join(PATIENCE_S)
 
 
 def ask(service: StandInLobaro, path: str, token: str = "token") -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(service.url.removeprefix("http://"), timeout=1)
+    connection = http.client.HTTPConnection(service.url.removeprefix("http://"), timeout=PATIENCE_S)
     try:
         connection.request("POST", path, headers={"Authorization": f"Bearer {token}"})
         response = connection.getresponse()

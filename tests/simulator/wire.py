@@ -9,6 +9,7 @@ from mbusgw.simulator.catalogue import build_meters
 from mbusgw.simulator.line import PtyLine, SimulatedLine
 from mbusgw.simulator.meter import SimulatedMeter
 from mbusgw.simulator.segment import Segment
+from tests.wait import PATIENCE_S
 
 CLOCK = SystemClock()
 FAST = 38400
@@ -33,4 +34,4 @@ def running_segment(
         yield segment
     finally:
         segment.stop()
-        assert segment.join(2), "the simulated segment did not stop"
+        assert segment.join(PATIENCE_S), "the simulated segment did not stop"

@@ -9,6 +9,7 @@ import pytest
 
 from mbusgw.store.writer import Store
 from tests.fakes.stores import one, opened_store, rows
+from tests.wait import PATIENCE_S
 
 
 def writer(path: Path, *more: str) -> "subprocess.Popen[str]":
@@ -54,7 +55,7 @@ def test_without_room_units_are_refused_what_was_accepted_stays_and_it_goes_on_b
     with writer(path, str(3_000_000)) as process:
         assert process.stdout is not None
         said = process.stdout.read().split("\n")[:-1]
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
     assert said.count("full") == 3 and said[-1] == "999999"
     acknowledged = {f"t{line}" for line in said if line != "full"}
     assert len(acknowledged) > 50

@@ -10,6 +10,7 @@ import pytest
 
 from mbusgw.model.errors import StoreBusy, StoreError
 from mbusgw.store.lock import DatabaseLock
+from tests.wait import PATIENCE_S
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_the_lock_of_a_killed_process_is_free(database: Path) -> None:
         with pytest.raises(StoreBusy, match=f"pid {process.pid}"):
             lock.acquire()
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE_S)
         lock.acquire()
         lock.release()
 

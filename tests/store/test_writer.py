@@ -15,7 +15,7 @@ from mbusgw.runtime.worker import spawn
 from mbusgw.store.writer import GROUP, Store
 from tests.fakes.clock import FakeClock
 from tests.fakes.stores import one, opened_store, rows, running_store, write
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 
 
 def insert(topic: str, payload: str = "p") -> Any:
@@ -30,7 +30,7 @@ def topics(store: Store) -> list[str]:
 
 # ------------------------------------------------------------------ units
 def test_a_unit_is_on_disk_when_its_future_is_done(live_store: Store) -> None:
-    live_store.submit(insert("a")).result(5)
+    live_store.submit(insert("a")).result(PATIENCE_S)
     assert topics(live_store) == ["a"]
 
 
@@ -131,7 +131,7 @@ def test_what_was_accepted_before_the_stop_is_written(tmp_path: Path) -> None:
         futures = [store.submit(insert(f"t{number:03d}")) for number in range(3 * GROUP)]
         store.start()
         store.stop()
-        assert store.join(10)
+        assert store.join(PATIENCE_S)
         assert all(future.done() and future.exception() is None for future in futures)
         assert len(topics(store)) == 3 * GROUP
 
@@ -139,7 +139,7 @@ def test_what_was_accepted_before_the_stop_is_written(tmp_path: Path) -> None:
 def test_after_the_stop_everything_is_refused(live_store: Store) -> None:
     live_store.stop()
     with pytest.raises(StoreBusy, match="closed"):
-        live_store.submit(insert("late")).result(5)
+        live_store.submit(insert("late")).result(PATIENCE_S)
 
 
 def test_no_future_stays_open_when_the_stop_comes_in_the_middle(tmp_path: Path) -> None:
@@ -155,10 +155,10 @@ def test_no_future_stays_open_when_the_stop_comes_in_the_middle(tmp_path: Path) 
                         enough.set()
 
             thread = spawn("submitter", submit)
-            assert enough.wait(5)
+            assert enough.wait(PATIENCE_S)
             store.stop()
-            assert store.join(10)
-            thread.join(10)
+            assert store.join(PATIENCE_S)
+            thread.join(PATIENCE_S)
             assert not thread.is_alive()
             assert all(future.done() for future in futures)
 
@@ -168,12 +168,12 @@ def test_many_threads_get_each_their_own_result(live_store: Store) -> None:
 
     def work(who: int) -> None:
         results[who] = [
-            live_store.submit(lambda _, value=who * 1000 + number: value).result(10)[0] for number in range(50)
+            live_store.submit(lambda _, value=who * 1000 + number: value).result(PATIENCE_S)[0] for number in range(50)
         ]
 
     threads = [spawn(f"client{who}", lambda who=who: work(who)) for who in range(8)]
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE_S)
     assert results == {who: [who * 1000 + number for number in range(50)] for who in range(8)}
 
 
@@ -181,7 +181,7 @@ def test_a_listener_hears_of_every_commit_and_finds_the_future_done(live_store: 
     heard = threading.Event()
     live_store.on_commit(heard.set)
     future = live_store.submit(insert("a"))
-    assert heard.wait(5)
+    assert heard.wait(PATIENCE_S)
     assert future.done()
 
 
@@ -298,7 +298,7 @@ def test_a_listener_that_crashes_costs_a_pause_and_no_outcome(live_store: Store)
 
     live_store.on_commit(listener)
     first = live_store.submit(insert("a"))
-    assert first.result(5)
+    assert first.result(PATIENCE_S)
     wait_until(lambda: live_store.crashes == 1)
-    assert live_store.submit(insert("b")).result(5)
+    assert live_store.submit(insert("b")).result(PATIENCE_S)
     assert topics(live_store) == ["a", "b"]

@@ -20,6 +20,7 @@ from mbusgw.store.outbox import Message
 from mbusgw.store.telegrams import Status
 from mbusgw.store.writer import Store
 from tests.fakes.telegrams import received
+from tests.wait import PATIENCE_S
 
 
 def limit_files(size: int) -> None:
@@ -65,20 +66,20 @@ def main() -> None:
         limit_files(int(sys.argv[2]))
         full = 0
         for number in range(100_000):
-            full += submit(store, number).exception(10) is not None
+            full += submit(store, number).exception(PATIENCE_S) is not None
             if full == 3:
                 break
         limit_files(resource.RLIM_INFINITY)
-        submit(store, 999_999).result(10)
+        submit(store, 999_999).result(PATIENCE_S)
         store.stop()
-        store.join(10)
+        store.join(PATIENCE_S)
         store.close()
         return
     under_way: list[Future[list[Any]]] = []
     for number in range(1_000_000):
         under_way.append(submit(store, number))
         if len(under_way) >= 64:
-            under_way.pop(0).result(10)
+            under_way.pop(0).result(PATIENCE_S)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from mbusgw.model.errors import BusLocked, TransportLost, TransportOpenFailed
 from mbusgw.transports import lockfile
 from mbusgw.transports.lockfile import HALF_WRITTEN_S, MAX_PID, LockDirectory, PortLock, holder_pid, is_alive
 from mbusgw.transports.serialport import open_port
+from tests.wait import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -196,7 +197,7 @@ def test_two_processes_on_one_port(pty: str, folder: Path, locks: LockDirectory)
 def test_the_lock_of_a_process_that_was_killed_is_taken_over(pty: str, folder: Path, locks: LockDirectory) -> None:
     with another(HOLDER, pty, str(folder)) as other:
         other.send_signal(signal.SIGKILL)
-        other.wait(10)
+        other.wait(PATIENCE_S)
         assert int(lock_file(folder, pty).read_text()) == other.pid, "kill -9 leaves the file"
         port = open_port(pty, baudrate=2400, locks=locks)
     assert lock_file(folder, pty).read_text() == f"{os.getpid():10d}\n"
@@ -379,6 +380,7 @@ import os, sys
 from pathlib import Path
 from mbusgw.model.errors import BusLocked
 from mbusgw.transports.lockfile import LockDirectory
+from tests.wait import PATIENCE_S
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 try:
     print("warning:", LockDirectory(Path(sys.argv[2]), without=()).take(sys.argv[1]).warning)
@@ -409,6 +411,6 @@ def test_a_user_who_may_not_write_is_warned_but_respects_others(
             text = f"{gone_pid():10d}\n" if content == "gone" else content
             lock_file(folder, pty).write_text(text)
         command = [sys.executable, "-c", READ_ONLY, pty, name]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S, check=False)
         assert re.match(expected, done.stdout), done.stdout + done.stderr
         assert not [entry for entry in files(folder) if entry.startswith("LTMP")]

@@ -21,6 +21,7 @@ from serial import rfc2217
 from mbusgw.model.errors import BusLocked, TransportLost, TransportOpenFailed
 from mbusgw.transports.enumerate import holders, present_ports
 from mbusgw.transports.serialport import LOCAL_SLACK_S, NETWORK_SLACK_S, open_error, open_port
+from tests.wait import PATIENCE_S
 
 
 class Pty:
@@ -149,6 +150,7 @@ def test_a_second_instance_on_a_port_is_refused(pty: Pty) -> None:
 def test_the_process_that_holds_a_port_is_named(pty: Pty) -> None:
     code = f"""
 import fcntl, os, sys
+from tests.wait import PATIENCE_S
 port = os.open({pty.path!r}, os.O_RDWR | os.O_NOCTTY)
 fcntl.flock(port, fcntl.LOCK_EX)
 print("locked", flush=True)
@@ -237,14 +239,14 @@ def test_a_converter_that_speaks_rfc2217_is_talked_to() -> None:
         assert port.read(5, 0.1) == b""
         assert 0.08 < time.monotonic() - started < 1
         converter.hang_up.set()
-        converter.join(5)
+        converter.join(PATIENCE_S)
         with pytest.raises(TransportLost):
             for _ in range(50):
                 port.read(1, 0.1)
     finally:
         port.close()
         converter.hang_up.set()
-        converter.join(5)
+        converter.join(PATIENCE_S)
 
 
 def test_nagle_does_not_hold_back_a_request(server: socket.socket) -> None:

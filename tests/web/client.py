@@ -9,6 +9,7 @@ from typing import Any
 from mbusgw.runtime import exactjson
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.web.server import Answer, HttpServer
+from tests.wait import PATIENCE_S
 
 
 @contextmanager
@@ -20,7 +21,7 @@ def serving(answer: Answer, **options: Any) -> Iterator[HttpServer]:
         yield server
     finally:
         server.stop()
-        assert server.join(10), "the server did not stop"
+        assert server.join(PATIENCE_S), "the server did not stop"
 
 
 class Answered:

@@ -20,7 +20,7 @@ from mbusgw.web.conversations import Timing
 from mbusgw.web.framing import Limits
 from mbusgw.web.message import Request, Response, json_response
 from mbusgw.web.server import HttpServer
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 from tests.web.client import Client, request_bytes, serving
 
 QUICK = Timing(request_s=0.3, idle_s=30, output_s=0.5, linger_s=0.3, queue_s=5, drain_s=3)
@@ -44,13 +44,13 @@ class Gate:
     def answer(self, request: Request) -> Response:
         if request.path == "/wait":
             self.waiting.release()
-            assert self.opened.wait(10)
+            assert self.opened.wait(PATIENCE_S)
         return echo(request)
 
 
 def test_many_requests_go_over_one_connection() -> None:
     with serving(echo) as server:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
         for number in range(50):
             connection.request("POST", f"/{number}", body=b"x" * number)
             answer = connection.getresponse()
@@ -110,7 +110,7 @@ def test_a_client_that_resets_the_connection_harms_nobody() -> None:
     gate = Gate.shut()
     with serving(gate.answer) as server:
         client = Client(server.port).send(request_bytes("GET", "/wait"))
-        assert gate.waiting.acquire(timeout=10)
+        assert gate.waiting.acquire(timeout=PATIENCE_S)
         client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.sock.close()
         gate.opened.set()
@@ -247,7 +247,7 @@ def test_when_all_places_are_busy_a_newcomer_gets_503(caplog: pytest.LogCaptureF
     with serving(gate.answer, max_connections=2) as server:
         busy = [Client(server.port).send(request_bytes("GET", "/wait")) for _ in range(2)]
         for _ in busy:
-            assert gate.waiting.acquire(timeout=10)
+            assert gate.waiting.acquire(timeout=PATIENCE_S)
         with Client(server.port) as newcomer:
             answer = newcomer.answer()
             assert (answer.status, answer.json["error"]) == (503, "too_many_connections")
@@ -265,7 +265,7 @@ def test_a_request_that_waited_too_long_for_a_handler_gets_503() -> None:
     with serving(gate.answer, workers=1, timing=timing) as server:
         with Client(server.port) as first, Client(server.port) as second:
             first.send(request_bytes("GET", "/wait"))
-            assert gate.waiting.acquire(timeout=10)
+            assert gate.waiting.acquire(timeout=PATIENCE_S)
             second.send(request_bytes("GET", "/"))
             wait_until(lambda: server.waiting == 1)
             begin = time.monotonic()
@@ -303,7 +303,7 @@ def test_a_flood_on_one_connection_is_held_back_and_all_answered() -> None:
     count = 400
     with serving(gate.answer) as server, Client(server.port) as client:
         client.send(request_bytes("GET", "/wait"))
-        assert gate.waiting.acquire(timeout=10)
+        assert gate.waiting.acquire(timeout=PATIENCE_S)
         flood = b"".join(request_bytes("POST", "/", b"x" * 900) for _ in range(count))
         sender = threading.Thread(target=client.send, args=(flood,))
         sender.start()
@@ -333,7 +333,7 @@ def test_a_stop_finishes_what_is_in_hand_and_refuses_what_is_new() -> None:
         with Client(server.port) as running, Client(server.port) as idle:
             assert idle.request("GET", "/").status == 200
             running.send(request_bytes("GET", "/wait") + request_bytes("GET", "/after"))
-            assert gate.waiting.acquire(timeout=10)
+            assert gate.waiting.acquire(timeout=PATIENCE_S)
             server.stop()
             wait_until(lambda: not _accepts(server.port))
             answer = idle.request("GET", "/")
@@ -341,7 +341,7 @@ def test_a_stop_finishes_what_is_in_hand_and_refuses_what_is_new() -> None:
             gate.opened.set()
             answer = running.answer()
             assert (answer.status, answer.headers["connection"]) == (200, "close")
-        assert server.join(5)
+        assert server.join(PATIENCE_S)
     assert all(not worker.alive for worker in server.workers)
 
 
@@ -356,7 +356,7 @@ def test_a_stop_with_silent_clients_is_quick() -> None:
         wait_until(lambda: server.connections == 20)
         begin = time.monotonic()
         server.stop()
-        assert server.join(5)
+        assert server.join(PATIENCE_S)
         assert time.monotonic() - begin < 0.5
         for client in silent:
             assert client.rest() == b""
@@ -369,12 +369,12 @@ def test_a_stop_does_not_wait_for_a_hanging_request_beyond_its_budget() -> None:
     server.start()
     with Client(server.port) as client:
         client.send(request_bytes("GET", "/wait"))
-        assert gate.waiting.acquire(timeout=10)
+        assert gate.waiting.acquire(timeout=PATIENCE_S)
         server.stop()
         assert server.join(0.5) is False
         assert "assert self.opened.wait" in stack_of(server.thread_id)
         gate.opened.set()
-        assert server.join(5)
+        assert server.join(PATIENCE_S)
     assert server.thread_id is None
 
 
@@ -386,7 +386,7 @@ def test_a_port_in_use_is_said_with_advice() -> None:
         assert f"cannot listen on 127.0.0.1:{server.port}" in str(caught.value)
         assert "http.listen" in caught.value.hint
         second.stop()
-        assert second.join(1)
+        assert second.join(PATIENCE_S)
 
 
 def test_an_address_that_is_not_ours_is_said_with_advice() -> None:
@@ -400,11 +400,11 @@ def test_the_port_is_free_again_after_the_stop() -> None:
         with Client(port) as client:
             assert client.request("GET", "/").status == 200
             server.stop()
-            assert server.join(5)
+            assert server.join(PATIENCE_S)
     again = HttpServer("127.0.0.1", port, echo, clock=SystemClock(), workers=1)
     again.start()
     again.stop()
-    assert again.join(5)
+    assert again.join(PATIENCE_S)
 
 
 def test_it_listens_on_ipv6_and_names_ipv4_clients_plainly() -> None:
@@ -419,7 +419,7 @@ def test_it_listens_on_ipv6_and_names_ipv4_clients_plainly() -> None:
     with Client(server.port) as client:
         assert client.request("GET", "/").status == 204
     server.stop()
-    assert server.join(5)
+    assert server.join(PATIENCE_S)
     assert peers == ["127.0.0.1"]
 
 

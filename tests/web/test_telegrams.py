@@ -17,7 +17,7 @@ from mbusgw.runtime.metrics import Metrics
 from mbusgw.web.auth import GatewayKeys
 from mbusgw.web.router import Router
 from mbusgw.web.telegrams import TelegramRoutes
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 from tests.web.client import Answered, Client, request_bytes, serving
 
 HEX = "2E44931578563412330333637A2A0020055923C95AAA26D1B2E7493B2A8B013EC4A6F6D3529B520EDFF0EA6DEFC955B29D6D69EBF3EC8A"
@@ -60,7 +60,7 @@ class SlowDisk(Intake):
 
     def accept(self, telegrams: Sequence[Submission]) -> list[Accepted]:
         self.busy.release()
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(PATIENCE_S)
         self.calls.append(len(telegrams))
         if self.limit is not None and any(len(telegram.raw) > self.limit for telegram in telegrams):
             raise RequestError(429, "too_fast", "this gateway sends too much", retry_after_s=1)
@@ -277,7 +277,7 @@ def crowd(disk: SlowDisk, bodies: list[str]) -> Iterator[list[Client]]:
         server = stack.enter_context(serving(Router(routes.routes()).answer, together=routes, workers=3))
         for number in range(2):
             stack.enter_context(Client(server.port)).send(post(f"{number:040x}"))
-            assert disk.busy.acquire(timeout=10)
+            assert disk.busy.acquire(timeout=PATIENCE_S)
         clients = [stack.enter_context(Client(server.port)).send(post(raw_hex)) for raw_hex in bodies]
         wait_until(lambda: server.waiting == len(clients))
         disk.go_on.set()
@@ -342,7 +342,7 @@ def test_requests_that_wait_for_a_result_do_not_hold_up_telegrams() -> None:
     intake, parsed = Intake(), threading.Event()
 
     def parse_now(ingest_id: str, _timeout_s: float) -> Any:
-        assert parsed.wait(10)
+        assert parsed.wait(PATIENCE_S)
         return {"ingest_id": ingest_id}
 
     routes = TelegramRoutes(
@@ -363,7 +363,7 @@ def test_more_waiting_requests_than_slots_are_told_to_come_back() -> None:
     intake, parsed = Intake(), threading.Event()
 
     def parse_now(ingest_id: str, _timeout_s: float) -> Any:
-        assert parsed.wait(10)
+        assert parsed.wait(PATIENCE_S)
         return {"ingest_id": ingest_id}
 
     routes = TelegramRoutes(

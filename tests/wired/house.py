@@ -15,6 +15,7 @@ from mbusgw.runtime.worker import Worker
 from mbusgw.wired.bus import Bus
 from mbusgw.wired.meter import WiredMeter
 from tests.simulator.wire import CLOCK, FAST
+from tests.wait import PATIENCE_S
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def running(*workers: Worker) -> Iterator[None]:
         for worker in reversed(workers):
             worker.stop()
         for worker in reversed(workers):
-            assert worker.join(1.5), f"{worker.name} did not stop"
+            assert worker.join(PATIENCE_S), f"{worker.name} did not stop"
 
 
 class KeepingDelivery:

@@ -16,7 +16,7 @@ from mbusgw.simulator.line import PtyLine, TcpLine
 from mbusgw.transports.serialport import open_port
 from mbusgw.wired.bus import Bus, Urgency, thread_name
 from tests.simulator.wire import CLOCK, running_segment
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 from tests.wired.house import bus_config, running
 
 
@@ -40,7 +40,7 @@ def test_a_job_is_done_and_its_result_comes_by_the_future() -> None:
     with running_segment() as segment:
         bus = Bus(bus_config(segment.port), clock=CLOCK)
         with running(bus):
-            assert read(bus, 1).result(5).complete
+            assert read(bus, 1).result(PATIENCE_S).complete
             state = bus.snapshot()
             assert (state.connected, state.requests, state.errors, state.last_error) == (True, 1, 0, None)
 
@@ -50,10 +50,10 @@ def test_a_failure_comes_by_the_future_and_is_counted() -> None:
         bus = Bus(bus_config(segment.port), clock=CLOCK)
         with running(bus):
             with pytest.raises(NoAnswer):
-                read(bus, 77).result(5)
+                read(bus, 77).result(PATIENCE_S)
             assert bus.snapshot().errors == 1
             assert "77" in (bus.snapshot().last_error or "")
-            assert read(bus, 1).result(5).complete
+            assert read(bus, 1).result(PATIENCE_S).complete
 
 
 def test_urgent_jobs_go_first_and_equals_in_order(held: threading.Event) -> None:
@@ -66,8 +66,8 @@ def test_urgent_jobs_go_first_and_equals_in_order(held: threading.Event) -> None
         bus = Bus(bus_config(segment.port), clock=CLOCK)
         with running(bus):
             begun = threading.Event()
-            bus.submit(lambda session: (begun.set(), held.wait(5)), deadline_mono=soon())
-            assert begun.wait(5)
+            bus.submit(lambda session: (begun.set(), held.wait(PATIENCE_S)), deadline_mono=soon())
+            assert begun.wait(PATIENCE_S)
             jobs = [
                 bus.submit(lambda session, n=name: note(n), deadline_mono=soon(), urgency=urgency)  # type: ignore[misc]
                 for name, urgency in (
@@ -80,7 +80,7 @@ def test_urgent_jobs_go_first_and_equals_in_order(held: threading.Event) -> None
             assert bus.snapshot().waiting == 4
             held.set()
             for job in jobs:
-                job.result(5)
+                job.result(PATIENCE_S)
     assert order == ["person", "due 1", "due 2", "scan"]
 
 
@@ -88,12 +88,12 @@ def test_a_job_past_its_deadline_is_refused_unspoken(held: threading.Event) -> N
     with running_segment() as segment:
         bus = Bus(bus_config(segment.port), clock=CLOCK)
         with running(bus):
-            bus.submit(lambda session: held.wait(5), deadline_mono=soon())
+            bus.submit(lambda session: held.wait(PATIENCE_S), deadline_mono=soon())
             late = read(bus, 1, within_s=0.01)
             wait_until(lambda: CLOCK.mono() > soon(-5) and not held.wait(0.02))
             held.set()
             with pytest.raises(BusError, match="did not get to it in time"):
-                late.result(5)
+                late.result(PATIENCE_S)
             assert not segment.requests
             assert bus.snapshot().refused == 1
 
@@ -102,11 +102,11 @@ def test_a_job_that_nobody_waits_for_any_more_is_not_spoken(held: threading.Even
     with running_segment() as segment:
         bus = Bus(bus_config(segment.port), clock=CLOCK)
         with running(bus):
-            bus.submit(lambda session: held.wait(5), deadline_mono=soon())
+            bus.submit(lambda session: held.wait(PATIENCE_S), deadline_mono=soon())
             unwanted = read(bus, 1)
             assert unwanted.cancel()
             held.set()
-            assert read(bus, 2).result(5).complete
+            assert read(bus, 2).result(PATIENCE_S).complete
             assert {request[2] for _, request in segment.requests} == {2}
 
 
@@ -118,7 +118,7 @@ def test_a_port_that_does_not_exist_refuses_jobs_and_is_said_once(
     with running(bus):
         for _ in range(20):
             with pytest.raises(TransportOpenFailed, match="ttyUSB9 does not exist"):
-                read(bus, 1).result(5)
+                read(bus, 1).result(PATIENCE_S)
         wait_until(lambda: bus._condition.failures >= 2)
         assert not bus.snapshot().connected
     warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
@@ -133,17 +133,17 @@ def test_a_port_that_was_pulled_out_is_used_again_within_five_seconds_of_its_ret
     with running_segment(PtyLine(tmp_path / "meters")) as segment:
         bus = Bus(bus_config(segment.port), clock=CLOCK)
         with running(bus):
-            assert read(bus, 1).result(5).complete
+            assert read(bus, 1).result(PATIENCE_S).complete
             segment.unplug()
             wait_until(lambda: not segment.connected)
             with pytest.raises((TransportLost, TransportOpenFailed)):
-                read(bus, 1).result(5)
+                read(bus, 1).result(PATIENCE_S)
             assert not bus.snapshot().connected
             segment.plug()
             back_mono = CLOCK.mono()
-            wait_until(lambda: bus.snapshot().connected, timeout=6)
+            wait_until(lambda: bus.snapshot().connected)
             assert CLOCK.mono() - back_mono < 5
-            assert read(bus, 1).result(5).complete
+            assert read(bus, 1).result(PATIENCE_S).complete
     messages = [record.getMessage() for record in caplog.records]
     assert sum("lost" in message for message in messages) == 1
     assert sum("is open again after" in message for message in messages) == 1
@@ -156,20 +156,20 @@ def test_a_port_that_goes_while_nobody_talks_is_noticed(tmp_path: Path) -> None:
         with running(bus):
             wait_until(lambda: bus.snapshot().connected)
             segment.unplug()
-            wait_until(lambda: not bus.snapshot().connected, timeout=8)
+            wait_until(lambda: not bus.snapshot().connected)
 
 
 def test_a_converter_that_drops_the_connection_is_called_again() -> None:
     with running_segment(TcpLine()) as segment:
         bus = Bus(bus_config(segment.port), clock=CLOCK)
         with running(bus):
-            assert read(bus, 1).result(5).complete
+            assert read(bus, 1).result(PATIENCE_S).complete
             segment.drop()
             wait_until(lambda: not segment._drop.is_set())
             with pytest.raises(TransportLost):
-                read(bus, 1).result(5)
-            wait_until(lambda: bus.snapshot().connected, timeout=6)
-            assert read(bus, 1).result(5).complete
+                read(bus, 1).result(PATIENCE_S)
+            wait_until(lambda: bus.snapshot().connected)
+            assert read(bus, 1).result(PATIENCE_S).complete
 
 
 def test_a_second_instance_on_the_port_waits_until_it_is_free(caplog: pytest.LogCaptureFixture) -> None:
@@ -178,10 +178,10 @@ def test_a_second_instance_on_the_port_waits_until_it_is_free(caplog: pytest.Log
         bus = Bus(bus_config(segment.port), clock=CLOCK)
         with running(bus):
             with pytest.raises(BusLocked, match="in use by"):
-                read(bus, 1).result(5)
+                read(bus, 1).result(PATIENCE_S)
             first.close()
-            wait_until(lambda: bus.snapshot().connected, timeout=6)
-            assert read(bus, 1).result(5).complete
+            wait_until(lambda: bus.snapshot().connected)
+            assert read(bus, 1).result(PATIENCE_S).complete
     assert sum("in use by" in record.getMessage() for record in caplog.records) == 1
 
 
@@ -193,8 +193,8 @@ def test_a_mistake_in_a_job_leaves_nobody_waiting_and_the_bus_goes_on() -> None:
         bus = Bus(bus_config(segment.port), clock=CLOCK)
         with running(bus):
             with pytest.raises(BusError, match="could not finish"):
-                bus.submit(mistaken, deadline_mono=soon()).result(5)
-            assert read(bus, 1, within_s=10).result(10).complete
+                bus.submit(mistaken, deadline_mono=soon()).result(PATIENCE_S)
+            assert read(bus, 1, within_s=10).result(PATIENCE_S).complete
             assert bus.crashes == 1
 
 
@@ -203,23 +203,23 @@ def test_waiting_jobs_are_refused_when_the_bus_stops(held: threading.Event) -> N
         bus = Bus(bus_config(segment.port), clock=CLOCK)
         with running(bus):
             begun = threading.Event()
-            bus.submit(lambda session: (begun.set(), held.wait(5)), deadline_mono=soon())
-            assert begun.wait(5)
+            bus.submit(lambda session: (begun.set(), held.wait(PATIENCE_S)), deadline_mono=soon())
+            assert begun.wait(PATIENCE_S)
             waiting = [read(bus, 1) for _ in range(5)]
             bus.stop()
             held.set()
             for job in waiting:
                 with pytest.raises(BusError, match="is stopping"):
-                    job.result(2)
+                    job.result(PATIENCE_S)
         with pytest.raises(BusError, match="is stopping"):
-            read(bus, 1).result(1)
+            read(bus, 1).result(PATIENCE_S)
 
 
 def test_a_stop_gives_the_port_back() -> None:
     with running_segment() as segment:
         bus = Bus(bus_config(segment.port), clock=CLOCK)
         with running(bus):
-            read(bus, 1).result(5)
+            read(bus, 1).result(PATIENCE_S)
         before = len(os.listdir("/proc/self/fd"))
         open_port(segment.port, baudrate=2400).close()
         assert len(os.listdir("/proc/self/fd")) == before
@@ -230,7 +230,7 @@ def test_the_traffic_log_shows_both_directions(caplog: pytest.LogCaptureFixture)
     with running_segment() as segment:
         bus = Bus(bus_config(segment.port), clock=CLOCK)
         with running(bus):
-            read(bus, 1).result(5)
+            read(bus, 1).result(PATIENCE_S)
     lines = [record.getMessage() for record in caplog.records if record.name == "mbusgw.traffic"]
     assert lines[:2] == ["main > 10 40 01 41 16", "main < e5"]
     assert lines[2].startswith("main > 10 7b 01") and lines[3].startswith("main < 68")

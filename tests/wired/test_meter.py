@@ -16,7 +16,7 @@ from mbusgw.simulator.line import PtyLine
 from mbusgw.simulator.meter import Fault, FaultKind
 from mbusgw.wired.bus import Bus
 from tests.simulator.wire import CLOCK, running_segment
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 from tests.wired.house import Lane, bus_config, running
 
 
@@ -116,7 +116,7 @@ def test_ten_silent_meters_do_not_stop_the_others() -> None:
         lane = Lane(Bus(bus_config(segment.port, max_retries=3), clock=CLOCK), names, interval=0.5)
         with running(*lane.workers()):
             for good in ("m11", "m12", "m13"):
-                wait_until(lane.has_read(good, 5), timeout=15)
+                wait_until(lane.has_read(good, 5))
             for bad in list(names)[:10]:
                 wait_until(lambda bad=bad: lane.failures.kinds(bad))  # type: ignore[misc]
     assert not any(lane.failures.kinds(good) for good in ("m11", "m12", "m13"))
@@ -204,11 +204,11 @@ def test_a_meter_stops_within_a_second_whatever_it_waits_for(fault: FaultKind | 
             wait_until(lambda: segment.requests)
             stopped_mono = CLOCK.mono()
             meter.stop()
-            assert meter.join(1)
+            assert meter.join(PATIENCE_S)
             assert CLOCK.mono() - stopped_mono < 1
         finally:
             lane.bus.stop()
-            assert lane.bus.join(8), "one exchange at 300 baud is the longest a bus goes on"
+            assert lane.bus.join(PATIENCE_S), "one exchange at 300 baud is the longest a bus goes on"
 
 
 def test_a_meter_without_an_interval_takes_that_of_its_bus() -> None:

@@ -14,7 +14,7 @@ from mbusgw.transports.serialport import SerialPort, open_port
 from mbusgw.wired.bus import Bus
 from tests.fakes.adapters import Adapters
 from tests.simulator.wire import CLOCK, running_segment
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 from tests.wired.house import bus_config, running
 
 
@@ -22,7 +22,7 @@ def ask(bus: Bus, address: int = 1) -> bool:
     """Whether the meter answers."""
     future = bus.submit(lambda session: session.read_user_data(address), deadline_mono=CLOCK.mono() + 5)
     try:
-        return future.result(5).complete
+        return future.result(PATIENCE_S).complete
     except BusError:
         return False
 
@@ -46,7 +46,7 @@ def test_an_adapter_that_comes_back_under_another_name_is_used_within_five_secon
             assert (bus.snapshot().port, bus.snapshot().port_in_use) == (str(old), None)
             device = adapters.plug(new, "A1", location="1-3").device
             back_mono = CLOCK.mono()
-            wait_until(lambda: bus.snapshot().connected, timeout=6)
+            wait_until(lambda: bus.snapshot().connected)
             assert CLOCK.mono() - back_mono < 5
             assert ask(bus) and returned.requests
             assert (bus.snapshot().port, bus.snapshot().port_in_use) == (str(old), device)
@@ -73,11 +73,11 @@ def test_another_adapter_that_took_the_name_is_never_spoken_to(
             segment.plug()  # the same name ...
             wait_until(lambda: segment.connected)
             adapters.plug(old, "B2")  # ... leads to somebody else
-            wait_until(lambda: isinstance(bus._trouble, AdapterChanged) and bus._condition.failures >= 3, timeout=15)
+            wait_until(lambda: isinstance(bus._trouble, AdapterChanged) and bus._condition.failures >= 3)
             assert not ask(bus) and not bus.snapshot().connected
             assert "B2" in (bus.snapshot().last_error or "")
             adapters.plug(new, "A1")
-            wait_until(lambda: bus.snapshot().connected, timeout=6)
+            wait_until(lambda: bus.snapshot().connected)
             assert ask(bus) and returned.requests
             assert len(segment.requests) == asked
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
