@@ -37,39 +37,41 @@ FLUSH_S = 1.0
 def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
     """A gateway for ``config``; opens and starts nothing."""
     base = build_base(config, clock)
-    out = build_way_out(base)
-    radio = build_wireless_lane(base)
     wired = build_wired_lane(base)
+    radio = build_wireless_lane(base)
+    out = build_way_out(base, wired.interval_s)
 
     # Who looks, and who may look.
     documents = Documents(
         base.registry,
         base.store,
         out.broker,
-        wired.buses,
-        wired.meters,
+        wired,
         parser_reachable=partial(parser_reachable, config, radio.lobaro),
         parser_queue=radio.backlog.__len__,
         clock=clock,
     )
     documents.add_gauges(base.metrics)
 
+    def lanes() -> Sequence[Worker]:
+        """Those of the wired one come and go with the configuration."""
+        return [*radio.parsers, *wired.workers]
+
     def workers() -> Sequence[Worker]:
         """All but the watchers; those of the server are there once it has its port."""
-        lanes = [*radio.parsers, *wired.buses, *wired.meters]
-        return [base.store, base.janitor, *out.workers, *lanes, *server.workers]
+        return [base.store, base.janitor, *out.workers, *lanes(), *server.workers]
 
-    table = build_checks(
+    checks = build_checks(
         config,
         store=base.store,
         broker=out.broker,
-        buses=wired.buses,
+        lane=wired,
         lobaro=radio.lobaro,
         serving=lambda: bool(server.workers),
         workers=workers,
     )
     monitor = HealthMonitor(
-        table,
+        checks,
         clock,
         interval_s=config.health.interval,
         version=__version__,
@@ -87,7 +89,7 @@ def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
         [
             Stage("store", [base.store, base.janitor], 1.0),
             Stage("way out", [*out.workers, out.broker], 0.8, farewell=partial(_farewell, out, base.topics)),
-            Stage("lanes", [*radio.parsers, *wired.buses, *wired.meters], 0.8, farewell=radio.farewell),
+            Stage("lanes", lanes, 0.8, farewell=radio.farewell),
             Stage("HTTP", [server], HTTP_BUDGET_S, optional=True),
             Stage("watchers", [monitor, watchdog], 0.3),
         ]

@@ -12,6 +12,7 @@ from mbusgw.runtime.breaker import BreakerState, CircuitBreaker
 from mbusgw.runtime.worker import Worker
 from mbusgw.store.writer import Store
 from mbusgw.wired.bus import Bus
+from mbusgw.wired.lane import WiredLane
 
 
 def build_checks(
@@ -19,12 +20,12 @@ def build_checks(
     *,
     store: Store,
     broker: Broker,
-    buses: Sequence[Bus],
+    lane: WiredLane,
     lobaro: CircuitBreaker,
     serving: Callable[[], bool],
     workers: Callable[[], Sequence[Worker]],
-) -> dict[str, Check]:
-    """Component -> check. A new check is a row here.
+) -> Callable[[], dict[str, Check]]:
+    """What names the checks, component -> check, each time anew: buses come and go. A new check is a row here.
 
     ``lobaro`` is the breaker of its API, ``serving`` says whether the HTTP server has its port.
     """
@@ -38,9 +39,13 @@ def build_checks(
     }
     if config.parser.backend != "local" and config.lobaro.token is not None:
         table["parser"] = checks.connection("the Lobaro API", partial(_answers, lobaro))
-    for bus in buses:
-        table[f"bus {bus.config.name}"] = checks.connection(bus.config.port, partial(_is_connected, bus))
-    return table
+    return lambda: table | _of_buses(lane.buses)
+
+
+def _of_buses(buses: Sequence[Bus]) -> dict[str, Check]:
+    return {
+        f"bus {bus.config.name}": checks.connection(bus.config.port, partial(_is_connected, bus)) for bus in buses
+    }
 
 
 def parser_reachable(config: Config, lobaro: CircuitBreaker) -> bool | None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from mbusgw.registry.registry import Registry
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.store.writer import Store
-from mbusgw.wired.bus import Bus
+from mbusgw.wired.lane import WiredLane
 from mbusgw.wired.meter import WiredMeter
 
 
@@ -28,8 +28,7 @@ class Documents:
         registry: Registry,
         store: Store,
         broker: Broker,
-        buses: Sequence[Bus],
-        meters: Sequence[WiredMeter],
+        lane: WiredLane,
         *,
         parser_reachable: Callable[[], bool | None],
         parser_queue: Callable[[], int],
@@ -38,8 +37,7 @@ class Documents:
         self._registry = registry
         self._store = store
         self._broker = broker
-        self._buses = buses
-        self._meters = {meter.config.id: meter for meter in meters}
+        self._lane = lane
         self._parser_reachable = parser_reachable
         self._parser_queue = parser_queue
         self._clock = clock
@@ -49,9 +47,10 @@ class Documents:
     def state(self) -> dict[str, Any]:
         """Every device with its newest values, every bus, every queue."""
         devices = sorted(self._registry.snapshot().items())
+        meters = {meter.config.id: meter for meter in self._lane.meters}
         return {
-            "devices": {device_id: self._device(state) for device_id, state in devices},
-            "buses": {bus.config.name: asdict(bus.snapshot()) for bus in self._buses},
+            "devices": {device_id: self._device(state, meters.get(device_id)) for device_id, state in devices},
+            "buses": {bus.config.name: asdict(bus.snapshot()) for bus in self._lane.buses},
             "queues": self.queues(),
         }
 
@@ -67,7 +66,7 @@ class Documents:
             "parser_queue": self._parser_queue(),
         }
 
-    def _device(self, state: DeviceState) -> dict[str, Any]:
+    def _device(self, state: DeviceState, meter: WiredMeter | None) -> dict[str, Any]:
         document: dict[str, Any] = {
             "name": state.name,
             "online": state.online,
@@ -83,7 +82,6 @@ class Documents:
             "values": fields_document(state.fields),
             "problems": state.problems,
         }
-        meter = self._meters.get(state.device_id)
         if meter is not None:
             document["polling"] = asdict(meter.snapshot())
         return document

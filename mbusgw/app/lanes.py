@@ -5,11 +5,10 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mbusgw.config.models import Config, DeviceConfig
+from mbusgw.config.models import Config
 from mbusgw.ingest.backlog import Backlog
 from mbusgw.ingest.intake import Intake
 from mbusgw.ingest.pool import ParseWorker
-from mbusgw.model.errors import MbusgwError
 from mbusgw.mqtt.announcer import Announcer
 from mbusgw.mqtt.client import Broker
 from mbusgw.mqtt.discovery import Discovery
@@ -29,8 +28,7 @@ from mbusgw.runtime.worker import Worker
 from mbusgw.store import telegrams
 from mbusgw.store.janitor import Janitor
 from mbusgw.store.writer import Store
-from mbusgw.wired.bus import Bus
-from mbusgw.wired.meter import WiredMeter
+from mbusgw.wired.lane import WiredLane
 
 #: While the Lobaro API is away one telegram asks again so often, which finds out that it is back.
 LOBARO_PAUSE_MAX_S = 60.0
@@ -49,11 +47,6 @@ class Base:
     registry: Registry
     topics: Topics
     recorder: StateRecorder
-
-    @property
-    def devices(self) -> list[DeviceConfig]:
-        """The wired meters that are to be read."""
-        return [device for device in self.config.devices if device.enabled]
 
 
 def build_base(config: Config, clock: Clock) -> Base:
@@ -95,8 +88,8 @@ class WayOut:
         self.sender.ring()
 
 
-def build_way_out(base: Base) -> WayOut:
-    """Connects nothing."""
+def build_way_out(base: Base, interval_s: Callable[[str], float | None]) -> WayOut:
+    """Connects nothing. ``interval_s``: how often a wired meter is read, for whom it may ask at any time."""
     config, clock = base.config, base.clock
     broker = Broker(
         config.mqtt,
@@ -111,7 +104,7 @@ def build_way_out(base: Base) -> WayOut:
     pulse = Pulse(
         base.registry, base.recorder, broker, base.store, base.topics, heartbeat_s=config.mqtt.heartbeat, clock=clock
     )
-    announcer = _announcer(base) if config.homeassistant.enabled else None
+    announcer = _announcer(base, interval_s) if config.homeassistant.enabled else None
     if announcer is not None:
         broker.on_message = announcer.birth
         base.registry.observe(announcer.changed)
@@ -120,7 +113,7 @@ def build_way_out(base: Base) -> WayOut:
     return out
 
 
-def _announcer(base: Base) -> Announcer:
+def _announcer(base: Base, interval_s: Callable[[str], float | None]) -> Announcer:
     config = base.config
     discovery = Discovery(
         base.topics,
@@ -128,14 +121,13 @@ def _announcer(base: Base) -> Announcer:
         language=config.gateway.language,
         expire_after_s=config.homeassistant.expire_after,
     )
-    intervals = {device.id: device.interval_on(config.bus(device.bus)) for device in base.devices}
     return Announcer(
         discovery,
         base.registry,
         base.recorder,
         base.store,
         status_topic=config.homeassistant.status_topic,
-        interval_s=intervals.get,
+        interval_s=interval_s,
         clock=base.clock,
     )
 
@@ -212,29 +204,14 @@ def _backend(config: Config, parts: Parts) -> ParserBackend:
     return build_backend(settings, parts)
 
 
-@dataclass(frozen=True, slots=True)
-class WiredLane:
-    """One thread per bus and one per meter. **immutable**"""
-
-    buses: Sequence[Bus]
-    meters: Sequence[WiredMeter]
-
-
 def build_wired_lane(base: Base) -> WiredLane:
     """Every meter is known to the registry from now on."""
-    buses = {bus.name: Bus(bus, clock=base.clock) for bus in base.config.buses}
-    failed = _failure_noted(base.registry)
-    meters = []
-    for device in base.devices:
-        bus = buses[device.bus]
-        base.registry.expect(device.id, name=device.name or device.id, ttl_s=device.offline_after_on(bus.config))
-        meters.append(
-            WiredMeter(
-                device, bus, delivery=base.recorder, metrics=base.metrics, clock=base.clock, on_failure=failed
-            )
-        )
-    return WiredLane(list(buses.values()), meters)
-
-
-def _failure_noted(registry: Registry) -> Callable[[str, MbusgwError], None]:
-    return lambda device_id, error: registry.failed(device_id, str(error))
+    config = base.config
+    return WiredLane(
+        config.buses,
+        config.devices,
+        registry=base.registry,
+        delivery=base.recorder,
+        metrics=base.metrics,
+        clock=base.clock,
+    )

@@ -2,31 +2,17 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from mbusgw.health.stalls import stack_of
 from mbusgw.model.errors import MbusgwError
+from mbusgw.runtime.ending import Part, end
 
 log = logging.getLogger(__name__)
 
 
-class Part(Protocol):
-    """Something that runs."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def thread_id(self) -> int | None: ...
-
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-    def join(self, timeout: float) -> bool: ...
+#: Parts, or who names them at the time: some come and go while the house stands.
+Parts = Sequence[Part] | Callable[[], Sequence[Part]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +26,14 @@ class Stage:
     """
 
     name: str
-    parts: Sequence[Part]
+    parts: Parts
     budget_s: float
     farewell: Callable[[bool], None] | None = None
     optional: bool = False
+
+    def members(self) -> Sequence[Part]:
+        """Its parts as they are now."""
+        return self.parts() if callable(self.parts) else self.parts
 
 
 class Stages:
@@ -92,17 +82,11 @@ class Stages:
     def _stop(self, stage: Stage, for_good: bool) -> bool:
         if stage.farewell is not None:
             stage.farewell(for_good)
-        for part in stage.parts:
-            part.stop()
-        deadline_mono = time.monotonic() + stage.budget_s
-        late = [part for part in stage.parts if not part.join(deadline_mono - time.monotonic())]
-        for part in late:
-            log.error("%s does not stop; it is left behind here:\n%s", part.name, stack_of(part.thread_id))
-        return not late
+        return end(stage.members(), stage.budget_s)
 
 
 def _start(stage: Stage) -> None:
-    for part in stage.parts:
+    for part in stage.members():
         part.start()
 
 

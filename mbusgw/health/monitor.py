@@ -30,13 +30,14 @@ class _Trouble:
 class HealthMonitor(Worker):
     """Runs the checks every ``interval_s``, logs what changed, publishes the report, writes the heartbeat file.
 
+    ``table`` names the checks at each look; what is not there any more is not spoken of any more.
     ``meters`` returns how many are online and how many are known; ``publish`` gets each report and must not
     block. ``report``: **any thread**; the rest: **own thread**
     """
 
     def __init__(
         self,
-        table: Mapping[str, Check],
+        table: Callable[[], Mapping[str, Check]],
         clock: Clock,
         *,
         interval_s: float,
@@ -48,7 +49,7 @@ class HealthMonitor(Worker):
         publish: Callable[[HealthReport], None],
     ) -> None:
         super().__init__("health", clock, limit_s=interval_s + 60)
-        self._table = dict(table)
+        self._table = table
         self._interval_s = interval_s
         self._version = version
         self._meters = meters
@@ -87,7 +88,7 @@ class HealthMonitor(Worker):
     def _look(self) -> HealthReport:
         online, known = self._meters()
         report = HealthReport(
-            components=checks.run(self._table),
+            components=checks.run(self._table()),
             version=self._version,
             started_at=self._started_at,
             uptime_s=int(self.clock.mono() - self._started_mono),
@@ -98,6 +99,8 @@ class HealthMonitor(Worker):
         return report
 
     def _log_changes(self, report: HealthReport) -> None:
+        for name in self._troubles.keys() - report.components.keys():
+            del self._troubles[name]
         for name, result in report.components.items():
             trouble = self._troubles.get(name)
             if result.status is Status.HEALTHY:

@@ -5,9 +5,9 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from mbusgw.health.stalls import stack_of, where_everybody_is
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.heartbeat import Heartbeat
+from mbusgw.runtime.stalls import stack_of, where_everybody_is
 from mbusgw.runtime.worker import Worker
 
 log = logging.getLogger(__name__)

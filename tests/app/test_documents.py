@@ -38,9 +38,8 @@ def documents(base: Base) -> Documents:
     return Documents(
         base.registry,
         base.store,
-        build_way_out(base).broker,
-        wired.buses,
-        wired.meters,
+        build_way_out(base, wired.interval_s).broker,
+        wired,
         parser_reachable=lambda: None,
         parser_queue=lambda: 3,
         clock=base.clock,
@@ -76,16 +75,17 @@ def test_memory_and_files_are_measured_in_bytes(tmp_path: Path) -> None:
 
 
 def test_the_checks_name_store_broker_http_queues_threads_and_every_bus(base: Base) -> None:
+    lane = build_wired_lane(base)
     table = build_checks(
         base.config,
         store=base.store,
-        broker=build_way_out(base).broker,
-        buses=build_wired_lane(base).buses,
+        broker=build_way_out(base, lane.interval_s).broker,
+        lane=lane,
         lobaro=build_wireless_lane(base).lobaro,
         serving=lambda: False,
         workers=lambda: [],
     )
-    found = {name: result.status for name, result in checks.run(table).items()}
+    found = {name: result.status for name, result in checks.run(table()).items()}
     assert found == {
         "store": Status.HEALTHY,
         "mqtt": Status.DEGRADED,
@@ -95,6 +95,8 @@ def test_the_checks_name_store_broker_http_queues_threads_and_every_bus(base: Ba
         "threads": Status.HEALTHY,
         "bus main": Status.DEGRADED,
     }
+    lane.buses = ()
+    assert "bus main" not in table(), "a bus that was taken out is not looked at any more"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mbusgw.health.checks import Check
 from mbusgw.health.monitor import HealthMonitor
 from mbusgw.health.report import CheckResult, HealthReport, Status
 from mbusgw.runtime.clock import SystemClock
@@ -23,8 +24,12 @@ class House:
         self.metrics = Metrics()
         self.worker = Idle("someone", clock)
         self.path = path
+        self.table: dict[str, Check] = {
+            "mqtt": lambda: self.result,
+            "store": lambda: CheckResult(Status.HEALTHY, "writable"),
+        }
         self.monitor = HealthMonitor(
-            {"mqtt": lambda: self.result, "store": lambda: CheckResult(Status.HEALTHY, "writable")},
+            lambda: self.table,
             clock,
             interval_s=interval_s,
             version="1.2.3",
@@ -108,6 +113,21 @@ def test_a_trouble_is_logged_when_it_begins_worsens_and_ends(
         ("ERROR", "mqtt is unhealthy: the broker refuses the password"),
         ("INFO", "mqtt is healthy again after 120 s (unhealthy at 1 looks)"),
     ]
+
+
+def test_of_a_component_that_is_taken_out_nothing_is_said_any_more(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.result = CheckResult(Status.DEGRADED, "not connected")
+    house.monitor.step()
+    taken_out = house.table.pop("mqtt")
+    house.monitor.step()
+    house.table["mqtt"] = taken_out
+    house.result = CheckResult(Status.HEALTHY)
+    with caplog.at_level(logging.INFO, logger="mbusgw.health"):
+        caplog.clear()
+        house.monitor.step()
+    assert caplog.records == [], "it is another one now, which was never in trouble"
 
 
 def test_a_heartbeat_file_that_cannot_be_written_is_said_once_and_stops_nothing(

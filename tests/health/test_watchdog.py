@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mbusgw.health.stalls import stack_of, where_everybody_is
 from mbusgw.health.watchdog import Watchdog
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.notify import ServiceManager
+from mbusgw.runtime.stalls import stack_of, where_everybody_is
 from mbusgw.runtime.worker import Worker
 from tests.health.fakes import Idle, TurnedClock
 from tests.wait import PATIENCE_S, wait_until

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from mbusgw.health.stalls import stack_of
 from mbusgw.model.errors import MbusgwError
 from mbusgw.runtime.clock import SystemClock
+from mbusgw.runtime.stalls import stack_of
 from mbusgw.web.conversations import Timing
 from mbusgw.web.framing import Limits
 from mbusgw.web.message import Request, Response, json_response
