@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from mbusgw import __version__
+from mbusgw.app.advice import advise
 from mbusgw.app.checks import build_checks, parser_reachable
 from mbusgw.app.documents import Documents
 from mbusgw.app.gateway import Gateway
 from mbusgw.app.lanes import Base, WayOut, build_base, build_way_out, build_wired_lane, build_wireless_lane
 from mbusgw.app.memory import Memory
 from mbusgw.app.stages import Stage, Stages
-from mbusgw.config.models import Config
+from mbusgw.config.models import Config, HttpConfig
 from mbusgw.health.monitor import HealthMonitor
 from mbusgw.health.watchdog import Watchdog
 from mbusgw.ingest.intake import Intake
@@ -24,9 +25,11 @@ from mbusgw.runtime.worker import Worker
 from mbusgw.web.auth import GatewayKeys
 from mbusgw.web.conversations import Timing
 from mbusgw.web.probes import ProbeRoutes, index_route
+from mbusgw.web.rates import GatewayRates
 from mbusgw.web.router import Router
 from mbusgw.web.server import HttpServer
 from mbusgw.web.telegrams import TelegramRoutes
+from mbusgw.web.tls import Certificate
 
 #: How long requests in hand may take to be answered at a stop.
 HTTP_BUDGET_S = 0.5
@@ -96,19 +99,29 @@ def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
     )
     memory = Memory(config, base.registry, base.recorder, base.store, clock=clock)
 
+    def prepare() -> None:
+        advise(config)
+        memory.load()
+
     def close() -> None:
         radio.backend.close()
         base.store.close()
 
-    return Gateway(stages, prepare=memory.load, close=close, status=documents.status_line, service=service)
+    return Gateway(stages, prepare=prepare, close=close, status=documents.status_line, service=service)
 
 
 # ------------------------------------------------------------------ HTTP
 def _server(base: Base, intake: Intake, documents: Documents, monitor: HealthMonitor) -> HttpServer:
     config, clock = base.config, base.clock
-    keys = GatewayKeys({name: key.get_secret_value() for name, key in config.ingest.keys.items()})
+    ingest = config.ingest
+    keys = {name: key.get_secret_value() for name, key in ingest.keys.items()}
     ingress = TelegramRoutes(
-        keys, intake.accept, Outcomes(base.store, clock).wait, clock=clock, metrics=base.metrics
+        GatewayKeys(keys, trusted=ingest.trusted_networks),
+        intake.accept,
+        Outcomes(base.store, clock).wait,
+        clock=clock,
+        metrics=base.metrics,
+        rates=None if ingest.max_rate is None else GatewayRates(ingest.max_rate, clock),
     )
     probes = ProbeRoutes(
         health=lambda: monitor.report().document(),
@@ -126,7 +139,14 @@ def _server(base: Base, intake: Intake, documents: Documents, monitor: HealthMon
         together=ingress,
         workers=config.http.workers,
         timing=Timing(drain_s=HTTP_BUDGET_S - 0.1),
+        certificate=_certificate(config.http, clock),
     )
+
+
+def _certificate(config: HttpConfig, clock: Clock) -> Certificate | None:
+    if config.tls_cert_file is None:
+        return None
+    return Certificate(config.tls_cert_file, config.tls_key_file, clock)
 
 
 # ------------------------------------------------------------------ the end

@@ -6,6 +6,7 @@ the value where it is none (``config.loader`` does).
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -116,3 +117,17 @@ DeviceId = Annotated[str, BeforeValidator(_check_device_id)]
 BusName = Annotated[str, BeforeValidator(_check_bus_name)]
 #: A path; ``~`` is the home folder.
 FilePath = Annotated[Path, AfterValidator(lambda path: path.expanduser())]
+
+
+def check_network(value: Any) -> IPv4Network | IPv6Network:
+    """A network such as 192.168.1.0/24, or one address. Raises ``ValueError``. **any thread**"""
+    try:
+        return ip_network(str(value).strip())
+    except ValueError as error:
+        if "host bits" in str(error):
+            raise ValueError("names a host with the bits of a network: write 192.168.1.0/24, or one address") from None
+        raise ValueError("no network: write ADDRESS/BITS, such as 192.168.1.0/24, or one address") from None
+
+
+#: An IP network.
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(check_network)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from mbusgw.config.address import MeterAddress
 from mbusgw.config.broker import HomeAssistantConfig, MqttConfig
@@ -21,6 +21,7 @@ from mbusgw.config.kinds import (
     HexKey,
     Manufacturer,
     MeterId,
+    Network,
     Period,
     TopicLevel,
 )
@@ -67,6 +68,8 @@ class HttpConfig(Section):
     listen: str = "0.0.0.0:8080"
     admin_token: SecretStr | None = None
     workers: Annotated[int, Field(ge=1, le=256)] = 16
+    tls_cert_file: FilePath | None = None
+    tls_key_file: FilePath | None = None
 
     @field_validator("listen", mode="before")
     @classmethod
@@ -78,6 +81,12 @@ class HttpConfig(Section):
         if ":" in host and not (host.startswith("[") and host.endswith("]")):
             raise ValueError("an IPv6 address stands in brackets: [::]:8080")
         return f"{host or '0.0.0.0'}:{int(port)}"
+
+    @model_validator(mode="after")
+    def _check_tls(self) -> HttpConfig:
+        if self.tls_key_file is not None and self.tls_cert_file is None:
+            raise ValueError("tls_key_file needs tls_cert_file, the certificate that belongs to it")
+        return self
 
     @property
     def host(self) -> str:
@@ -91,10 +100,13 @@ class HttpConfig(Section):
 
 
 class IngestConfig(Section):
-    """Radio telegrams: ``keys`` is bearer key by gateway; ``offline_after`` the silence that makes a radio meter
-    offline."""
+    """Radio telegrams: ``keys`` is bearer key by gateway; ``trusted_networks`` are those whose gateways need none;
+    ``max_rate`` is telegrams a second of one gateway; ``offline_after`` the silence that makes a radio meter offline.
+    """
 
     keys: dict[TopicLevel, SecretStr] = Field(default_factory=dict)
+    trusted_networks: tuple[Network, ...] = ()
+    max_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     dedup: bool = True
     dedup_window: Duration = 300.0
     max_backlog: Count = 100_000

@@ -7,10 +7,11 @@ import threading
 from mbusgw.model.errors import RequestError
 from mbusgw.web.framing import Framing, Limits
 from mbusgw.web.message import Request
+from mbusgw.web.tls import Stream
 
 
 class Connection:
-    """A non-blocking socket and where its conversation stands.
+    """A non-blocking stream and where its conversation stands.
 
     The thread ``http`` reads, registers and closes; a handler only sends, while it has the connection's
     request in hand (``busy``). A busy socket is never closed under its handler, because the file's number
@@ -24,7 +25,7 @@ class Connection:
         "output", "output_mono", "linger_mono", "close_after", "broken", "gone", "continued",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket, peer: str, limits: Limits, now_mono: float) -> None:
+    def __init__(self, sock: Stream, peer: str, limits: Limits, now_mono: float) -> None:
         self.sock = sock
         self.framing = Framing(limits, peer)
         self.lock = threading.Lock()

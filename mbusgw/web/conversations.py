@@ -12,6 +12,7 @@ from mbusgw.runtime.clock import Clock
 from mbusgw.web.connection import Connection
 from mbusgw.web.framing import Limits
 from mbusgw.web.message import Request, error_response, render
+from mbusgw.web.tls import Stream
 
 _READ_BYTES = 64 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -121,7 +122,7 @@ class Conversations:
         """Lets clients wait outside."""
         self._selector.unregister(door)
 
-    def add(self, client: socket.socket, peer: str) -> Connection:
+    def add(self, client: Stream, peer: str) -> Connection:
         """A new client."""
         connection = Connection(client, peer, self._limits, self._clock.mono())
         self._open.add(connection)

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from socketserver import TCPServer
 
 from mbusgw.model.errors import MbusgwError
+from mbusgw.web.tls import Certificate, Stream, TlsStream
 
 #: The default of 5 lets about ten of 300 clients in that come at once.
 BACKLOG = 1024
@@ -15,12 +16,14 @@ BACKLOG = 1024
 class Listener(HTTPServer):
     """``HTTPServer`` reduced to its door: binds, listens, accepts; what follows is the acceptor's. **own thread**
 
+    With a ``certificate`` every client has to speak TLS.
     Raises ``MbusgwError`` when the address cannot be had, with advice.
     """
 
     request_queue_size = BACKLOG
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, certificate: Certificate | None = None) -> None:
+        self._certificate = certificate
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), BaseHTTPRequestHandler, bind_and_activate=False)
         try:
@@ -38,7 +41,7 @@ class Listener(HTTPServer):
         TCPServer.server_bind(self)
         self.server_name, self.server_port = self.socket.getsockname()[:2]
 
-    def accept(self) -> tuple[socket.socket, str] | None:
+    def accept(self) -> tuple[Stream, str] | None:
         """The next client and its address, or None when nobody waits. Raises ``OSError`` without descriptors."""
         try:
             client, address = self.socket.accept()
@@ -47,7 +50,8 @@ class Listener(HTTPServer):
         client.setblocking(False)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer = str(address[0])
-        return client, peer.removeprefix("::ffff:") if "." in peer else peer
+        peer = peer.removeprefix("::ffff:") if "." in peer else peer
+        return (client if self._certificate is None else TlsStream(client, self._certificate.context())), peer
 
 
 def _explain(host: str, port: int, error: OSError) -> MbusgwError:

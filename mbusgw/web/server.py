@@ -26,6 +26,7 @@ from mbusgw.web.conversations import Conversations, Job, Timing
 from mbusgw.web.framing import Limits
 from mbusgw.web.listener import Listener
 from mbusgw.web.message import Request, Response, error_response, render
+from mbusgw.web.tls import Certificate
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +54,10 @@ class Together(Protocol):
 class HttpServer:
     """Serves ``answer`` on ``host:port``; port 0 takes a free one.
 
-    ``together`` answers the requests that it takes in groups. ``workers`` counts all handlers; at
-    least one is left for the others. ``start``, ``stop``, ``join``: the main thread. ``start`` raises ``MbusgwError``
-    when the port cannot be had. ``stop`` shuts the door: nobody new, requests in hand are finished, new
-    ones on open connections get 503. Properties: **any thread**
+    With a ``certificate`` it speaks HTTPS only. ``together`` answers the requests that it takes in groups.
+    ``workers`` counts all handlers; at least one is left for the others. ``start``, ``stop``, ``join``: the main
+    thread. ``start`` raises ``MbusgwError`` when the port or the certificate cannot be had. ``stop`` shuts the door:
+    nobody new, requests in hand are finished, new ones on open connections get 503. Properties: **any thread**
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class HttpServer:
         timing: Timing = Timing(),
         limits: Limits = Limits(),
         max_connections: int = 800,
+        certificate: Certificate | None = None,
     ) -> None:
         self._host = host
         self._port = port
@@ -81,6 +83,7 @@ class HttpServer:
         self._timing = timing
         self._limits = limits
         self._max_connections = max_connections
+        self._certificate = certificate
         self._single: Jobs = queue.SimpleQueue()
         self._grouped: Jobs = queue.SimpleQueue()
         self._conversations: Conversations | None = None
@@ -90,7 +93,9 @@ class HttpServer:
     # -------------------------------------------------- for the main thread
     def start(self) -> None:
         """Takes the port and starts the threads."""
-        listener = Listener(self._host, self._port)
+        if self._certificate is not None:
+            self._certificate.load()
+        listener = Listener(self._host, self._port, self._certificate)
         self._port = listener.server_port
         conversations = Conversations(self._queue, self._clock, timing=self._timing, limits=self._limits)
         self._conversations = conversations
@@ -100,7 +105,8 @@ class HttpServer:
         self._handlers = tuple(self._pool(conversations))
         for worker in self.workers:
             worker.start()
-        log.info("HTTP listens on %s:%d", f"[{self._host}]" if ":" in self._host else self._host, self._port)
+        place = f"[{self._host}]" if ":" in self._host else self._host
+        log.info("%s listens on %s:%d", "HTTP" if self._certificate is None else "HTTPS", place, self._port)
 
     def stop(self) -> None:
         """Shuts the door; returns at once."""

@@ -3,19 +3,23 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from math import ceil
 from typing import Any, Protocol
 
 from mbusgw.model.errors import MbusgwError, RequestError
 from mbusgw.model.submission import Accepted, Submission
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
-from mbusgw.web.auth import GatewayKeys
+from mbusgw.web.auth import GatewayKeys, Permission
 from mbusgw.web.bodies import read_body, trusted_time
 from mbusgw.web.message import Request, Response, error_response, json_response
+from mbusgw.web.rates import GatewayRates
 from mbusgw.web.router import Route, refusal
+from mbusgw.web.wrongs import Wrongs
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +70,7 @@ class TelegramRoutes:
         *,
         clock: Clock,
         metrics: Metrics,
+        rates: GatewayRates | None = None,
         sync_slots: int = 2,
         sync_timeout_s: float = 10,
     ) -> None:
@@ -74,10 +79,10 @@ class TelegramRoutes:
         self._parse_now = parse_now
         self._clock = clock
         self._metrics = metrics
+        self._rates = rates
         self._sync_slots = threading.BoundedSemaphore(sync_slots)
         self._sync_timeout_s = sync_timeout_s
-        self._lock = threading.Lock()
-        self._known_wrong: set[tuple[str, str]] = set()
+        self._wrongs = Wrongs()
 
     def routes(self) -> list[Route]:
         """The rows for the table."""
@@ -129,72 +134,71 @@ class TelegramRoutes:
         ]
 
     def _read(self, request: Request) -> _Post:
-        allowed = self._identified(request)
+        permission = self._identified(request)
         _check_content_type(request)
         try:
             telegrams, batch = read_body(request.body)
         except RequestError:
-            self._metrics.telegram(min(allowed), "refused")
+            self._metrics.telegram(permission.label, "refused")
             raise
-        self._check_names(telegrams, allowed, request.peer)
+        self._check_names(telegrams, permission, request.peer)
+        self._check_rates(telegrams)
         return _Post(tuple(self._with_sane_time(telegram) for telegram in telegrams), batch)
 
     # -------------------------------------------------- who
-    def _identified(self, request: Request) -> frozenset[str]:
+    def _identified(self, request: Request) -> Permission:
         try:
-            allowed = self._keys.gateways(request)
+            permission = self._keys.permission(request)
         except RequestError as error:
             self._metrics.telegram("unknown", "unauthorized")
-            if self._begins("key", request.peer):
+            if self._wrongs.begins("key", request.peer):
                 log.warning("%s posts without a valid gateway key: %s", request.peer, error)
             raise
-        if self._ends("key", request.peer):
+        if self._wrongs.ends("key", request.peer):
             log.info("%s posts with a valid gateway key now", request.peer)
-        return allowed
+        return permission
 
-    def _check_names(self, telegrams: Sequence[Submission], allowed: frozenset[str], peer: str) -> None:
+    def _check_names(self, telegrams: Sequence[Submission], permission: Permission, peer: str) -> None:
         for index, telegram in enumerate(telegrams):
-            if telegram.gateway_id in allowed:
+            if permission.allows(telegram.gateway_id):
                 continue
-            own = min(allowed)
+            own = permission.label
             self._metrics.telegram(own, "forbidden")
-            if self._begins("name", own):
+            if self._wrongs.begins("name", own):
                 log.warning("gateway %s (%s) posts as %s: refused", own, peer, telegram.gateway_id)
             field = "gateway_id" if len(telegrams) == 1 else f"[{index}].gateway_id"
-            raise RequestError(403, "forbidden", "the key belongs to another gateway", field=field)
+            keyed = permission.keyed is None
+            why = "the key belongs to another gateway" if keyed else "this gateway has to send its key"
+            raise RequestError(403, "forbidden", why, field=field)
+
+    def _check_rates(self, telegrams: Sequence[Submission]) -> None:
+        if self._rates is None:
+            return
+        counts = Counter(telegram.gateway_id for telegram in telegrams)
+        for gateway_id, wait_s in self._rates.take(counts).items():
+            self._metrics.telegram(gateway_id, "limited")
+            if self._wrongs.begins("rate", gateway_id):
+                log.warning("gateway %s sends more telegrams than ingest.max_rate allows: refused", gateway_id)
+            raise RequestError(
+                429, "too_many_telegrams", f"gateway {gateway_id} sends too fast", retry_after_s=ceil(wait_s)
+            )
+        for gateway_id in counts:
+            if self._wrongs.ends("rate", gateway_id):
+                log.info("gateway %s keeps to ingest.max_rate again", gateway_id)
 
     # -------------------------------------------------- what
     def _with_sane_time(self, telegram: Submission) -> Submission:
         """A clock that was never set would put the reading decades off: then the time of arrival counts."""
         gateway_id = telegram.gateway_id
         if telegram.rx_time is None or trusted_time(telegram.rx_time, self._clock.now()):
-            if telegram.rx_time is not None and self._ends("clock", gateway_id):
+            if telegram.rx_time is not None and self._wrongs.ends("clock", gateway_id):
                 log.info("the clock of gateway %s is right again", gateway_id)
             return telegram
-        if self._begins("clock", gateway_id):
+        if self._wrongs.begins("clock", gateway_id):
             log.warning(
                 "the clock of gateway %s says %s: the time of arrival is used instead", gateway_id, telegram.rx_time
             )
         return replace(telegram, rx_time=None)
-
-    def _begins(self, what: str, who: str) -> bool:
-        """True the first time: a condition is logged when it begins, not with every request."""
-        with self._lock:
-            if (what, who) in self._known_wrong:
-                return False
-            if len(self._known_wrong) >= 1000:  # somebody tries from everywhere: forget, rather than grow
-                self._known_wrong.clear()
-            self._known_wrong.add((what, who))
-            return True
-
-    def _ends(self, what: str, who: str) -> bool:
-        if not self._known_wrong:  # the usual case, without the lock
-            return False
-        with self._lock:
-            if (what, who) not in self._known_wrong:
-                return False
-            self._known_wrong.discard((what, who))
-            return True
 
     # -------------------------------------------------- answers
     def _post_sync(self, post: _Post) -> Response:

@@ -1,6 +1,7 @@
 """The sections: defaults, what they accept, what they compute."""
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mbusgw.config.models import (
     DeviceConfig,
     HomeAssistantConfig,
     HttpConfig,
+    IngestConfig,
     KeyConfig,
     LobaroConfig,
     LoggingConfig,
@@ -291,3 +293,18 @@ def test_a_gateway_with_an_empty_key_is_refused() -> None:
 def test_a_gateway_name_that_would_break_topics_is_refused() -> None:
     with pytest.raises(ValidationError):
         Config.model_validate({"ingest": {"keys": {"gw/1": "secret"}}})
+
+
+@pytest.mark.parametrize("network", ["192.168.1.0/24", "10.1.2.3", "fd00::/8"])
+def test_a_trusted_network_is_a_network_or_an_address(network: str) -> None:
+    assert IngestConfig(trusted_networks=(network,)).trusted_networks == (ip_network(network),)
+
+
+@pytest.mark.parametrize("network, said", [("192.168.1.7/24", "bits"), ("home", "no net"), ("10.0.0.0/40", "no net")])
+def test_anything_else_is_refused_as_a_network(network: str, said: str) -> None:
+    assert said in refusal(IngestConfig, trusted_networks=(network,))
+
+
+def test_a_tls_key_needs_its_certificate() -> None:
+    assert "tls_cert_file" in refusal(HttpConfig, tls_key_file="/k.pem")
+    assert HttpConfig(tls_cert_file="/c.pem").tls_key_file is None

@@ -5,7 +5,7 @@ import threading
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from mbusgw.runtime.metrics import Metrics
+from mbusgw.runtime.metrics import GATEWAYS_MAX, Metrics
 from mbusgw.runtime.worker import spawn
 from tests.wait import PATIENCE_S
 
@@ -66,3 +66,13 @@ def test_no_count_is_lost_between_threads() -> None:
         thread.join(PATIENCE_S)
     found = samples(metrics)
     assert all(found["oms_telegrams_total", (("gateway", f"gw{n}"), ("result", "accepted"))] == 400 for n in range(5))
+
+
+def test_made_up_gateways_do_not_grow_the_list_for_ever() -> None:
+    metrics = Metrics()
+    for number in range(GATEWAYS_MAX + 50):
+        metrics.telegram(f"gw{number}", "accepted")
+    metrics.telegram("gw1", "accepted")
+    text = metrics.render().decode()
+    assert 'oms_telegrams_total{gateway="others",result="accepted"} 50.0' in text
+    assert 'oms_telegrams_total{gateway="gw1",result="accepted"} 2.0' in text

@@ -1,6 +1,8 @@
 """Keys of gateways, and who may administer."""
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 
 from mbusgw.model.errors import RequestError
@@ -22,11 +24,14 @@ def with_header(value: str | None, peer: str = "10.0.0.9", **headers: str) -> Re
     [("Bearer first", {"gw1"}), ("bearer  first ", {"gw1"}), ("Bearer second", {"gw2", "twin"})],
 )
 def test_a_key_names_the_gateways_that_may_be_posted_as(value: str, gateways: set[str]) -> None:
-    assert KEYS.gateways(with_header(value)) == gateways
+    permission = KEYS.permission(with_header(value))
+    assert permission.gateways == gateways and permission.label == min(gateways)
+    assert {name for name in ("gw1", "gw2", "twin", "other") if permission.allows(name)} == gateways
 
 
 def test_a_key_beyond_ascii_works_as_it_comes_over_the_wire() -> None:
-    assert KEYS.gateways(with_header("Bearer " + "schlüssel".encode().decode("latin-1"))) == {"ümlaut"}
+    permission = KEYS.permission(with_header("Bearer " + "schlüssel".encode().decode("latin-1")))
+    assert permission.gateways == {"ümlaut"}
 
 
 @pytest.mark.parametrize(
@@ -34,15 +39,42 @@ def test_a_key_beyond_ascii_works_as_it_comes_over_the_wire() -> None:
 )
 def test_any_other_key_is_401(value: str | None) -> None:
     with pytest.raises(RequestError) as caught:
-        KEYS.gateways(with_header(value))
+        KEYS.permission(with_header(value))
     assert caught.value.status == 401
     assert "first" not in str(caught.value)
 
 
 def test_without_any_key_configured_nobody_may_post_and_is_told_what_to_configure() -> None:
     with pytest.raises(RequestError, match="ingest.keys") as caught:
-        GatewayKeys({}).gateways(with_header("Bearer x"))
+        GatewayKeys({}).permission(with_header("Bearer x"))
     assert caught.value.status == 401
+
+
+OPEN = GatewayKeys({"gw1": "first"}, trusted=[ip_network("192.168.1.0/24"), ip_network("fd00::/8")])
+
+
+@pytest.mark.parametrize("peer", ["192.168.1.77", "fd00::5", "fd00::5%eth0"])
+def test_a_trusted_network_needs_no_key_but_speaks_for_no_gateway_that_has_one(peer: str) -> None:
+    permission = OPEN.permission(with_header(None, peer))
+    assert permission.allows("new") and permission.allows("other") and not permission.allows("gw1")
+    assert OPEN.permission(with_header("Bearer first", peer)).allows("gw1")
+
+
+@pytest.mark.parametrize("peer", ["192.168.2.1", "10.0.0.1", "::1", "", "no address"])
+def test_other_networks_need_a_key_as_ever(peer: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        OPEN.permission(with_header(None, peer))
+    assert caught.value.status == 401
+
+
+def test_a_wrong_key_is_refused_from_a_trusted_network_too() -> None:
+    with pytest.raises(RequestError):
+        OPEN.permission(with_header("Bearer old", "192.168.1.77"))
+
+
+def test_what_came_through_a_proxy_is_not_from_the_proxys_network() -> None:
+    with pytest.raises(RequestError):
+        OPEN.permission(with_header(None, "192.168.1.77", x_forwarded_for="203.0.113.5"))
 
 
 @pytest.mark.parametrize("value, status", [("Bearer admin", None), ("Bearer wrong", 401), (None, 401)])

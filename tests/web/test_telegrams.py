@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ from mbusgw.runtime import exactjson
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.web.auth import GatewayKeys
+from mbusgw.web.rates import GatewayRates
 from mbusgw.web.router import Router
 from mbusgw.web.telegrams import TelegramRoutes
+from tests.fakes.clock import FakeClock
 from tests.wait import PATIENCE_S, wait_until
 from tests.web.client import Answered, Client, request_bytes, serving
 
@@ -378,3 +381,37 @@ def test_more_waiting_requests_than_slots_are_told_to_come_back() -> None:
             parsed.set()
             assert first.answer().status == 200
     assert len(intake.kept) == 1
+
+
+def test_a_gateway_over_its_rate_is_429_with_retry_after_and_the_others_are_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    intake, metrics, clock = Intake(), Metrics(), FakeClock()
+    keys = GatewayKeys({"gw1": "first", "gw2": "second"})
+    rates = GatewayRates(0.1, clock)
+    routes = TelegramRoutes(keys, intake.accept, intake.parse_now, clock=clock, metrics=metrics, rates=rates)
+    with serving(Router(routes.routes()).answer, together=routes) as server, Client(server.port) as client:
+        ingress = Ingress(client, intake, metrics)
+        statuses = [ingress.post(TELEGRAM).status for _ in range(4)]
+        assert statuses == [202, 202, 202, 429]
+        answer = ingress.post(TELEGRAM)
+        assert (answer.json["error"], answer.headers["retry-after"]) == ("too_many_telegrams", "10")
+        assert ingress.counted("gw1", "limited")
+        assert ingress.post({**TELEGRAM, "gateway_id": "gw2"}, key="second").status == 202
+        clock.advance(10)
+        assert ingress.post(TELEGRAM).status == 202
+    assert caplog.text.count("more telegrams than ingest.max_rate") == 1
+    assert len(intake.kept) == 5
+
+
+def test_a_trusted_network_posts_without_a_key_but_not_as_a_gateway_that_has_one() -> None:
+    intake, metrics = Intake(), Metrics()
+    keys = GatewayKeys({"gw1": "first"}, trusted=[ip_network("127.0.0.0/8")])
+    routes = TelegramRoutes(keys, intake.accept, intake.parse_now, clock=SystemClock(), metrics=metrics)
+    with serving(Router(routes.routes()).answer, together=routes) as server, Client(server.port) as client:
+        ingress = Ingress(client, intake, metrics)
+        assert ingress.post({**TELEGRAM, "gateway_id": "garage"}, key=None).status == 202
+        answer = ingress.post(TELEGRAM, key=None)
+        assert (answer.status, answer.json["error"]) == (403, "forbidden")
+        assert "its key" in answer.json["message"]
+    assert [one.gateway_id for one in intake.kept] == ["garage"]
