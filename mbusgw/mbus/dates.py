@@ -1,7 +1,8 @@
 """Dates and times: types F, G, I and J (EN 13757-3, annex A). Meter time is local and has no zone.
 
 Each function takes the bytes least significant first and returns the value, or None
-and why there is none. A day, month or time that means "every" is no point in time.
+and why there is none. A day, month or time that means "every" is no point in time. Year 127
+means every year (a due date); such a date is told as one of the year 2127, with that mark.
 """
 from __future__ import annotations
 
@@ -54,15 +55,21 @@ def decode_type_i(data: bytes) -> Decoded:
     if not any(data):
         return None, "no time is set"
     year = data[3] >> 5 | (data[4] & 0xF0) >> 1
-    full_year = 2000 + year if year <= 99 else None
+    full_year = 2000 + year if year <= 99 or year == _EVERY_YEAR else None
     return _datetime((full_year, data[4] & 0x0F, data[3] & 0x1F), (data[2] & 0x1F, data[1] & 0x3F, data[0] & 0x3F))
 
+
+#: The year of two digits that stands for every year, and the year that we tell it as.
+_EVERY_YEAR = 127
+_TOLD_YEAR = 2127
 
 _BY_LENGTH = {2: decode_type_g, 3: decode_type_j, 4: decode_type_f, 6: decode_type_i}
 
 
 def _two_digit_year(year: int) -> int | None:
     """The year of a field that ends at 99: 0 to 80 are 2000 to 2080 (EN 13757-3, annex A). None: no year."""
+    if year == _EVERY_YEAR:
+        return _TOLD_YEAR
     if year > 99:
         return None
     return 2000 + year if year <= 80 else 1900 + year
@@ -70,9 +77,9 @@ def _two_digit_year(year: int) -> int | None:
 
 def _date(year: int | None, month: int, day: int) -> tuple[date | None, str | None]:
     if year is None:
-        return None, f"every year, or no year: month {month}, day {day}"
+        return None, f"no year: month {month}, day {day}"
     try:
-        return date(year, month, day), None
+        return date(year, month, day), "every year" if year == _TOLD_YEAR else None
     except ValueError:
         return None, f"no calendar date: year {year}, month {month}, day {day}"
 
@@ -84,4 +91,4 @@ def _datetime(ymd: tuple[int | None, int, int], hms: tuple[int, int, int]) -> De
     hour, minute, second = hms
     if hour > 23 or minute > 59 or second > 59:
         return None, f"no time of day: {hour:02}:{minute:02}:{second:02} on {day}"
-    return datetime(day.year, day.month, day.day, hour, minute, second), None
+    return datetime(day.year, day.month, day.day, hour, minute, second), problem

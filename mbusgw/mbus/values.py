@@ -155,6 +155,10 @@ def read_lvar(
 
 
 def read_text(data: bytes) -> Decoded:
-    """ISO 8859-1 text, sent last character first and padded with zeros or blanks; hex text where it is no text."""
+    """ISO 8859-1 text, sent last character first and padded with zeros or blanks; hex text where it is no text.
+
+    Without a single ASCII character it is none: such bytes are a filling (AA…), or a number.
+    """
     text = data[::-1].decode("latin-1").strip("\0 ")
-    return text if text.isprintable() else data.hex(), None
+    is_text = text.isprintable() and (not text or any(character.isascii() for character in text))
+    return text if is_text else data.hex().upper(), None

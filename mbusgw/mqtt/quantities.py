@@ -132,7 +132,8 @@ def look(field: Field, medium: int | None) -> Look:
     base = _by_medium(base, record, medium)
     if base.state_class == _COUNTER and any(word.startswith("per_") for word in record.qualifiers):
         base = replace(base, state_class=_GAUGE)  # a rate, no count
-    if record.function is not Function.INSTANTANEOUS or record.storage:
+    of_profile = any(word.startswith("profile_") for word in record.qualifiers)
+    if record.function is not Function.INSTANTANEOUS or record.storage or of_profile:
         base = _history(base)
     if isinstance(field.value, str) or not (field.unit or record.quantity.kind in _NUMERIC or base.device_class):
         # A sensor with a class must render a number (or a date); a text in it would be refused each time.
@@ -209,4 +210,6 @@ def _qualifier_words(qualifier: str, german: bool) -> str:
         return f"({look_of_it.name_de if look_of_it else TITLES_DE.get(slug, slug)})"
     if qualifier.startswith("manufacturer_") and german:
         return qualifier.replace("manufacturer_", "Hersteller ")
+    if qualifier.startswith("profile_") and german:
+        return qualifier.replace("profile_", "Profilwert ")
     return qualifier.replace("_", " ")

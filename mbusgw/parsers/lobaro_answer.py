@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 
+from mbusgw.mbus.profile import expand_profiles
 from mbusgw.mbus.records import decode_records
 from mbusgw.model.errors import (
     FormatUnknown,
@@ -85,7 +86,7 @@ def decode_answer(document: Object, *, key_given: bool) -> DecodedTelegram:
     rest = decode_records(_bytes(body.get("Raw")))
     return DecodedTelegram(
         _header(top),
-        records,
+        records + expand_profiles(records),
         manufacturer_data=rest.manufacturer_data,
         more_records_follow=rest.more_records_follow,
         problems=(parse_error,) if parse_error else (),

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mbusgw.mbus.decode import application_error
+from mbusgw.mbus.profile import expand_profiles
 from mbusgw.mbus.records import RecordBlock, decode_records
 from mbusgw.model.errors import DecodeError, FormatUnknown, KeyWrong, ModeUnsupported
 from mbusgw.model.record import Function, Record
@@ -142,7 +143,7 @@ def _header(opened: OpenTelegram) -> Header:
 def _with_records(header: Header, block: RecordBlock) -> DecodedTelegram:
     return DecodedTelegram(
         header,
-        block.records,
+        block.records + expand_profiles(block.records),
         block.manufacturer_data,
         block.more_records_follow,
         problems=block.problems,

@@ -55,8 +55,12 @@ def answer(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("variant", ["air", "air_A", "air_B", "clear"])
-def test_nearly_all_standard_fields_of_real_meters_come_out(data_folder: Path, tmp_path: Path, variant: str) -> None:
+# Where the rest differs the standard is against the reference: dates of day 0 and month 0, an integer's "invalid", a
+# time that the meter marks as invalid. One power is rounded to nearly nothing there, one telegram uses DES.
+@pytest.mark.parametrize(("variant", "share"), [("air", 0.99), ("air_A", 0.99), ("air_B", 0.99), ("clear", 0.98)])
+def test_nearly_all_standard_fields_of_real_meters_come_out(
+    data_folder: Path, tmp_path: Path, variant: str, share: float
+) -> None:
     out, result = tmp_path / "out.jsonl", tmp_path / "result.json"
     lines = [exactjson.dumps(answer(row)) for row in telegrams(data_folder, variant)]
     out.write_text("\n".join(lines) + "\n")
@@ -64,7 +68,7 @@ def test_nearly_all_standard_fields_of_real_meters_come_out(data_folder: Path, t
     subprocess.run([*scorer, "--only", f"variant={variant}", "--json", str(result)], check=True, capture_output=True)
     summary = json.loads(result.read_text())["summary"]
     assert summary["telegrams"] == len(lines)
-    assert summary["generic_hit"] >= 0.975 * summary["generic_fields"]
+    assert summary["generic_hit"] >= share * summary["generic_fields"]
 
 
 def test_every_wrong_key_is_detected(data_folder: Path) -> None:
