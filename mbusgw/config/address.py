@@ -14,6 +14,7 @@ from mbusgw.model.meter import manufacturer_code
 LAST_PRIMARY = 250
 ONLY_METER = 254
 _PARTS = ("id", "manufacturer", "version", "medium")
+_WHOLE = "a secondary address has 16 hex digits (8 of the number, 4 manufacturer, 2 version, 2 medium)"
 _FORMS = (
     f"a primary address is 0 to {LAST_PRIMARY}, or {ONLY_METER} for the only meter on a bus; "
     "a secondary one has 16 hex digits"
@@ -38,12 +39,21 @@ def parse_address(value: Any) -> Address:
     return number
 
 
+def parse_secondary(value: Any) -> SecondaryAddress:
+    """The same without the numbers: who a meter is, not where. Raises ``ValueError``. **any thread**"""
+    if isinstance(value, SecondaryAddress):
+        return value
+    if isinstance(value, Mapping):
+        return _by_parts(value)
+    text = str(value).strip()
+    if not re.fullmatch(r"[0-9A-Fa-f]*", text):
+        raise ValueError(f"{_WHOLE}; this one holds another character")
+    return _by_digits(text)
+
+
 def _by_digits(text: str) -> SecondaryAddress:
     if len(text) != 16:
-        raise ValueError(
-            "a secondary address has 16 hex digits (8 of the number, 4 manufacturer, 2 version, 2 medium); "
-            f"this one has {len(text)}"
-        )
+        raise ValueError(f"{_WHOLE}; this one has {len(text)}")
     return SecondaryAddress.parse(text)
 
 
@@ -82,3 +92,6 @@ def _number(text: str) -> int | None:
 
 #: Where a meter is on its bus.
 MeterAddress = Annotated[Address, PlainValidator(parse_address)]
+
+#: Which meter it must be.
+MeterName = Annotated[SecondaryAddress, PlainValidator(parse_secondary)]

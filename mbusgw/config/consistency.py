@@ -45,6 +45,7 @@ def conflicts(
         *_doubles("keys", keys, "meter_id", lambda key: (key.meter_id, key.manufacturer)),
         *_unknown_buses(buses_wanted, sorted(set(bus_names))),
         *_not_alone(devices),
+        *_named_twice(devices),
         *_covered(devices),
     ]
 
@@ -82,6 +83,16 @@ def _not_alone(devices: Mapping[int, DeviceConfig]) -> Iterable[Conflict]:
                 ("devices", number, "address"),
                 f"{ONLY_METER} calls every meter on bus `{device.bus}`, where {len(company)} are configured",
                 "give it its own primary address",
+            )
+
+
+def _named_twice(devices: Mapping[int, DeviceConfig]) -> Iterable[Conflict]:
+    for number, device in devices.items():
+        if device.meter is not None and isinstance(device.address, SecondaryAddress):
+            yield Conflict(
+                ("devices", number, "meter"),
+                "says which meter answers at a primary address; a secondary address says so itself",
+                "leave it out",
             )
 
 

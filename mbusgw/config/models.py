@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from mbusgw.config.address import MeterAddress
+from mbusgw.config.address import MeterAddress, MeterName
 from mbusgw.config.broker import HomeAssistantConfig, MqttConfig
 from mbusgw.config.kinds import (
     BusName,
@@ -204,12 +204,16 @@ class BusConfig(Section):
 
 
 class DeviceConfig(Section):
-    """One wired meter. Without ``interval`` it is read as often as its bus says (``scan_interval``)."""
+    """One wired meter. Without ``interval`` it is read as often as its bus says (``scan_interval``).
+
+    ``meter``: who must answer at a primary address; what another one sends is refused.
+    """
 
     id: DeviceId
     name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     bus: BusName
     address: MeterAddress
+    meter: MeterName | None = None
     interval: Period | None = None
     enabled: bool = True
 

@@ -24,6 +24,8 @@ from mbusgw.model.errors import FrameDamaged, FrameUnexpected, NoAnswer
 SILENCES_MAX = 6  # tries in vain after which a meter's longer window is forgotten
 PATIENCE_STEP_MAX = 16  # windows that one late answer can earn: it may have come late through a queue
 PRIMARY_HINT = "is the meter connected, and are its primary address and baud rate right?"
+SHARED_HINT = "do two meters share an address, or does one answer too late?"
+REPLACED_HINT = "do two meters share the address? was the meter replaced? then `meter` in the configuration must change"
 ACKNOWLEDGEMENT = encode(SingleCharacter())
 
 
@@ -98,17 +100,29 @@ class Exchange:
         """Waits for the silence that must precede a request; what came before it."""
         return self._wire.await_idle()
 
-    def ask(self, request: bytes, address: Address, *, wants_data: bool) -> bytes:
+    def ask(
+        self, request: bytes, address: Address, *, wants_data: bool, meter: SecondaryAddress | None = None
+    ) -> bytes:
         """Sends ``request``; the answer of ``address``: user data (RSP_UD), or without ``wants_data`` an E5. One try.
 
+        Data must come from ``meter``, if one is named: a primary address may have come to another one.
         Raises ``NoAnswer``, ``FrameDamaged``, ``FrameUnexpected``, ``TransportLost``.
         """
         sent_mono = self._wire.send(request)
         window_s = self._wire.answer_window_s(self._paces.setdefault(address, _Pace()).patience)
-        return self._await_answer(request, address, wants_data=wants_data, window_s=window_s, sent_mono=sent_mono)
+        return self._await_answer(
+            request, address, wants_data=wants_data, meter=meter, window_s=window_s, sent_mono=sent_mono
+        )
 
     def _await_answer(
-        self, request: bytes, address: Address, *, wants_data: bool, window_s: float, sent_mono: float
+        self,
+        request: bytes,
+        address: Address,
+        *,
+        wants_data: bool,
+        meter: SecondaryAddress | None,
+        window_s: float,
+        sent_mono: float,
     ) -> bytes:
         wrong = ""
         self._noise_bytes = 0
@@ -124,14 +138,14 @@ class Exchange:
             deadline_mono = max(deadline_mono, min(self._wire.last_byte_mono + window_s, limit_mono))
             if raw == request and self._echo:
                 continue
-            wrong = self._objection(raw, address, wants_data=wants_data)
+            wrong = self._objection(raw, address, wants_data=wants_data, meter=meter)
             if not wrong:
                 self._paces[address].answered()
                 return raw
             if raw != ACKNOWLEDGEMENT:  # that one comes from whoever was asked now
                 self._heard_late(raw)
         if wrong:
-            raise FrameUnexpected(wrong, hint="do two meters share an address, or does one answer too late?")
+            raise FrameUnexpected(wrong, hint=SHARED_HINT if meter is None else REPLACED_HINT)
         if self._noise_bytes:
             raise FrameDamaged(
                 f"{self._noise_bytes} bytes from address {address} that begin no frame",
@@ -144,7 +158,9 @@ class Exchange:
             hint=SELECTION_HINT if isinstance(address, SecondaryAddress) else PRIMARY_HINT,
         )
 
-    def _objection(self, raw: bytes, address: Address, *, wants_data: bool) -> str:
+    def _objection(
+        self, raw: bytes, address: Address, *, wants_data: bool, meter: SecondaryAddress | None
+    ) -> str:
         """What speaks against taking ``raw`` for the answer; empty if nothing does."""
         try:
             frame = parse(raw)
@@ -164,6 +180,8 @@ class Exchange:
                 return wrong
         elif frame.address != address and address != ADDRESS_BROADCAST_REPLY:
             return f"address {frame.address} answered, {address} was asked"
+        elif meter is not None and (wrong := stranger(frame, meter)):
+            return f"at address {address} {wrong}"
         return "" if wants_data else f"address {address} sent data instead of an acknowledgement"
 
     def _heard_late(self, data: bytes) -> None:

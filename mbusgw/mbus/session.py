@@ -40,12 +40,13 @@ class Answer:
 class _Link:
     """What we remember of one meter: ``fcb`` of the next request; whether it must be initialised first;
     ``unsure`` after an initialisation that nobody confirmed: the meter may take the request for a repeat;
-    ``last``: its last telegram, if it is called by selection."""
+    ``last``: its last telegram, if it is called by selection; ``meter``: who must answer, if that is known."""
 
     fcb: bool = True
     reset_due: bool = True
     unsure: bool = False
     last: bytes = b""
+    meter: SecondaryAddress | None = None
 
 
 class Session:
@@ -85,7 +86,13 @@ class Session:
 
     # -------------------------------------------------- services
     def read_user_data(
-        self, address: Address, *, repeats: int = 0, reset: bool = False, max_telegrams: int = MAX_TELEGRAMS
+        self,
+        address: Address,
+        *,
+        repeats: int = 0,
+        reset: bool = False,
+        max_telegrams: int = MAX_TELEGRAMS,
+        meter: SecondaryAddress | None = None,
     ) -> Answer:
         """REQ_UD2 until no more records follow (DIF 1F).
 
@@ -93,11 +100,13 @@ class Session:
         ``reset``. A damaged frame is asked for again at once with the same FCB (the first
         one of a selected meter by a new selection), up to ``repeats`` times. A silent
         meter is not asked again here: the pause before that must not hold the bus.
+        Where ``meter`` is known to be at a primary address, what another one answers is refused.
         Raises ``NoAnswer``, ``FrameDamaged``, ``FrameUnexpected``, ``TransportLost``,
         and ``Collision`` where several meters answer to a secondary address.
         """
         if isinstance(address, SecondaryAddress) and not address.is_exact:
             return self._read_open(address, repeats, reset=reset, max_telegrams=max_telegrams)
+        self._links.setdefault(address, _Link()).meter = meter
         return self._read(address, repeats, reset=reset, max_telegrams=max_telegrams)
 
     def _read_open(self, address: SecondaryAddress, repeats: int, *, reset: bool, max_telegrams: int) -> Answer:
@@ -234,7 +243,9 @@ class Session:
         on_wire = ADDRESS_NETWORK_LAYER if isinstance(address, SecondaryAddress) else address
         frame = encode(ShortFrame(REQ_UD2 | FCB if link.fcb else REQ_UD2, on_wire))
         again = LinkError if started else (FrameDamaged, FrameUnexpected)
-        raw = self._repeat(lambda: self._exchange.ask(frame, address, wants_data=True), repeats, again)
+        raw = self._repeat(
+            lambda: self._exchange.ask(frame, address, wants_data=True, meter=link.meter), repeats, again
+        )
         link.fcb = not link.fcb
         if on_wire != address:
             link.last = raw

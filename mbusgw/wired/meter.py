@@ -197,7 +197,9 @@ class WiredMeter(Worker):
 
         def exchange(session: Session) -> _Exchange:
             begun_mono = self.clock.mono()
-            answer = session.read_user_data(self.config.address, repeats=self._bus.config.max_retries, reset=reset)
+            answer = session.read_user_data(
+                self.config.address, repeats=self._bus.config.max_retries, reset=reset, meter=self.config.meter
+            )
             return _Exchange(answer, self.clock.now(), self.clock.mono() - begun_mono)
 
         deadline_mono = self.clock.mono() + max(PATIENCE_S, self._schedule.interval_s)

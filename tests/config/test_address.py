@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mbusgw.config.address import parse_address
 from mbusgw.config.loader import loads
+from mbusgw.config.models import DeviceConfig
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.errors import ConfigError, Problem
 
@@ -114,3 +115,30 @@ def test_whatever_is_written_is_an_address_or_refused_with_a_reason(value: Any) 
         assert "address" in str(error) or "number" in str(error) or "manufacturer" in str(error)
         return
     assert isinstance(address, SecondaryAddress) or 0 <= address <= 250 or address == 254
+
+
+# ------------------------------------------------------------------ who must answer
+def meter_of(address: str, meter: str) -> DeviceConfig:
+    text = f"{BUS}devices:\n  - {{id: m, bus: main, address: {address}, meter: {meter}}}\n"
+    return loads(text, {}).devices[0]
+
+
+@pytest.mark.parametrize("written", ["'1234567824401007'", "{id: 12345678, manufacturer: PAD, version: 16, medium: 7}"])
+def test_the_meter_at_a_primary_address_may_be_named(written: str) -> None:
+    assert str(meter_of("5", written).meter) == "1234567824401007"
+
+
+@pytest.mark.parametrize(
+    ("address", "written", "words"),
+    [
+        ("5", "12345678", "this one has 8"),
+        ("5", "'12345678 4401007'", "another character"),
+        ("5", "{}", "at least one part"),
+        ("'1234567824401007'", "'1234567824401007'", "a secondary address says so itself"),
+    ],
+)
+def test_a_meter_that_is_named_wrongly_is_told_what_is_wrong(address: str, written: str, words: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        meter_of(address, written)
+    [problem] = refused.value.problems
+    assert problem.key == "devices[0].meter" and words in problem.message

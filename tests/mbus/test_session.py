@@ -3,11 +3,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from mbusgw.mbus.frames import LongFrame, ShortFrame, encode, parse
 from mbusgw.mbus.session import Session, parse_long
+from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import FrameDamaged, FrameUnexpected, NoAnswer, TransportLost
 from mbusgw.simulator.catalogue import build_meter
 from mbusgw.simulator.line import TcpLine
@@ -158,6 +160,26 @@ def test_the_answer_of_another_address_is_not_taken() -> None:
         segment.meters[0].fault = Fault(FaultKind.WRONG_ADDRESS)
         with pytest.raises(FrameUnexpected, match="address 2 answered, 1 was asked"):
             session.read_user_data(1)
+
+
+def test_at_a_primary_address_only_the_meter_that_is_named_is_believed() -> None:
+    with running_segment() as segment, session_on(segment) as session:
+        own = segment.meters[0].secondary_address
+        assert session.read_user_data(1, meter=own).complete
+        assert session.read_user_data(1, meter=replace(own, version=0xFF, id="FFFFFFFF")).complete
+        segment.meters[0].fault = Fault(FaultKind.WRONG_ID)
+        before = len(segment.requests)
+        with pytest.raises(FrameUnexpected, match=f"at address 1 .* answered, {own} was asked") as refused:
+            session.read_user_data(1, meter=own, repeats=1)
+        assert "replaced" in refused.value.hint
+        assert len(segment.requests) == before + 2, "once more, and then no further"
+        assert session.read_user_data(1).complete, "whoever it is, where nobody is named"
+
+
+def test_an_answer_that_names_no_meter_is_refused_where_one_is_named() -> None:
+    _, session = scripted(b"\xE5", ANSWER)
+    with pytest.raises(FrameUnexpected, match="does not say which meter"):
+        session.read_user_data(1, meter=SecondaryAddress("12345678"))
 
 
 def test_a_late_answer_is_not_taken_for_the_next_meters() -> None:
