@@ -83,6 +83,7 @@ class Exchange:
         self._timeout_s = serial_timeout_s
         self._echo = echo != "off"
         self._paces: dict[Address, _Pace] = {}
+        self._paces_at = {baudrate: self._paces}  # at another speed an address is another meter's
         self._unanswered: Address | None = None  # who was asked last, in vain
         self._stray = b""  # what came since then
         self._noise_bytes = 0
@@ -91,6 +92,12 @@ class Exchange:
     def noise_bytes(self) -> int:
         """How many bytes that begin no frame came before the last answer."""
         return self._noise_bytes
+
+    def set_baudrate(self, baudrate: int) -> None:
+        """The speed of the next exchanges. Raises ``TransportOpenFailed`` where the port cannot change it."""
+        self._wire.set_baudrate(baudrate)
+        self._paces = self._paces_at.setdefault(baudrate, {})
+        self._unanswered = None
 
     def look(self) -> None:
         """Between two exchanges: throws away what nobody asked for. Raises ``TransportLost`` if the port has gone."""

@@ -1,8 +1,9 @@
 """Readouts over an open port: repeats, frame count bit, selection (EN 13757-2:2018, 5.5 to 5.7)."""
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from mbusgw.mbus.decode import decode_frame
 from mbusgw.mbus.exchange import Exchange
@@ -20,7 +21,16 @@ from mbusgw.mbus.frames import (
 from mbusgw.mbus.selection import select, sender, several
 from mbusgw.mbus.wire import Line
 from mbusgw.model.address import Address, SecondaryAddress
-from mbusgw.model.errors import Collision, DecodeError, FrameDamaged, FrameUnexpected, LinkError, NoAnswer
+from mbusgw.model.errors import (
+    Collision,
+    DecodeError,
+    FrameDamaged,
+    FrameUnexpected,
+    LinkError,
+    NoAnswer,
+    TransportLost,
+    TransportOpenFailed,
+)
 
 MAX_TELEGRAMS = 16
 
@@ -47,6 +57,14 @@ class _Link:
     unsure: bool = False
     last: bytes = b""
     meter: SecondaryAddress | None = None
+
+
+@dataclass(slots=True)
+class _Known:
+    """What we know of the meters that live at one speed: ``found`` has the meter behind an address with open places."""
+
+    links: dict[Address, _Link] = field(default_factory=dict)
+    found: dict[SecondaryAddress, SecondaryAddress] = field(default_factory=dict)
 
 
 class Session:
@@ -81,8 +99,39 @@ class Session:
             echo=echo,
             trace=trace or (lambda direction, data: None),
         )
-        self._links: dict[Address, _Link] = {}
-        self._found: dict[SecondaryAddress, SecondaryAddress] = {}  # the meter behind an address with open places
+        self._baudrate = baudrate
+        self._known = _Known()
+        self._known_at = {baudrate: self._known}
+
+    # -------------------------------------------------- speed
+    @property
+    def baudrate(self) -> int:
+        """At what speed it talks now."""
+        return self._baudrate
+
+    @contextmanager
+    def at(self, baudrate: int) -> Iterator[None]:
+        """Inside, port and times are those of ``baudrate``; afterwards they are again what they were.
+
+        At another speed an address is another meter's, so nothing that is known of one is used for the other.
+        Raises ``TransportOpenFailed`` where the port cannot change its speed, and ``TransportLost`` where it
+        could not be given its own back.
+        """
+        before = self._baudrate
+        self._set_baudrate(baudrate)
+        try:
+            yield
+        finally:
+            try:
+                self._set_baudrate(before)
+            except TransportOpenFailed as error:
+                raise TransportLost(f"the port does not go back to {before} baud: {error}") from error
+
+    def _set_baudrate(self, baudrate: int) -> None:
+        if baudrate != self._baudrate:
+            self._exchange.set_baudrate(baudrate)
+            self._baudrate = baudrate
+            self._known = self._known_at.setdefault(baudrate, _Known())
 
     # -------------------------------------------------- services
     def read_user_data(
@@ -115,7 +164,7 @@ class Session:
         Answers of several meters at once may by chance look like a whole frame, so none that
         open places have called forth is taken for more than a name.
         """
-        known = self._found.pop(address, None)
+        known = self._known.found.pop(address, None)
         found = known or self._find(address)
         try:
             answer = self._read(found, repeats, reset=reset, max_telegrams=max_telegrams)
@@ -123,12 +172,12 @@ class Session:
             if known is None:
                 raise several(address, f"one seemed to be {found}, but there is no such meter") from error
             raise  # it may have been replaced: the next read looks anew
-        self._found[address] = found
+        self._known.found[address] = found
         return answer
 
     def _find(self, address: SecondaryAddress) -> SecondaryAddress:
         """The whole address of the meter that fits. Raises ``Collision`` where several do."""
-        link = self._links.setdefault(address, _Link())
+        link = self._known.links.setdefault(address, _Link())
         self._select(address, link)
         try:
             raw = self._next_telegram(address, link, 0)
@@ -139,7 +188,7 @@ class Session:
         return sender(parse_long(raw), address)
 
     def _read(self, address: Address, repeats: int, *, reset: bool, max_telegrams: int) -> Answer:
-        link = self._links.setdefault(address, _Link())
+        link = self._known.links.setdefault(address, _Link())
         reset, link.reset_due = reset or link.reset_due, False
         frames: list[bytes] = []
         try:

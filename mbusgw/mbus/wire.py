@@ -38,6 +38,9 @@ class Line(Protocol):
     def purge(self) -> bytes:
         """Takes away what has come in."""
 
+    def set_baudrate(self, baudrate: int) -> None:
+        """The speed from now on. Raises ``TransportOpenFailed`` where it cannot be changed; it is as before then."""
+
 
 class Wire:
     """Sends requests and picks whole frames out of what comes back, in the time the standard gives. **own thread**
@@ -60,15 +63,12 @@ class Wire:
     ) -> None:
         self._line = line
         self._mono = mono
-        self._bit_s = 1 / baudrate
         self._timeout_s = serial_timeout_s
         self._late_s = line.slack_s + latency_s
-        self._quiet_s = IDLE_BITS * self._bit_s + self._late_s
-        self._window_s = ANSWER_BITS * self._bit_s + ANSWER_EXTRA_S
-        self._gap_s = min(GAP_BITS * self._bit_s + self._late_s + ANSWER_EXTRA_S, serial_timeout_s)
         self._trace = trace
         self._on_stray = on_stray
         self._last_byte_mono = mono() - 1
+        self._follow(baudrate)
 
     @property
     def last_byte_mono(self) -> float:
@@ -82,6 +82,22 @@ class Wire:
     def windows_since(self, sent_mono: float, answer_bytes: int) -> float:
         """How many of the standard's windows after ``sent_mono`` an answer began that is complete now."""
         return (self._mono() - sent_mono - answer_bytes * BITS_PER_BYTE * self._bit_s) / self._window_s
+
+    def set_baudrate(self, baudrate: int) -> None:
+        """Port and times follow. Raises ``TransportOpenFailed`` where the port cannot; all is as before then."""
+        sent_mono = self._last_byte_mono  # what is still on its way out leaves at the old speed
+        while (left_s := sent_mono - self._mono()) > 0:
+            if dropped := self._line.read(4096, left_s):
+                self._dropped(dropped)
+        self.look()
+        self._line.set_baudrate(baudrate)
+        self._follow(baudrate)
+
+    def _follow(self, baudrate: int) -> None:
+        self._bit_s = 1 / baudrate
+        self._quiet_s = IDLE_BITS * self._bit_s + self._late_s
+        self._window_s = ANSWER_BITS * self._bit_s + ANSWER_EXTRA_S
+        self._gap_s = min(GAP_BITS * self._bit_s + self._late_s + ANSWER_EXTRA_S, self._timeout_s)
 
     def send(self, request: bytes) -> float:
         """Sends after 33 bit times of silence; returns when the last bit will have left.

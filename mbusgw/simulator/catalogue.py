@@ -186,14 +186,22 @@ KINDS: dict[str, tuple[str, int, int, Callable[[datetime], tuple[Channel, ...]]]
 }
 
 
-def build_meter(kind: str, address: int, *, clock: Clock, number: int = 1, telegrams: int = 1) -> SimulatedMeter:
+def build_meter(
+    kind: str, address: int, *, clock: Clock, number: int = 1, telegrams: int = 1, baudrate: int | None = None
+) -> SimulatedMeter:
     """A meter of one of ``KINDS`` that begins its life now. Raises ``KeyError`` for another kind."""
     digit, medium, version, records = KINDS[kind]
     identity = MeterIdentity(f"{digit}{number:07d}", "SIM", version, medium)
     started_mono = clock.mono()
     channels = records(clock.now().astimezone())
     return SimulatedMeter(
-        identity, address, channels, seconds=lambda: clock.mono() - started_mono, telegrams=telegrams, name=kind
+        identity,
+        address,
+        channels,
+        seconds=lambda: clock.mono() - started_mono,
+        telegrams=telegrams,
+        baudrate=baudrate,
+        name=kind,
     )
 
 

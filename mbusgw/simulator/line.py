@@ -4,11 +4,15 @@ from __future__ import annotations
 import os
 import select
 import socket
+import termios
 import tty
 from abc import ABC, abstractmethod
 from pathlib import Path
 
+from mbusgw.mbus.frames import CI_BAUDRATE
+
 READ_BYTES = 4096
+_SPEEDS = {getattr(termios, f"B{baudrate}"): baudrate for baudrate in CI_BAUDRATE}
 
 
 class SimulatedLine(ABC):
@@ -23,6 +27,11 @@ class SimulatedLine(ABC):
     @abstractmethod
     def connected(self) -> bool:
         """The line is there."""
+
+    @property
+    def baudrate(self) -> int | None:
+        """The speed at which the master talks and listens now; None where that cannot be told."""
+        return None
 
     @abstractmethod
     def open(self) -> None:
@@ -57,6 +66,10 @@ class PtyLine(SimulatedLine):
     @property
     def connected(self) -> bool:
         return self._up
+
+    @property
+    def baudrate(self) -> int | None:
+        return _SPEEDS.get(termios.tcgetattr(self._master)[4]) if self._up else None
 
     def open(self) -> None:
         self._master, self._slave = os.openpty()  # our own far end keeps the line up while nobody has it open

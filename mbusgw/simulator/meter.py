@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from mbusgw.mbus.frames import (
     ACK,
     ADDRESS_BROADCAST_REPLY,
     ADDRESS_NETWORK_LAYER,
+    CI_BAUDRATE,
     CI_SELECT,
     FCB,
     REQ_UD2,
@@ -28,6 +29,8 @@ from mbusgw.model.record import Value
 from mbusgw.simulator.encode import long_frame
 
 ANSWERS_KEPT = 1000
+#: So long after the last frame at a new speed a meter goes back to its own (the standard allows 2 to 10 minutes).
+SPEED_KEPT_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,8 @@ class SimulatedMeter:
     ``answer``: **own thread** of its segment; the rest: any thread
 
     ``seconds`` gives the meter's age. With ``telegrams`` > 1 the records are spread over so
-    many telegrams, each but the last with DIF 1F.
+    many telegrams, each but the last with DIF 1F. ``baudrate``: its own speed, if it is not its segment's;
+    ``speeds``: those that it can be switched to.
     """
 
     def __init__(
@@ -100,6 +104,8 @@ class SimulatedMeter:
         *,
         seconds: Callable[[], float],
         telegrams: int = 1,
+        baudrate: int | None = None,
+        speeds: Collection[int] = CI_BAUDRATE,
         name: str = "",
     ) -> None:
         self.identity = identity
@@ -110,6 +116,10 @@ class SimulatedMeter:
         self.answers: deque[Expected] = deque(maxlen=ANSWERS_KEPT)
         self._seconds = seconds
         self._telegrams = telegrams
+        self._baudrate = baudrate
+        self._speeds = {CI_BAUDRATE[speed]: speed for speed in speeds}
+        self._switched: int | None = None
+        self._heard_s = 0.0
         self._selected = False
         self._last_fcb: dict[bool, bool | None] = {}  # apart for address 253 (True) and the primary address
         self._last_telegram = b""
@@ -130,10 +140,17 @@ class SimulatedMeter:
         """What selects this meter alone."""
         return SecondaryAddress.of(self.identity)
 
+    def speed(self, segment_baudrate: int) -> int:
+        """At what speed it listens now; a switched one that nobody speaks to goes back to its own."""
+        if self._switched is not None and self._seconds() - self._heard_s > SPEED_KEPT_S:
+            self._switched = None
+        return self._switched or self._baudrate or segment_baudrate
+
     def answer(self, frame: Frame) -> Reply | None:
-        """The answer to a frame on the wire; None where a meter keeps silent."""
+        """The answer to a frame on the wire, at its own speed; None where a meter keeps silent."""
+        self._heard_s = self._seconds()
         if isinstance(frame, LongFrame):
-            return self._hear_selection(frame)
+            return self._hear_baudrate(frame) if frame.ci in self._speeds else self._hear_selection(frame)
         if not isinstance(frame, ShortFrame):
             return None
         by_selection = frame.address == ADDRESS_NETWORK_LAYER
@@ -152,6 +169,13 @@ class SimulatedMeter:
             self._last_fcb[by_selection] = fcb
             self._last_telegram = self._build()
         return self._spoil(self._last_telegram)
+
+    def _hear_baudrate(self, frame: LongFrame) -> Reply | None:
+        mine = self._selected if frame.address == ADDRESS_NETWORK_LAYER else frame.address == self.address
+        if not mine or frame.control & ~FCB != SND_UD or frame.data:
+            return None
+        self._switched = self._speeds[frame.ci]
+        return self._spoil(bytes((ACK,)))
 
     def _hear_selection(self, frame: LongFrame) -> Reply | None:
         """EN 13757-3, 12: selected or deselected, whoever hears it; only the selected one acknowledges."""

@@ -28,14 +28,21 @@ class _Sending:
 
     data: bytes
     start_mono: float
+    baudrate: int
     sent: int = 0
+
+    @property
+    def byte_s(self) -> float:
+        return BITS_PER_BYTE / self.baudrate
 
 
 class Segment(Worker):
     """The meters of one line and their common wire. **own thread**; what is named below: any thread
 
     Answers begin after the request would have passed at ``baudrate`` and ``answer_delay_s``
-    more, and go out byte by byte at that speed (11 bits a byte). Meters that answer at
+    more, and go out byte by byte at that speed (11 bits a byte). A meter may have a speed of its own; one
+    that is spoken to at another hears nothing that it could answer, and a master that listens at another
+    gets other bytes (known on a pty only; behind TCP the speed is the converter's). Meters that answer at
     once spoil each other's bits. ``requests`` keeps when which frame was heard.
     ``unplug``, ``plug``, ``drop``: faults of the line. ``echo``: a converter that sends back what it hears.
     """
@@ -58,7 +65,6 @@ class Segment(Worker):
         self.answer_delay_s = answer_delay_s
         self.echo = echo
         self.requests: deque[tuple[float, bytes]] = deque(maxlen=REQUESTS_KEPT)
-        self._byte_s = BITS_PER_BYTE / baudrate
         self._plugged = threading.Event()
         self._plugged.set()
         self._drop = threading.Event()
@@ -129,16 +135,17 @@ class Segment(Worker):
     def _wait_s(self) -> float:
         if not self._sending:
             return LOOK_S
-        due_mono = min(one.start_mono + (one.sent + 1) * self._byte_s for one in self._sending)
+        due_mono = min(one.start_mono + (one.sent + 1) * one.byte_s for one in self._sending)
         return min(LOOK_S, max(0.0, due_mono - self.clock.mono()))
 
     # -------------------------------------------------- bytes out
     def _send(self) -> None:
         now = self.clock.mono()
         for one in self._sending:
-            ripe = min(len(one.data), int((now - one.start_mono) / self._byte_s))
+            ripe = min(len(one.data), int((now - one.start_mono) / one.byte_s))
             if ripe > one.sent:
-                self.line.write(one.data[one.sent : ripe])
+                data = one.data[one.sent : ripe]
+                self.line.write(data if self._speed() == one.baudrate else garble(data))
                 one.sent = ripe
         self._sending = [one for one in self._sending if one.sent < len(one.data)]
 
@@ -151,7 +158,7 @@ class Segment(Worker):
             self._heard_mono = now
         self._heard += data
         if self.echo:
-            self._sending.append(_Sending(data, now))
+            self._sending.append(_Sending(data, now, self._speed()))
         while (request := self._next_request()) is not None:
             self._answer(request)
 
@@ -175,10 +182,22 @@ class Segment(Worker):
             frame: Frame = parse(request)
         except FrameDamaged:
             return  # a meter keeps silent when it does not understand
-        passed_mono = self._heard_mono + len(request) * self._byte_s
+        baudrate = self._speed()
+        byte_s = BITS_PER_BYTE / baudrate
+        passed_mono = self._heard_mono + len(request) * byte_s
+        listening = [meter for meter in self.meters if meter.speed(self.baudrate) == baudrate]
         answers = [
             (passed_mono + self.answer_delay_s + reply.delay_s, reply.data)
-            for reply in (meter.answer(frame) for meter in self.meters)
+            for reply in (meter.answer(frame) for meter in listening)
             if reply is not None and reply.data
         ]
-        self._sending += [_Sending(data, start_mono) for start_mono, data in superpose(answers, self._byte_s)]
+        self._sending += [_Sending(data, start_mono, baudrate) for start_mono, data in superpose(answers, byte_s)]
+
+    def _speed(self) -> int:
+        """At what speed the master talks and listens now."""
+        return self.line.baudrate or self.baudrate
+
+
+def garble(data: bytes) -> bytes:
+    """What a receiver makes of bytes that come at another speed than its own: others, none that begins a frame."""
+    return bytes((byte & 0x0F) << 4 for byte in data)

@@ -71,6 +71,21 @@ class SerialPort:
             dropped += some
         return bytes(dropped)
 
+    def set_baudrate(self, baudrate: int) -> None:
+        """The speed from now on. Raises ``TransportOpenFailed`` where it cannot be changed; it is as before then."""
+        before = self._port.baudrate
+        if baudrate == before:
+            return
+        if self.url.startswith("socket:"):
+            hint = "its speed is set in the converter itself; one that speaks rfc2217:// can change it"
+            raise TransportOpenFailed(f"{self.url} stays at {before} baud", hint=hint)
+        try:
+            self._port.baudrate = baudrate
+        except FAILURES as error:
+            with _as_lost(self.url):
+                self._port.baudrate = before
+            raise TransportOpenFailed(f"{self.url} cannot do {baudrate} baud: {_reason(error)}") from error
+
     def close(self) -> None:
         """Gives the port back. Never raises: a port that is gone is as closed as can be."""
         try:

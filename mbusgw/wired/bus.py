@@ -4,10 +4,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from enum import IntEnum
-from itertools import count
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from mbusgw.config.models import BusConfig
 from mbusgw.mbus.session import Session
@@ -17,18 +15,17 @@ from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.condition import Condition
 from mbusgw.runtime.logs import TRAFFIC
-from mbusgw.runtime.mailbox import Mailbox
 from mbusgw.runtime.worker import NAME_LENGTH, Worker
 from mbusgw.transports.adapter import Adapter
 from mbusgw.transports.enumerate import ListUsbPorts, usb_ports
 from mbusgw.transports.serialport import open_port as open_serial_port
+from mbusgw.wired.turns import Job, Turns, Urgency
 
 log = logging.getLogger(__name__)
 traffic = logging.getLogger(TRAFFIC)
 
 T = TypeVar("T")
 
-MAX_JOBS = 2000
 #: Pauses between tries to open: a port that comes back is used again within five seconds.
 REOPEN_FIRST_S = 1.0
 REOPEN_MAX_S = 4.0
@@ -53,23 +50,6 @@ class OpenPort(Protocol):
     def __call__(self, url: str, *, baudrate: int, parity: str) -> Port: ...
 
 
-class Urgency(IntEnum):
-    """Whose turn it is first."""
-
-    NOW = 0  # somebody waits for it
-    ROUTINE = 1  # a meter that is due
-    BACKGROUND = 2  # a scan
-
-
-@dataclass(order=True, slots=True)
-class _Job:
-    urgency: Urgency
-    number: int
-    deadline_mono: float = field(compare=False)
-    run: Callable[[Session], Any] = field(compare=False)
-    future: Future[Any] = field(compare=False)
-
-
 @dataclass(frozen=True, slots=True)
 class BusState:
     """How a bus is, for ``GET /state``. **immutable**
@@ -92,7 +72,7 @@ class BusState:
 class Bus(Worker):
     """The only talker on one M-Bus segment.
 
-    Jobs wait by urgency, then arrival; one whose deadline has passed is refused unspoken,
+    Jobs wait in the order that ``Turns`` gives them; one whose deadline has passed is refused unspoken,
     because an old question only delays the new ones. While the port is away jobs are
     refused at once, and the port is tried again every few seconds, under whatever name its adapter has.
     ``submit``, ``snapshot``, ``stop``: any thread. The rest: **own thread**
@@ -110,8 +90,7 @@ class Bus(Worker):
         self.config = config
         self._open_port = open_port
         self._adapter = Adapter(config.port, ports=list_usb_ports)
-        self._jobs: Mailbox[_Job] = Mailbox(MAX_JOBS, ordered=True)
-        self._numbers = count()
+        self._jobs = Turns(clock)
         self._port: Port | None = None
         self._session: Session | None = None
         self._trouble: BusError = TransportOpenFailed(f"{config.port} is not open yet")
@@ -131,9 +110,10 @@ class Bus(Worker):
         The future fails with a ``BusError``: from the exchange, or because the port is away,
         the deadline passed, or too many jobs wait. Never blocks.
         """
-        future: Future[T] = Future()
-        if not self._jobs.offer(_Job(urgency, next(self._numbers), deadline_mono, run, future)):
+        future = self._jobs.offer(run, deadline_mono, urgency)
+        if future is None:
             why = "is stopping" if self._jobs.closed else "has too much to do"
+            future = Future()
             future.set_exception(BusError(f"bus {self.config.name} {why}"))
         return future
 
@@ -169,7 +149,7 @@ class Bus(Worker):
     def teardown(self) -> None:
         self._close()
         if self.stopping:
-            for job in self._jobs.drain(MAX_JOBS):
+            for job in self._jobs.drain():
                 if job.future.set_running_or_notify_cancel():
                     job.future.set_exception(BusError(f"bus {self.config.name} is stopping"))
 
@@ -179,7 +159,7 @@ class Bus(Worker):
         return min(LOOK_S, max(0.0, self._reopen_mono - self.clock.mono()))
 
     # -------------------------------------------------- jobs
-    def _serve(self, job: _Job) -> None:
+    def _serve(self, job: Job) -> None:
         if not job.future.set_running_or_notify_cancel():
             return
         if self.clock.mono() > job.deadline_mono:
@@ -191,7 +171,7 @@ class Bus(Worker):
         else:
             self._talk(job, self._session)
 
-    def _talk(self, job: _Job, session: Session) -> None:
+    def _talk(self, job: Job, session: Session) -> None:
         self._requests += 1
         try:
             job.future.set_result(job.run(session))

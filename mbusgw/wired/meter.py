@@ -31,8 +31,9 @@ log = logging.getLogger(__name__)
 
 OnFailure = Callable[[str, MbusgwError], None]
 
-#: A job may wait for its turn this long at least, however short the interval.
-PATIENCE_S = 60.0
+#: A job may wait for its turn this long at least, however short the interval. A line of meters that is longer than
+#: that at 300 baud does not occur; and were they refused, those at its end would never be read.
+PATIENCE_S = 4 * 3600.0
 #: A readout that has begun ends within this time even at 300 baud.
 READOUT_S = 120.0
 #: How soon a meter asks again whether its port is back: unspoken, so it costs the bus nothing.

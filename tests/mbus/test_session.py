@@ -249,6 +249,7 @@ class ScriptedLine:
         self.now = 100.0
         self.waiting = b""
         self.written: list[bytes] = []
+        self.baudrates: list[int] = []
 
     def mono(self) -> float:
         return self.now
@@ -265,6 +266,9 @@ class ScriptedLine:
     def purge(self) -> bytes:
         dropped, self.waiting = self.waiting, b""
         return dropped
+
+    def set_baudrate(self, baudrate: int) -> None:
+        self.baudrates.append(baudrate)
 
 
 ANSWER = encode(LongFrame(0x08, 1, 0x78, bytes.fromhex("0413 00000000")))

@@ -9,7 +9,7 @@ from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import ApplicationError, MbusgwError
 from mbusgw.model.fields import name_fields
 from mbusgw.simulator.catalogue import KINDS, build_meter, build_meters
-from mbusgw.simulator.meter import Fault, FaultKind, SimulatedMeter
+from mbusgw.simulator.meter import SPEED_KEPT_S, Fault, FaultKind, SimulatedMeter
 from tests.simulator.wire import CLOCK
 
 NKE, FIRST, SECOND = (ShortFrame(control, 1) for control in (0x40, 0x7B, 0x5B))
@@ -157,3 +157,19 @@ def test_many_meters_have_addresses_and_identities_of_their_own() -> None:
     meters = build_meters(250, clock=CLOCK)
     assert [meter.address for meter in meters] == list(range(1, 251))
     assert len({meter.identity for meter in meters}) == 250
+
+
+def test_a_meter_follows_a_change_of_speed_and_goes_back_when_nobody_speaks_to_it() -> None:
+    seconds = 0.0
+    heat = build_meter("heat", 1, clock=CLOCK)
+    meter = SimulatedMeter(heat.identity, 1, heat.channels, seconds=lambda: seconds, speeds=(2400, 9600))
+    to_9600, to_38400 = (LongFrame(0x53, 1, ci) for ci in (0xBD, 0xBF))
+    assert meter.answer(LongFrame(0x53, 2, 0xBD)) is None and meter.speed(2400) == 2400
+    assert meter.answer(to_38400) is None and meter.speed(2400) == 2400
+    assert ask(meter, to_9600) == b"\xE5" and meter.speed(2400) == 9600
+    seconds = SPEED_KEPT_S - 1
+    ask(meter, FIRST)
+    seconds += SPEED_KEPT_S - 1
+    assert meter.speed(2400) == 9600
+    seconds += 2
+    assert meter.speed(2400) == 2400
