@@ -155,7 +155,7 @@ class Session:
         """
         if isinstance(address, SecondaryAddress) and not address.is_exact:
             return self._read_open(address, repeats, reset=reset, max_telegrams=max_telegrams)
-        self._links.setdefault(address, _Link()).meter = meter
+        self._known.links.setdefault(address, _Link()).meter = meter
         return self._read(address, repeats, reset=reset, max_telegrams=max_telegrams)
 
     def _read_open(self, address: SecondaryAddress, repeats: int, *, reset: bool, max_telegrams: int) -> Answer:
