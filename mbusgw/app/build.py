@@ -8,11 +8,13 @@ from functools import partial
 from mbusgw import __version__
 from mbusgw.app.advice import advise
 from mbusgw.app.checks import build_checks, parser_reachable
+from mbusgw.app.commands import add_wired_commands
 from mbusgw.app.documents import Documents
 from mbusgw.app.gateway import Gateway
 from mbusgw.app.lanes import Base, WayOut, build_base, build_way_out, build_wired_lane, build_wireless_lane
 from mbusgw.app.memory import Memory
 from mbusgw.app.stages import Stage, Stages
+from mbusgw.commands.desk import Desk
 from mbusgw.config.models import Config, HttpConfig
 from mbusgw.health.monitor import HealthMonitor
 from mbusgw.health.watchdog import Watchdog
@@ -23,6 +25,7 @@ from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.notify import ServiceManager
 from mbusgw.runtime.worker import Worker
 from mbusgw.web.auth import GatewayKeys
+from mbusgw.web.commands import CommandRoutes
 from mbusgw.web.conversations import Timing
 from mbusgw.web.probes import ProbeRoutes, index_route
 from mbusgw.web.rates import GatewayRates
@@ -30,6 +33,7 @@ from mbusgw.web.router import Router
 from mbusgw.web.server import HttpServer
 from mbusgw.web.telegrams import TelegramRoutes
 from mbusgw.web.tls import Certificate
+from mbusgw.wired.operations import WiredOperations
 
 #: How long requests in hand may take to be answered at a stop.
 HTTP_BUDGET_S = 0.5
@@ -40,9 +44,11 @@ FLUSH_S = 1.0
 def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
     """A gateway for ``config``; opens and starts nothing."""
     base = build_base(config, clock)
+    desk = Desk(clock)
     wired = build_wired_lane(base)
     radio = build_wireless_lane(base)
-    out = build_way_out(base, wired.interval_s)
+    out = build_way_out(base, wired.interval_s, desk)
+    add_wired_commands(desk, WiredOperations(wired, clock))
 
     # Who looks, and who may look.
     documents = Documents(
@@ -85,7 +91,7 @@ def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
         publish=lambda report: base.recorder.publish_report(report.document()),
     )
     watchdog = Watchdog(service, clock, interval_s=service.watchdog_interval_s(), watched=workers)
-    server = _server(base, radio.intake, documents, monitor)
+    server = _server(base, radio.intake, documents, monitor, desk)
 
     # Started in this order, stopped in the reverse. With the farewell of the way out it all ends within five seconds.
     stages = Stages(
@@ -93,7 +99,7 @@ def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
             Stage("store", [base.store, base.janitor], 1.0),
             Stage("way out", [*out.workers, out.broker], 0.8, farewell=partial(_farewell, out, base.topics)),
             Stage("lanes", lanes, 0.8, farewell=radio.farewell),
-            Stage("HTTP", [server], HTTP_BUDGET_S, optional=True),
+            Stage("HTTP", [server], HTTP_BUDGET_S, farewell=lambda _for_good: desk.close(), optional=True),
             Stage("watchers", [monitor, watchdog], 0.3),
         ]
     )
@@ -111,7 +117,7 @@ def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
 
 
 # ------------------------------------------------------------------ HTTP
-def _server(base: Base, intake: Intake, documents: Documents, monitor: HealthMonitor) -> HttpServer:
+def _server(base: Base, intake: Intake, documents: Documents, monitor: HealthMonitor, desk: Desk) -> HttpServer:
     config, clock = base.config, base.clock
     ingest = config.ingest
     keys = {name: key.get_secret_value() for name, key in ingest.keys.items()}
@@ -129,7 +135,9 @@ def _server(base: Base, intake: Intake, documents: Documents, monitor: HealthMon
         state=documents.state,
         metrics=base.metrics.render,
     )
-    routes = [*ingress.routes(), *probes.routes()]
+    token = config.http.admin_token
+    commands = CommandRoutes(desk, token.get_secret_value() if token else None)
+    routes = [*ingress.routes(), *probes.routes(), *commands.routes()]
     router = Router([*routes, index_route(routes, __version__)])
     return HttpServer(
         config.http.host,

@@ -5,12 +5,14 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mbusgw.commands.desk import Desk
 from mbusgw.config.models import Config
 from mbusgw.ingest.backlog import Backlog
 from mbusgw.ingest.intake import Intake
 from mbusgw.ingest.pool import ParseWorker
 from mbusgw.mqtt.announcer import Announcer
-from mbusgw.mqtt.client import Broker
+from mbusgw.mqtt.client import Broker, Incoming
+from mbusgw.mqtt.commands import MqttCommands
 from mbusgw.mqtt.discovery import Discovery
 from mbusgw.mqtt.pulse import Pulse
 from mbusgw.mqtt.sender import Sender
@@ -73,12 +75,13 @@ class WayOut:
     sender: Sender
     pulse: Pulse
     announcer: Announcer | None
+    commands: MqttCommands | None
 
     @property
     def workers(self) -> list[Worker]:
         """Its threads, but for paho's."""
-        always: list[Worker] = [self.sender, self.pulse]
-        return always if self.announcer is None else [*always, self.announcer]
+        optional: list[Worker | None] = [self.announcer, self.commands]
+        return [self.sender, self.pulse, *(worker for worker in optional if worker is not None)]
 
     def connected(self) -> None:
         """paho's thread: the broker has accepted us; this only posts."""
@@ -87,16 +90,27 @@ class WayOut:
             self.announcer.everything()
         self.sender.ring()
 
+    def received(self, message: Incoming) -> None:
+        """paho's thread: a message came; this only posts."""
+        if self.announcer is not None:
+            self.announcer.birth(message)
+        if self.commands is not None:
+            self.commands.received(message)
 
-def build_way_out(base: Base, interval_s: Callable[[str], float | None]) -> WayOut:
-    """Connects nothing. ``interval_s``: how often a wired meter is read, for whom it may ask at any time."""
+
+def build_way_out(base: Base, interval_s: Callable[[str], float | None], desk: Desk) -> WayOut:
+    """Connects nothing. ``interval_s``: how often a wired meter is read, for whom it may ask at any time; what is
+    asked over MQTT is asked of ``desk``."""
     config, clock = base.config, base.clock
     broker = Broker(
         config.mqtt,
         config.client_id,
         clock=clock,
         will=(base.topics.bridge_state, "offline"),
-        subscriptions=[config.homeassistant.status_topic] if config.homeassistant.enabled else [],
+        subscriptions=[
+            *([config.homeassistant.status_topic] if config.homeassistant.enabled else []),
+            *([base.topics.request("+")] if config.mqtt.commands else []),
+        ],
     )
     sender = Sender(broker, base.store, metrics=base.metrics, clock=clock)
     base.store.on_commit(sender.ring)
@@ -106,10 +120,10 @@ def build_way_out(base: Base, interval_s: Callable[[str], float | None]) -> WayO
     )
     announcer = _announcer(base, interval_s) if config.homeassistant.enabled else None
     if announcer is not None:
-        broker.on_message = announcer.birth
         base.registry.observe(announcer.changed)
-    out = WayOut(broker, sender, pulse, announcer)
-    broker.on_up = out.connected
+    commands = MqttCommands(desk, broker, base.topics, clock=clock) if config.mqtt.commands else None
+    out = WayOut(broker, sender, pulse, announcer, commands)
+    broker.on_up, broker.on_message = out.connected, out.received
     return out
 
 

@@ -35,6 +35,7 @@ class MqttConfig(Section):
     keepalive: Period = 60.0
     max_queue: Count = 10_000
     window: Count = 100
+    commands: bool = True
     heartbeat: Period = 60.0
     reconnect_min: Period = 5.0
     reconnect_max: Period = 300.0

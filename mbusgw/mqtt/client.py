@@ -34,6 +34,8 @@ GOODBYE_S = 0.5
 CONNECT_TIMEOUT_S = 3.0
 #: What paho calls errors, and is the end of a connection: ``Broker`` tells that itself, once.
 TOLD_BY_US = ("Client is not connected", "failed to receive on socket", "timeout on socket")
+#: So many messages that stand outside the outbox may be unacknowledged; they are kept in memory only.
+ASIDE_MAX = 100
 #: Nobody listens: one SYN a try, so try often. A broker that refuses us gets ``reconnect_min`` … ``reconnect_max``.
 UNREACHABLE_S = (1.0, 4.0)
 
@@ -90,6 +92,7 @@ class Broker:
         self._unreachable = Backoff(*UNREACHABLE_S)
         self._refused = Backoff(config.reconnect_min, config.reconnect_max)
         self._ending: threading.Thread | None = None
+        self._aside: deque[paho.MQTTMessageInfo] = deque()
         self._client = self._build(client_id)
 
     # -------------------------------------------------- the main thread
@@ -154,11 +157,31 @@ class Broker:
         try:
             info = self._client.publish(topic, payload, qos=quality, retain=retain and self._config.retain)
         except ValueError as error:
-            raise OutputError(f"cannot be published on {topic!r}: {error}", retryable=False) from None
+            raise _unpublishable(topic, error) from None
         if info.rc == paho.MQTT_ERR_SUCCESS:
             return info.mid
         # With QoS 1 and 2 paho keeps a message that met a dying connection, and sends it on the next one.
         return info.mid if quality > 0 and info.rc == paho.MQTT_ERR_NO_CONN else None
+
+    def publish_aside(self, topic: str, payload: str) -> bool:
+        """A message that is worth something now or never (QoS 1, not retained); whether it went out.
+
+        Not while the broker is away, and not behind a hundred of its kind that were not acknowledged.
+        One thread only. Raises ``OutputError`` as ``publish`` does.
+        """
+        if not self._up.is_set():
+            return False
+        while self._aside and self._aside[0].is_published():
+            self._aside.popleft()
+        if len(self._aside) >= ASIDE_MAX:
+            return False
+        try:
+            info = self._client.publish(topic, payload, qos=1)
+        except ValueError as error:
+            raise _unpublishable(topic, error) from None
+        if info.rc == paho.MQTT_ERR_SUCCESS:
+            self._aside.append(info)
+        return info.rc == paho.MQTT_ERR_SUCCESS
 
     # -------------------------------------------------- building
     def _build(self, client_id: str) -> paho.Client:
@@ -281,6 +304,10 @@ def _properties(packet: int, **values: int) -> Properties:
     for name, value in values.items():
         setattr(properties, name, value)
     return properties
+
+
+def _unpublishable(topic: str, error: ValueError) -> OutputError:
+    return OutputError(f"cannot be published on {topic[:100]!r}: {error}", retryable=False)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

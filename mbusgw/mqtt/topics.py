@@ -20,6 +20,14 @@ class Topics:
         """Of the gateway itself."""
         return f"{self._prefix}/bridge/{name}"
 
+    def request(self, command: str) -> str:
+        """Where a command is asked for."""
+        return self.bridge(f"request/{command}")
+
+    def response(self, command: str) -> str:
+        """Where it is answered."""
+        return self.bridge(f"response/{command}")
+
     def availability(self, device_id: str) -> str:
         """``online`` or ``offline``."""
         return f"{self._prefix}/{device_id}/availability"

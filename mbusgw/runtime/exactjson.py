@@ -29,8 +29,12 @@ def dumps(document: Any, *, indent: int | None = None) -> str:
 
 
 def loads(text: str | bytes) -> Any:
-    """The document of a JSON text, fractions as Decimal. Raises ``ValueError``."""
-    return simplejson.loads(text, use_decimal=True)
+    """The document of a JSON text, fractions as Decimal. Raises ``ValueError``, also for NaN and infinity."""
+    return simplejson.loads(text, use_decimal=True, parse_constant=_no_number)
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON number")
 
 
 def _plain(value: object) -> Any:

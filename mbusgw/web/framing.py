@@ -23,7 +23,6 @@ _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _VERSION = re.compile(r"HTTP/(\d)\.(\d)")
 #: Headers that must not come twice: two of them would mean two things.
 _SINGLE = frozenset({"host", "content-length", "authorization", "content-type"})
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +148,13 @@ class Framing:
         path, query = _target(target)
         options = {option.strip().lower() for option in headers.get("connection", "").split(",")}
         keep_alive = "keep-alive" in options if old else "close" not in options
-        length = 0 if chunked else self._length(method, headers)
+        length = 0 if chunked else self._length(headers)
         return _Head(method, path, query, headers, keep_alive, length, chunked)
 
-    def _length(self, method: str, headers: Mapping[str, str]) -> int:
+    def _length(self, headers: Mapping[str, str]) -> int:
         text = headers.get("content-length")
         if text is None:
-            if method in _WITH_BODY:
-                raise RequestError(411, "length_required", f"{method} needs a Content-Length", field="Content-Length")
-            return 0
+            return 0  # RFC 9112, 6.3: no body
         if not (text.isascii() and text.isdigit()):
             raise RequestError(400, "bad_request", "Content-Length is no number", field="Content-Length")
         if len(text) > 12 or int(text) > self._limits.body_bytes:

@@ -225,6 +225,8 @@ def _document(accepted: Accepted) -> dict[str, Any]:
 
 
 def _check_content_type(request: Request) -> None:
+    if not request.body and request.headers.keys().isdisjoint(("content-length", "transfer-encoding")):
+        raise RequestError(411, "length_required", "a telegram is posted with a Content-Length", field="Content-Length")
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in _JSON_TYPES:
         raise RequestError(415, "unsupported_media_type", "send Content-Type: application/json", field="Content-Type")

@@ -13,7 +13,6 @@ from mbusgw.mbus.session import Answer, Session
 from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import BusError, DecodeError, LinkError, MbusgwError, NoAnswer
 from mbusgw.model.ports import Delivery
-from mbusgw.model.reading import Reading
 from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.breaker import BreakerState, CircuitBreaker
 from mbusgw.runtime.clock import Clock
@@ -21,10 +20,10 @@ from mbusgw.runtime.condition import Condition
 from mbusgw.runtime.mailbox import Mailbox
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.runtime.worker import Worker
-from mbusgw.wired.bus import Bus, thread_name
+from mbusgw.wired.bus import Bus, Urgency, thread_name
 from mbusgw.wired.handover import Handover
 from mbusgw.wired.opinion import differences
-from mbusgw.wired.readout import build_reading
+from mbusgw.wired.readout import Readout, build_reading
 from mbusgw.wired.schedule import Schedule
 
 log = logging.getLogger(__name__)
@@ -41,6 +40,8 @@ PORT_AWAY_S = 2.0
 #: Pauses after failed reads, until the breaker opens, and between its probes.
 RETRY_FIRST_S, RETRY_MAX_S = 5.0, 60.0
 PROBE_FIRST_S, PROBE_MAX_S = 15.0, 60.0
+#: So many may wait for the next reading at once.
+WISHES_MAX = 16
 #: The longest wait in one step: the heartbeat must go on.
 NAP_S = 20.0
 
@@ -75,6 +76,10 @@ class _Exchange:
     seconds: float
 
 
+class _Wish(Future[Readout]):
+    """Somebody waits for the next reading."""
+
+
 class WiredMeter(Worker):
     """Reads one meter when it is due, decodes, hands the reading over; waits out its troubles alone.
 
@@ -82,7 +87,7 @@ class WiredMeter(Worker):
     time as a new job, so that the bus serves others meanwhile. While it stays silent there is one try
     a read, the reads grow rarer, and after five in a row the breaker spaces them further.
     ``on_failure(device_id, error)`` is told every failed read, in this thread.
-    ``snapshot``, ``stop``: any thread. The rest: **own thread**
+    ``snapshot``, ``read_now``, ``stop``: any thread. The rest: **own thread**
     """
 
     def __init__(
@@ -103,7 +108,8 @@ class WiredMeter(Worker):
         self._schedule = Schedule(config.id, config.interval_on(bus.config))
         self._breaker = CircuitBreaker(clock, first_pause_s=PROBE_FIRST_S, max_pause_s=PROBE_MAX_S)
         self._pause = Backoff(RETRY_FIRST_S, RETRY_MAX_S)
-        self._events: Mailbox[Future[Any]] = Mailbox(16)
+        self._events: Mailbox[Future[Any]] = Mailbox(4 * WISHES_MAX)
+        self._wishes: list[_Wish] = []
         self._handover = Handover(config.id, delivery, clock=clock, done=self._events.offer)
         self._condition = Condition(log, f"{config.id} (bus {config.bus}, address {config.address})", clock)
         self._reads = self._failures = self._failures_in_a_row = 0
@@ -133,6 +139,16 @@ class WiredMeter(Worker):
         self._events.close()
         super().stop()
 
+    def read_now(self) -> Future[Readout]:
+        """The next reading, asked for at once whatever schedule and breaker say; it is delivered as any other.
+
+        The future fails with the ``MbusgwError`` that the read fails with.
+        """
+        wish = _Wish()
+        if len(self._events) + len(self._wishes) >= WISHES_MAX or not self._events.offer(wish):
+            wish.set_exception(BusError(f"{self.config.id} cannot be asked now: it is stopping, or too many ask"))
+        return wish
+
     # -------------------------------------------------- worker
     def setup(self) -> None:
         if not self._schedule.begun:
@@ -145,7 +161,9 @@ class WiredMeter(Worker):
         if self._handover.retry_in_s() == 0:
             self._handover.retry()
         due_in_s = self._schedule.due_mono - self.clock.mono()
-        if due_in_s > 0:
+        if self._wishes:
+            self._read()
+        elif due_in_s > 0:
             self._listen(min(due_in_s, NAP_S, self._handover.retry_in_s() or NAP_S))
         elif self._breaker.allow():
             self._read()
@@ -153,6 +171,10 @@ class WiredMeter(Worker):
             self._schedule.postpone(self.clock.mono(), max(0.1, self._breaker.retry_in_s()))
 
     def teardown(self) -> None:
+        if self.stopping:
+            for event in self._events.drain(4 * WISHES_MAX):
+                self._take_in(event)
+        self._grant(BusError(f"the reading of {self.config.id} was broken off"))
         if self.stopping and len(self._handover):
             log.warning("%s: %d readings were not stored before the stop", self.config.id, len(self._handover))
 
@@ -160,25 +182,44 @@ class WiredMeter(Worker):
         """Waits for an event. Raises ``Stopping``."""
         event = self._events.take(seconds)
         if event is not None:
+            self._take_in(event)
+
+    def _take_in(self, event: Future[Any]) -> None:
+        if isinstance(event, _Wish):
+            self._wishes.append(event)
+        else:
             self._handover.settle(event)
 
     # -------------------------------------------------- one read
     def _read(self) -> None:
         try:
-            reading, seconds = self._try_to_read()
+            readout = self._try_to_read()
         except MbusgwError as error:
             self._failed(error)
+            self._grant(error)
         else:
-            self._succeeded(reading, seconds)
+            self._succeeded(readout)
+            self._grant(readout)
 
-    def _try_to_read(self) -> tuple[Reading, float]:
+    def _grant(self, outcome: Readout | MbusgwError) -> None:
+        """Whoever waited for the next reading gets it, or the error it ended with."""
+        wishes, self._wishes = self._wishes, []
+        for wish in wishes:
+            if not wish.set_running_or_notify_cancel():
+                continue
+            if isinstance(outcome, Readout):
+                wish.set_result(outcome)
+            else:
+                wish.set_exception(outcome)
+
+    def _try_to_read(self) -> Readout:
         repeats = 0 if self._failures_in_a_row else self._bus.config.max_retries
         for attempt in range(repeats + 1):
             try:
                 # After a failed read the link is initialised anew, but only every other time: some meters
                 # answer requests and not SND_NKE, and a silent one costs a window for each of the two.
                 exchange = self._ask(reset=attempt == 0 and self._failures_in_a_row % 2 == 1)
-                return self._decode(exchange), exchange.seconds
+                return self._decode(exchange)
             except NoAnswer as error:
                 self._metrics.read_failed(self.config.id, type(error).__name__)
                 if attempt == repeats:
@@ -189,9 +230,10 @@ class WiredMeter(Worker):
                 raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _decode(self, exchange: _Exchange) -> Reading:
+    def _decode(self, exchange: _Exchange) -> Readout:
         opinion = differences if self._bus.config.decoder == "meterbus" else None
-        return build_reading(self.config.id, exchange.answer, exchange.read_at, second_opinion=opinion)
+        reading = build_reading(self.config.id, exchange.answer, exchange.read_at, second_opinion=opinion)
+        return Readout(exchange.answer, exchange.read_at, exchange.seconds, reading)
 
     def _ask(self, *, reset: bool) -> _Exchange:
         """Posts the job and waits for its end. Raises ``BusError``, ``Stopping``."""
@@ -204,7 +246,8 @@ class WiredMeter(Worker):
             return _Exchange(answer, self.clock.now(), self.clock.mono() - begun_mono)
 
         deadline_mono = self.clock.mono() + max(PATIENCE_S, self._schedule.interval_s)
-        future = self._bus.submit(exchange, deadline_mono=deadline_mono)
+        urgency = Urgency.NOW if self._wishes else Urgency.ROUTINE
+        future = self._bus.submit(exchange, deadline_mono=deadline_mono, urgency=urgency)
         future.add_done_callback(self._events.offer)
         while not future.done():
             left_s = deadline_mono + READOUT_S - self.clock.mono()
@@ -222,17 +265,17 @@ class WiredMeter(Worker):
             self.heartbeat.beat()
 
     # -------------------------------------------------- what became of it
-    def _succeeded(self, reading: Reading, seconds: float) -> None:
+    def _succeeded(self, readout: Readout) -> None:
         self._reads += 1
         self._failures_in_a_row = 0
         self._last_error = None
-        self._last_read_at = reading.read_at
+        self._last_read_at = readout.read_at
         self._breaker.success()
         self._pause.reset()
         self._condition.cleared("answers again")
-        self._metrics.read_done(self.config.id, seconds)
+        self._metrics.read_done(self.config.id, readout.seconds)
         self._schedule.advance(self.clock.mono())
-        self._handover.hand(reading)
+        self._handover.hand(readout.reading)
 
     def _failed(self, error: MbusgwError) -> None:
         self._failures += 1

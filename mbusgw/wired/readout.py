@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
@@ -20,26 +21,52 @@ INCOMPLETE = "the meter announced more records than could be read"
 SecondOpinion = Callable[[bytes, Sequence[Record]], list[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Readout:
+    """One readout: the frames, when the last one was complete, how long it took on the bus, what it says.
+    **immutable**"""
+
+    answer: Answer
+    read_at: datetime
+    seconds: float
+    reading: Reading
+
+
 def build_reading(
     device_id: str, answer: Answer, read_at: datetime, *, second_opinion: SecondOpinion | None = None
 ) -> Reading:
     """The reading of all telegrams of ``answer``, in the order they came. Any thread.
 
-    The header is the first telegram's. A telegram that cannot be decoded is named in
-    ``problems`` and does not cost the others. Raises ``DecodeError`` when none can.
+    Raises ``DecodeError`` as ``decode_answer`` does.
     """
-    telegrams, problems = _decode(answer, second_opinion)
-    records = tuple(record for telegram in telegrams for record in telegram.records)
-    own = [telegram.manufacturer_data for telegram in telegrams if telegram.manufacturer_data is not None]
-    problems += [problem for telegram in telegrams for problem in telegram.problems]
+    telegram = decode_answer(answer, second_opinion)
     return Reading(
         device_id=device_id,
         read_at=read_at,
         lane=Lane.WIRED,
+        header=telegram.header,
+        fields=MappingProxyType(name_fields(telegram.records)),
+        records=telegram.records,
+        manufacturer_data=telegram.manufacturer_data,
+        problems=telegram.problems,
+    )
+
+
+def decode_answer(answer: Answer, second_opinion: SecondOpinion | None = None) -> DecodedTelegram:
+    """All telegrams of ``answer`` as if they were one. Any thread.
+
+    The header is the first one's. A telegram that cannot be decoded is named in
+    ``problems`` and does not cost the others. Raises ``DecodeError`` when none can.
+    """
+    telegrams, problems = _decode(answer, second_opinion)
+    own = [telegram.manufacturer_data for telegram in telegrams if telegram.manufacturer_data is not None]
+    problems += [problem for telegram in telegrams for problem in telegram.problems]
+    return DecodedTelegram(
         header=telegrams[0].header,
-        fields=MappingProxyType(name_fields(records)),
-        records=records,
+        records=tuple(record for telegram in telegrams for record in telegram.records),
         manufacturer_data=b"".join(own) if own else None,
+        more_records_follow=not answer.complete,
+        structure=telegrams[0].structure,
         problems=tuple(problems if answer.complete else [*problems, INCOMPLETE]),
     )
 

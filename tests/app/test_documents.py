@@ -9,6 +9,7 @@ import pytest
 from mbusgw.app.checks import build_checks, parser_reachable
 from mbusgw.app.documents import Documents, file_bytes, resident_bytes
 from mbusgw.app.lanes import Base, build_base, build_way_out, build_wired_lane, build_wireless_lane
+from mbusgw.commands.desk import Desk
 from mbusgw.config.loader import loads
 from mbusgw.health import checks
 from mbusgw.health.report import Status
@@ -38,7 +39,7 @@ def documents(base: Base) -> Documents:
     return Documents(
         base.registry,
         base.store,
-        build_way_out(base, wired.interval_s).broker,
+        build_way_out(base, wired.interval_s, Desk(base.clock)).broker,
         wired,
         parser_reachable=lambda: None,
         parser_queue=lambda: 3,
@@ -79,7 +80,7 @@ def test_the_checks_name_store_broker_http_queues_threads_and_every_bus(base: Ba
     table = build_checks(
         base.config,
         store=base.store,
-        broker=build_way_out(base, lane.interval_s).broker,
+        broker=build_way_out(base, lane.interval_s, Desk(base.clock)).broker,
         lane=lane,
         lobaro=build_wireless_lane(base).lobaro,
         serving=lambda: False,

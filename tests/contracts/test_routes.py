@@ -35,6 +35,11 @@ def ask(world: World, method: str, path: str, body: str | None = None, **headers
         ("GET", "/metrics", 200),
         ("GET", "/state", 200),
         ("GET", "/", 200),
+        ("GET", "/v1/admin/commands", 200),
+        ("POST", "/v1/admin/commands/fly", 404),
+        ("GET", "/v1/admin/commands/unknown", 404),
+        ("DELETE", "/v1/admin/commands/unknown", 404),
+        ("GET", "/trigger-scan", 405),
         ("GET", "/nothing/here", 404),
     ],
 )

@@ -65,3 +65,10 @@ def test_state_is_retained_and_telemetry_is_not(world: World) -> None:
     with subscribed(world.broker.port, "#") as newcomer:
         wait_until(lambda: STATE <= {topic for topic, _, retained in list(newcomer.messages) if retained})
         assert not [topic for topic, _, retained in newcomer.messages if topic.startswith("oms/") and retained]
+
+
+def test_a_request_is_answered_on_the_topic_of_its_command(world: World) -> None:
+    world.subscriber.publish("mbus/bridge/request/read", json.dumps({"device": "meter_1", "transaction": "t-1"}))
+    answer = json.loads(wait_until(lambda: world.subscriber.last("mbus/bridge/response/read")))
+    assert answer["status"] == "ok" and answer["transaction"] == "t-1"
+    assert answer["data"]["device"] == "meter_1" and answer["data"]["records"]

@@ -1,0 +1,10 @@
+"""What can be asked of the running gateway: the table of the commands."""
+from __future__ import annotations
+
+from mbusgw.commands.desk import Desk
+from mbusgw.wired.operations import WiredOperations
+
+
+def add_wired_commands(desk: Desk, wired: WiredOperations) -> None:
+    """The commands of the wired lane; the command line without a daemon has the same. A new command is a row here."""
+    desk.add("read", wired.read, "read a wired meter now: {device} or {bus, address}")

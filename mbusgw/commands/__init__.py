@@ -1,0 +1,1 @@
+"""The desk: who asks something of the running gateway, asks here."""

@@ -1,0 +1,102 @@
+"""The parameters of a request, checked one by one."""
+from __future__ import annotations
+
+from typing import TypeVar, overload
+
+from mbusgw.config.address import parse_address
+from mbusgw.model.address import Address
+from mbusgw.model.command import Document
+from mbusgw.model.errors import RequestError
+
+T = TypeVar("T")
+
+TEXT_MAX = 200
+
+
+class Params:
+    """Takes parameters out of a request, and at the end (``done``) says which ones nobody knows. **own thread**
+
+    Every method raises ``RequestError`` 400 with the ``field`` that is wrong. A parameter that is ``null`` is one that
+    is not there.
+    """
+
+    def __init__(self, given: Document) -> None:
+        self._given = {name: value for name, value in given.items() if value is not None}
+        self._asked: set[str] = set()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._given
+
+    @overload
+    def text(self, name: str) -> str: ...
+
+    @overload
+    def text(self, name: str, default: T) -> str | T: ...
+
+    def text(self, name: str, default: object = ...) -> object:
+        """A text of at most 200 characters."""
+        value = self._take(name, default)
+        if value is default:
+            return value
+        if not isinstance(value, str) or not value.strip() or len(value) > TEXT_MAX:
+            raise _wrong(name, f"{name} is a text of at most {TEXT_MAX} characters")
+        return value.strip()
+
+    @overload
+    def number(self, name: str, first: int, last: int) -> int: ...
+
+    @overload
+    def number(self, name: str, first: int, last: int, default: T) -> int | T: ...
+
+    def number(self, name: str, first: int, last: int, default: object = ...) -> object:
+        """A whole number from ``first`` to ``last``; digits in a text are one too."""
+        value = self._take(name, default)
+        if value is default:
+            return value
+        if isinstance(value, str) and value.strip().isdecimal() and len(value) < 20:
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or not first <= value <= last:
+            raise _wrong(name, f"{name} is a whole number from {first} to {last}")
+        return value
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """``true`` or ``false``."""
+        value = self._take(name, default)
+        if not isinstance(value, bool):
+            raise _wrong(name, f"{name} is true or false")
+        return value
+
+    @overload
+    def address(self, name: str) -> Address: ...
+
+    @overload
+    def address(self, name: str, default: T) -> Address | T: ...
+
+    def address(self, name: str, default: object = ...) -> object:
+        """The address of a wired meter, as in the configuration."""
+        value = self._take(name, default)
+        if value is default:
+            return value
+        try:
+            return parse_address(value)
+        except (ValueError, TypeError) as error:
+            raise _wrong(name, str(error)) from None
+
+    def done(self) -> None:
+        """Nothing else may be there."""
+        strangers = sorted(set(self._given) - self._asked)
+        if strangers:
+            known = ", ".join(sorted(self._asked)) or "none"
+            raise _wrong(strangers[0], f"there is no parameter {strangers[0][:40]!r}; there are {known}")
+
+    def _take(self, name: str, default: object) -> object:
+        self._asked.add(name)
+        if name in self._given:
+            return self._given[name]
+        if default is ...:
+            raise _wrong(name, f"{name} is needed")
+        return default
+
+
+def _wrong(name: str, message: str) -> RequestError:
+    return RequestError(400, "bad_request", message, field=name[:40])

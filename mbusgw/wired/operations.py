@@ -1,0 +1,151 @@
+"""What can be asked of the wired lane: reading a meter now."""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from mbusgw.commands.params import Params
+from mbusgw.mbus.session import Answer, Session
+from mbusgw.model.address import Address, SecondaryAddress
+from mbusgw.model.command import Document, Tell
+from mbusgw.model.document import telegram_document
+from mbusgw.model.errors import NoAnswer, RequestError
+from mbusgw.runtime.chain import then
+from mbusgw.runtime.clock import Clock, iso
+from mbusgw.wired.bus import Bus, Urgency
+from mbusgw.wired.meter import WiredMeter
+from mbusgw.wired.readout import Readout, decode_answer
+
+T = TypeVar("T")
+
+#: The address that every meter answers to: only for one that is alone on its bus.
+ANYBODY = 254
+#: How long somebody who waits lets a job wait for its turn.
+PATIENCE_S = 60.0
+#: A meter that keeps silent is asked once more, with its link initialised anew.
+TRIES = 2
+
+
+class Lane(Protocol):
+    """The wired lane as it is now."""
+
+    @property
+    def buses(self) -> Sequence[Bus]: ...
+
+    @property
+    def meters(self) -> Sequence[WiredMeter]: ...
+
+
+class WiredOperations:
+    """The operations of the wired lane, for the table of commands. **any thread**
+
+    Each raises ``RequestError`` for what is wrong with its parameters; its future fails with what goes wrong on
+    the bus.
+    """
+
+    def __init__(self, lane: Lane, clock: Clock) -> None:
+        self._lane = lane
+        self._clock = clock
+
+    # -------------------------------------------------- operations
+    def read(self, given: Document, _tell: Tell) -> Future[Document]:
+        """``{device}``, or ``{bus, address}``, or ``{bus, any: true}`` for a meter that is alone on its bus.
+
+        A configured device is read by its own thread, and the reading is delivered as usual too. The bus may be left
+        out where there is one only.
+        """
+        params = Params(given)
+        if "device" in params:
+            meter = self.meter(params.text("device"))
+            params.done()
+            return then(meter.read_now(), lambda readout: _meter_document(meter, readout))
+        bus = self.bus(params.text("bus", None))
+        address = _one_address(params)
+        params.done()
+        repeats = bus.config.max_retries
+
+        def read(session: Session) -> tuple[Answer, datetime]:
+            return _read(session, address, repeats), self._clock.now()
+
+        answered = self.job(bus, read)
+        return then(answered, lambda answer: readout_document(*answer, bus=bus.config.name, address=address))
+
+    # -------------------------------------------------- who is meant
+    def bus(self, name: str | None) -> Bus:
+        """The bus of that name, or the only one. Raises ``RequestError`` 404, 400."""
+        buses = {bus.config.name: bus for bus in self._lane.buses}
+        names = ", ".join(sorted(buses)) or "none"
+        if name is None and len(buses) == 1:
+            return next(iter(buses.values()))
+        if name is None:
+            raise RequestError(400, "bad_request", f"which bus? There are {names}", field="bus")
+        if name not in buses:
+            raise RequestError(404, "unknown_bus", f"there is no bus {name!r}; there are {names}", field="bus")
+        return buses[name]
+
+    def meter(self, device_id: str) -> WiredMeter:
+        """The configured device of that name. Raises ``RequestError`` 404."""
+        for meter in self._lane.meters:
+            if meter.config.id == device_id:
+                return meter
+        raise RequestError(404, "unknown_device", f"there is no wired device {device_id!r}", field="device")
+
+    def job(self, bus: Bus, run: Callable[[Session], T]) -> Future[T]:
+        """``run`` in the thread of ``bus``, before what is only due."""
+        return bus.submit(run, deadline_mono=self._clock.mono() + PATIENCE_S, urgency=Urgency.NOW)
+
+
+def _one_address(params: Params) -> Address:
+    if params.flag("any"):
+        if "address" in params:
+            raise RequestError(400, "bad_request", "any is for a meter of which no address is known", field="address")
+        return ANYBODY
+    address = params.address("address")
+    if address == ANYBODY:
+        raise RequestError(
+            400, "bad_request", f"all meters answer to {ANYBODY}; for one that is alone write any", field="address"
+        )
+    return address
+
+
+def _read(session: Session, address: Address, repeats: int) -> Answer:
+    for attempt in range(TRIES):
+        try:
+            return session.read_user_data(address, repeats=repeats, reset=attempt > 0)
+        except NoAnswer:
+            if attempt == TRIES - 1:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+# ------------------------------------------------------------------ documents
+def readout_document(
+    answer: Answer, read_at: datetime, *, bus: str, address: Address, device: str | None = None
+) -> dict[str, Any]:
+    """What was read, in the form of ``mbusgw decode --json``, and who was asked. Any thread. Raises ``DecodeError``.
+
+    ``frames`` holds the telegrams as they came, in hex.
+    """
+    return {
+        **telegram_document(decode_answer(answer)),
+        "device": device,
+        "bus": bus,
+        "address": address_text(address),
+        "read_at": iso(read_at),
+        "frames": [frame.hex() for frame in answer.frames],
+        "complete": answer.complete,
+    }
+
+
+def address_text(address: Address) -> int | str:
+    """An address as documents write it: a number, or the 16 digits of a secondary one."""
+    return str(address) if isinstance(address, SecondaryAddress) else address
+
+
+def _meter_document(meter: WiredMeter, readout: Readout) -> dict[str, Any]:
+    config = meter.config
+    return readout_document(
+        readout.answer, readout.read_at, bus=config.bus, address=config.address, device=config.id
+    )
