@@ -30,7 +30,7 @@ from mbusgw.mbus.session import Answer, Session
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.errors import NoAnswer
 from mbusgw.runtime.clock import SystemClock
-from mbusgw.simulator.segment import ANSWER_DELAY_S
+from mbusgw.simulator.cable import ANSWER_DELAY_S
 from mbusgw.wired.bus import Bus
 
 GOAL = 1.05

@@ -9,8 +9,9 @@ from pathlib import Path
 from mbusgw.model.errors import MbusgwError, TransportOpenFailed
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.simulator.catalogue import build_meters
+from mbusgw.simulator.fault import Fault, FaultKind
 from mbusgw.simulator.line import PtyLine, SimulatedLine, TcpLine
-from mbusgw.simulator.meter import Fault, FaultKind, SimulatedMeter
+from mbusgw.simulator.meter import SimulatedMeter
 from mbusgw.simulator.segment import Segment
 
 NAME = "simulate"

@@ -9,10 +9,13 @@ import tty
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from mbusgw.mbus.frames import CI_BAUDRATE
-
 READ_BYTES = 4096
-_SPEEDS = {getattr(termios, f"B{baudrate}"): baudrate for baudrate in CI_BAUDRATE}
+
+#: Speeds as a terminal knows them. The lowest one stands for "nobody has set any": a pty begins with 38400.
+_BAUDRATES = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
+_SPEEDS = {getattr(termios, f"B{baudrate}"): baudrate for baudrate in _BAUDRATES}
+_NO_SPEED = termios.B50
+_ISPEED, _OSPEED = 4, 5
 
 
 class SimulatedLine(ABC):
@@ -30,7 +33,7 @@ class SimulatedLine(ABC):
 
     @property
     def baudrate(self) -> int | None:
-        """The speed at which the master talks and listens now; None where that cannot be told."""
+        """At what speed its far end talks; None where that cannot be told."""
         return None
 
     @abstractmethod
@@ -69,11 +72,14 @@ class PtyLine(SimulatedLine):
 
     @property
     def baudrate(self) -> int | None:
-        return _SPEEDS.get(termios.tcgetattr(self._master)[4]) if self._up else None
+        return _SPEEDS.get(termios.tcgetattr(self._master)[_OSPEED]) if self._up else None
 
     def open(self) -> None:
         self._master, self._slave = os.openpty()  # our own far end keeps the line up while nobody has it open
         tty.setraw(self._slave)
+        settings = termios.tcgetattr(self._slave)
+        settings[_ISPEED] = settings[_OSPEED] = _NO_SPEED
+        termios.tcsetattr(self._slave, termios.TCSANOW, settings)
         os.set_blocking(self._master, False)
         self._path = os.ttyname(self._slave)
         if self._link is not None:

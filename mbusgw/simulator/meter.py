@@ -3,34 +3,45 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, replace
+from random import Random
 from types import MappingProxyType
+from typing import Protocol
 
 from mbusgw.mbus.frames import (
     ACK,
+    ADDRESS_BROADCAST,
     ADDRESS_BROADCAST_REPLY,
     ADDRESS_NETWORK_LAYER,
     CI_BAUDRATE,
     CI_SELECT,
     FCB,
+    REQ_UD1,
     REQ_UD2,
-    RSP_UD,
     SND_NKE,
     SND_UD,
     Frame,
     LongFrame,
     ShortFrame,
-    encode,
 )
 from mbusgw.model.address import SECONDARY_BYTES, SecondaryAddress
-from mbusgw.model.meter import MeterIdentity
+from mbusgw.model.meter import MeterIdentity, manufacturer_text
 from mbusgw.model.record import Value
 from mbusgw.simulator.encode import long_frame
+from mbusgw.simulator.fault import Fault, FaultKind, Reply, concerns, spoil
 
 ANSWERS_KEPT = 1000
+
+#: CI fields of data sent to a meter (EN 13757-3, 7 and 8).
+CI_APPLICATION_RESET = 0x50
+CI_DATA = 0x51
 #: So long after the last frame at a new speed a meter goes back to its own (the standard allows 2 to 10 minutes).
 SPEED_KEPT_S = 180.0
+
+_SET_PRIMARY = b"\x01\x7A"
+_SET_NUMBER = b"\x0C\x79"
+_SET_IDENTITY = b"\x07\x79"
+_HIGHEST_PRIMARY = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,40 +58,12 @@ class Channel:
     encode: Callable[[Value], bytes]
 
 
-class FaultKind(str, Enum):
-    """What a meter or its line can do wrong."""
+class Framer(Protocol):
+    """Makes an answer of the records of one telegram."""
 
-    SILENT = "silent"
-    LATE = "late"
-    TRUNCATED = "truncated"
-    CHECKSUM = "checksum"
-    NOISE = "noise"
-    WRONG_ADDRESS = "wrong_address"
-    APPLICATION_ERROR = "application_error"
-    NO_RESET = "no_reset"  # ignores SND_NKE only
-    WRONG_ID = "wrong_id"  # answers for the meter with the next number
-    KEEPS_FCB = "keeps_fcb"  # being selected does not make it forget its last FCB
-    STAYS_SELECTED = "stays_selected"  # though another one is selected
-
-
-@dataclass(slots=True)
-class Fault:
-    """A fault of the next ``times`` answers (None: until it is taken away). ``delay_s`` is for LATE.
-
-    NO_RESET, KEEPS_FCB and STAYS_SELECTED are habits, not faults of answers: they last.
-    """
-
-    kind: FaultKind
-    times: int | None = None
-    delay_s: float = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What goes back over the wire, and how much later than the usual answer delay. **immutable**"""
-
-    data: bytes
-    delay_s: float = 0.0
+    def __call__(
+        self, meter: MeterIdentity, records: bytes, *, address: int, access_no: int, more_records_follow: bool
+    ) -> bytes: ...
 
 
 Expected = Mapping[str, tuple[Value, str]]
@@ -93,7 +76,8 @@ class SimulatedMeter:
 
     ``seconds`` gives the meter's age. With ``telegrams`` > 1 the records are spread over so
     many telegrams, each but the last with DIF 1F. ``baudrate``: its own speed, if it is not its segment's;
-    ``speeds``: those that it can be switched to.
+    ``speeds``: those that it can be switched to (CI B8 to BF). It obeys a new primary address or number (CI 51)
+    and an application reset (CI 50). ``faults`` may be set at any time; ``fault`` is for a single one.
     """
 
     def __init__(
@@ -104,18 +88,25 @@ class SimulatedMeter:
         *,
         seconds: Callable[[], float],
         telegrams: int = 1,
+        name: str = "",
+        frame: Framer = long_frame,
         baudrate: int | None = None,
         speeds: Collection[int] = CI_BAUDRATE,
-        name: str = "",
+        answer_delay_s: float | None = None,
+        seed: int = 0,
     ) -> None:
         self.identity = identity
         self.address = address
         self.channels = tuple(channels)
         self.name = name or identity.device_id
-        self.fault: Fault | None = None
+        self.answer_delay_s = answer_delay_s
+        self.faults: tuple[Fault, ...] = ()
         self.answers: deque[Expected] = deque(maxlen=ANSWERS_KEPT)
+        self.readouts = 0
         self._seconds = seconds
         self._telegrams = telegrams
+        self._frame = frame
+        self._rng = Random(f"{seed}:{identity.device_id}")
         self._baudrate = baudrate
         self._speeds = {CI_BAUDRATE[speed]: speed for speed in speeds}
         self._switched: int | None = None
@@ -126,6 +117,16 @@ class SimulatedMeter:
         self._next = 0
         self._values: list[Value] = []
         self._access_no = 0
+
+    # -------------------------------------------------- any thread
+    @property
+    def fault(self) -> Fault | None:
+        """The first of ``faults``."""
+        return self.faults[0] if self.faults else None
+
+    @fault.setter
+    def fault(self, fault: Fault | None) -> None:
+        self.faults = () if fault is None else (fault,)
 
     def expected(self) -> Expected:
         """What the last complete answer said: field -> (value, unit); empty before the first."""
@@ -146,40 +147,53 @@ class SimulatedMeter:
             self._switched = None
         return self._switched or self._baudrate or segment_baudrate
 
-    def answer(self, frame: Frame) -> Reply | None:
-        """The answer to a frame on the wire, at its own speed; None where a meter keeps silent."""
+    # -------------------------------------------------- its segment
+    def answer(self, frame: Frame, *, passing: Fault | None = None) -> Reply | None:
+        """The answer to a frame on the wire; None for silence. ``passing``: a fault of this one answer."""
         self._heard_s = self._seconds()
-        if isinstance(frame, LongFrame):
-            return self._hear_baudrate(frame) if frame.ci in self._speeds else self._hear_selection(frame)
-        if not isinstance(frame, ShortFrame):
+        if not isinstance(frame, (ShortFrame, LongFrame)):
             return None
+        if isinstance(frame, LongFrame) and (frame.address, frame.ci) == (ADDRESS_NETWORK_LAYER, CI_SELECT):
+            data = self._hear_selection(frame)
+        elif not self._is_meant(frame.address):
+            return None
+        else:
+            data = self._obey(frame) if isinstance(frame, LongFrame) else self._hear(frame)
+        if data is None or frame.address == ADDRESS_BROADCAST:
+            return None
+        return self._spoil(data, passing)
+
+    def _is_meant(self, address: int) -> bool:
+        if address == ADDRESS_NETWORK_LAYER:
+            return self._selected
+        return address in (self.address, ADDRESS_BROADCAST_REPLY, ADDRESS_BROADCAST)
+
+    def _hear(self, frame: ShortFrame) -> bytes | None:
         by_selection = frame.address == ADDRESS_NETWORK_LAYER
-        if not (self._selected if by_selection else frame.address in (self.address, ADDRESS_BROADCAST_REPLY)):
-            return None
         if frame.control == SND_NKE:
             if self._has(FaultKind.NO_RESET):
                 return None
             self._last_fcb[by_selection], self._next = None, 0
             self._selected = self._selected and not by_selection
-            return self._spoil(bytes((ACK,)))
+            return bytes((ACK,))
+        if frame.address == ADDRESS_BROADCAST:
+            return None
+        if frame.control & ~FCB == REQ_UD1:
+            return bytes((ACK,))  # no alarm
         if frame.control & ~FCB != REQ_UD2:
             return None
         fcb = bool(frame.control & FCB)
-        if fcb != self._last_fcb.get(by_selection):  # the same bit again asks for the same telegram again
+        repeats = fcb == self._last_fcb.get(by_selection) and not self._has(FaultKind.IGNORES_FCB)
+        if self._has(FaultKind.STICKS):
+            repeats = bool(self._last_telegram)
+        if not repeats:  # the same bit again asks for the same telegram again
             self._last_fcb[by_selection] = fcb
             self._last_telegram = self._build()
-        return self._spoil(self._last_telegram)
+        return self._last_telegram
 
-    def _hear_baudrate(self, frame: LongFrame) -> Reply | None:
-        mine = self._selected if frame.address == ADDRESS_NETWORK_LAYER else frame.address == self.address
-        if not mine or frame.control & ~FCB != SND_UD or frame.data:
-            return None
-        self._switched = self._speeds[frame.ci]
-        return self._spoil(bytes((ACK,)))
-
-    def _hear_selection(self, frame: LongFrame) -> Reply | None:
+    def _hear_selection(self, frame: LongFrame) -> bytes | None:
         """EN 13757-3, 12: selected or deselected, whoever hears it; only the selected one acknowledges."""
-        if (frame.control & ~FCB, frame.address, frame.ci) != (SND_UD, ADDRESS_NETWORK_LAYER, CI_SELECT):
+        if frame.control & ~FCB != SND_UD:
             return None
         if len(frame.data) != SECONDARY_BYTES or not SecondaryAddress.from_wire(frame.data).matches(self.identity):
             self._selected = self._selected and self._has(FaultKind.STAYS_SELECTED)
@@ -187,10 +201,35 @@ class SimulatedMeter:
         self._selected = True
         if not self._has(FaultKind.KEEPS_FCB):
             self._last_fcb[True] = None
-        return self._spoil(bytes((ACK,)))
+        return bytes((ACK,))
+
+    def _obey(self, frame: LongFrame) -> bytes | None:
+        """Data sent to it; what it does not understand it leaves without an answer."""
+        if frame.control & ~FCB != SND_UD:
+            return None
+        if frame.ci == CI_APPLICATION_RESET:
+            self._next, self._last_fcb = 0, {}
+        elif frame.ci in self._speeds and not frame.data:
+            self._switched = self._speeds[frame.ci]
+        elif frame.ci != CI_DATA or not self._set(frame.data):
+            return None
+        return bytes((ACK,))
+
+    def _set(self, data: bytes) -> bool:
+        head, body = data[:2], data[2:]
+        if head == _SET_PRIMARY and len(body) == 1 and body[0] <= _HIGHEST_PRIMARY:
+            self.address = body[0]
+        elif head == _SET_NUMBER and len(body) == 4 and body.hex().isdecimal():
+            self.identity = replace(self.identity, id=body[::-1].hex())
+        elif head == _SET_IDENTITY and len(body) == 8 and body[:4].hex().isdecimal():
+            maker = manufacturer_text(int.from_bytes(body[4:6], "little"))
+            self.identity = MeterIdentity(body[3::-1].hex(), maker, body[6], body[7])
+        else:
+            return False
+        return True
 
     def _has(self, kind: FaultKind) -> bool:
-        return self.fault is not None and self.fault.kind is kind
+        return any(fault.kind is kind for fault in self.faults)
 
     def _build(self) -> bytes:
         if self._next == 0:
@@ -199,61 +238,39 @@ class SimulatedMeter:
         size = -(-len(self.channels) // self._telegrams)
         part = range(self._next * size, min((self._next + 1) * size, len(self.channels)))
         self._next = (self._next + 1) % self._telegrams
-        if self._next == 0:
+        endless = self._has(FaultKind.NEVER_ENDS)
+        if self._next == 0 and not endless:
             self.answers.append(
                 MappingProxyType({c.field: (value, c.unit) for c, value in zip(self.channels, self._values)})
             )
-        self._access_no = (self._access_no + 1) & 0xFF
-        return long_frame(
+            self.readouts += 1
+        if not self._has(FaultKind.SAME_ACCESS_NO):
+            self._access_no = (self._access_no + 1) & 0xFF
+        return self._frame(
             self.identity,
             b"".join(self.channels[i].encode(self._values[i]) for i in part),
             address=self.address,
             access_no=self._access_no,
-            more_records_follow=self._next != 0,
+            more_records_follow=self._next != 0 or endless,
         )
 
-    def _spoil(self, data: bytes) -> Reply | None:
-        fault = self.fault
-        if fault is None or not _concerns(fault.kind, data):
+    # -------------------------------------------------- what goes wrong
+    def _spoil(self, data: bytes, passing: Fault | None) -> Reply | None:
+        fault = passing if passing is not None and concerns(passing.kind, data) else self._next_fault(data)
+        if fault is None:
             return Reply(data)
-        if fault.times is not None:
-            fault.times -= 1
-            if fault.times <= 0:
-                self.fault = None
-        if fault.kind is FaultKind.SILENT:
-            return None
-        if fault.kind is FaultKind.LATE:
-            return Reply(data, fault.delay_s)
-        return Reply(_SPOILERS[fault.kind](data))
+        if fault.kind is FaultKind.REBOOTS:
+            self._selected, self._last_fcb, self._next, self._switched = False, {}, 0, None
+        return spoil(data, fault, self._rng)
 
-
-def _concerns(kind: FaultKind, data: bytes) -> bool:
-    """Acknowledgements are left alone by what spoils telegrams; some faults are none of an answer."""
-    if kind in (FaultKind.SILENT, FaultKind.LATE):
-        return True
-    return kind in _SPOILERS and len(data) > 1
-
-
-def _application_busy(data: bytes) -> bytes:
-    return encode(LongFrame(RSP_UD, data[5], 0x70, b"\x08"))
-
-
-def _wrong_address(data: bytes) -> bytes:
-    address = (data[5] + 1) & 0xFF
-    return data[:5] + bytes((address,)) + data[6:-2] + bytes(((data[-2] + address - data[5]) & 0xFF, data[-1]))
-
-
-def _wrong_id(data: bytes) -> bytes:
-    number = (data[7] + 1) & 0xFF
-    return data[:7] + bytes((number,)) + data[8:-2] + bytes(((data[-2] + number - data[7]) & 0xFF, data[-1]))
-
-
-#: What becomes of the bytes of a telegram; an acknowledgement is left alone.
-_SPOILERS: dict[FaultKind, Callable[[bytes], bytes]] = {
-    FaultKind.TRUNCATED: lambda data: data[: len(data) // 2],
-    FaultKind.CHECKSUM: lambda data: data[:-2] + bytes(((data[-2] + 1) & 0xFF, data[-1])),
-    FaultKind.NOISE: lambda data: b"\x00\xFF\x41" + data,
-    FaultKind.WRONG_ADDRESS: _wrong_address,
-    FaultKind.WRONG_ID: _wrong_id,
-    FaultKind.APPLICATION_ERROR: _application_busy,
-}
+    def _next_fault(self, data: bytes) -> Fault | None:
+        """The first fault whose turn it is; one that has come often enough goes."""
+        for fault in self.faults:
+            if not concerns(fault.kind, data) or (fault.probability < 1 and self._rng.random() >= fault.probability):
+                continue
+            if fault.times is not None:
+                fault.times -= 1
+                if fault.times <= 0:
+                    self.faults = tuple(one for one in self.faults if one is not fault)
+            return fault
+        return None

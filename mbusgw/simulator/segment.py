@@ -4,47 +4,22 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from mbusgw.mbus.frames import Frame, expected_length, parse
-from mbusgw.model.errors import FrameDamaged
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.worker import Worker
+from mbusgw.simulator.cable import ANSWER_DELAY_S, Cable, Witness
+from mbusgw.simulator.chaos import Chaos
 from mbusgw.simulator.line import SimulatedLine, TcpLine
 from mbusgw.simulator.meter import SimulatedMeter
-from mbusgw.simulator.superposition import superpose
 
-BITS_PER_BYTE = 11
-ANSWER_DELAY_S = 0.020
-#: A request whose bytes come further apart than this was broken off.
-REQUEST_GAP_S = 0.1
 LOOK_S = 0.05
-REQUESTS_KEPT = 10_000
-
-
-@dataclass(slots=True)
-class _Sending:
-    """An answer on its way: byte n is complete at ``start_mono + (n + 1) × byte time``."""
-
-    data: bytes
-    start_mono: float
-    baudrate: int
-    sent: int = 0
-
-    @property
-    def byte_s(self) -> float:
-        return BITS_PER_BYTE / self.baudrate
 
 
 class Segment(Worker):
-    """The meters of one line and their common wire. **own thread**; what is named below: any thread
+    """The meters of one line and their common wire (``cable``). **own thread**; what is named below: any thread
 
-    Answers begin after the request would have passed at ``baudrate`` and ``answer_delay_s``
-    more, and go out byte by byte at that speed (11 bits a byte). A meter may have a speed of its own; one
-    that is spoken to at another hears nothing that it could answer, and a master that listens at another
-    gets other bytes (known on a pty only; behind TCP the speed is the converter's). Meters that answer at
-    once spoil each other's bits. ``requests`` keeps when which frame was heard.
-    ``unplug``, ``plug``, ``drop``: faults of the line. ``echo``: a converter that sends back what it hears.
+    ``unplug``, ``plug``, ``drop``, ``noise``: faults of the line; ``echo`` and ``chaos`` may be set at any time.
+    ``requests`` keeps when which frame was heard.
     """
 
     def __init__(
@@ -56,23 +31,41 @@ class Segment(Worker):
         baudrate: int = 2400,
         answer_delay_s: float = ANSWER_DELAY_S,
         echo: bool = False,
+        chaos: Chaos | None = None,
+        witness: Witness | None = None,
         name: str = "sim:mbus",
     ) -> None:
         super().__init__(name, clock)
         self.line = line
-        self.meters = tuple(meters)
-        self.baudrate = baudrate
-        self.answer_delay_s = answer_delay_s
-        self.echo = echo
-        self.requests: deque[tuple[float, bytes]] = deque(maxlen=REQUESTS_KEPT)
+        self.cable = Cable(
+            meters, baudrate=baudrate, answer_delay_s=answer_delay_s, echo=echo, chaos=chaos, witness=witness
+        )
         self._plugged = threading.Event()
         self._plugged.set()
         self._drop = threading.Event()
-        self._heard = bytearray()
-        self._heard_mono = 0.0
-        self._sending: list[_Sending] = []
+        self._noise: deque[bytes] = deque(maxlen=100)
 
     # -------------------------------------------------- any thread
+    @property
+    def meters(self) -> tuple[SimulatedMeter, ...]:
+        """Who is on the wire."""
+        return self.cable.meters
+
+    @property
+    def baudrate(self) -> int:
+        """The speed of all meters that have none of their own."""
+        return self.cable.baudrate
+
+    @property
+    def answer_delay_s(self) -> float:
+        """How long the meters take to begin their answer."""
+        return self.cable.answer_delay_s
+
+    @property
+    def requests(self) -> deque[tuple[float, bytes]]:
+        """When which frame was heard."""
+        return self.cable.requests
+
     @property
     def port(self) -> str:
         """What to put into ``port:`` of a configuration; known once it is started."""
@@ -95,6 +88,10 @@ class Segment(Worker):
         """A TCP connection breaks off with the next step; the port goes on listening."""
         self._drop.set()
 
+    def noise(self, data: bytes) -> None:
+        """Bytes that no meter has sent come with the next step."""
+        self._noise.append(data)
+
     # -------------------------------------------------- worker
     def start(self) -> None:
         """Makes the line, so that ``port`` is known, then starts the thread. Raises ``OSError``."""
@@ -108,14 +105,16 @@ class Segment(Worker):
     def step(self) -> None:
         if self._plug_or_unplug():
             return
-        self._send()
-        if data := self.line.read(self._wait_s()):
-            self._hear(data)
+        while self._noise:
+            self.cable.inject(self._noise.popleft(), self.clock.mono())
+        if data := self.cable.ripe(self.clock.mono(), self.line.baudrate):
+            self.line.write(data)
+        if heard := self.line.read(self._wait_s()):
+            self.cable.hear(heard, self.clock.mono(), self.line.baudrate)
 
     def teardown(self) -> None:
         self.line.close()
 
-    # -------------------------------------------------- the line
     def _plug_or_unplug(self) -> bool:
         """Follows what was asked for; True while there is no line."""
         if self._drop.is_set():
@@ -124,8 +123,7 @@ class Segment(Worker):
                 self.line.drop()
         if not self._plugged.is_set():
             self.line.close()
-            self._sending.clear()
-            self._heard.clear()
+            self.cable.fall_silent()
             self.wait(LOOK_S)
             return True
         if not self.line.connected:
@@ -133,71 +131,5 @@ class Segment(Worker):
         return False
 
     def _wait_s(self) -> float:
-        if not self._sending:
-            return LOOK_S
-        due_mono = min(one.start_mono + (one.sent + 1) * one.byte_s for one in self._sending)
-        return min(LOOK_S, max(0.0, due_mono - self.clock.mono()))
-
-    # -------------------------------------------------- bytes out
-    def _send(self) -> None:
-        now = self.clock.mono()
-        for one in self._sending:
-            ripe = min(len(one.data), int((now - one.start_mono) / one.byte_s))
-            if ripe > one.sent:
-                data = one.data[one.sent : ripe]
-                self.line.write(data if self._speed() == one.baudrate else garble(data))
-                one.sent = ripe
-        self._sending = [one for one in self._sending if one.sent < len(one.data)]
-
-    # -------------------------------------------------- bytes in
-    def _hear(self, data: bytes) -> None:
-        now = self.clock.mono()
-        if self._heard and now - self._heard_mono > REQUEST_GAP_S:
-            self._heard.clear()
-        if not self._heard:
-            self._heard_mono = now
-        self._heard += data
-        if self.echo:
-            self._sending.append(_Sending(data, now, self._speed()))
-        while (request := self._next_request()) is not None:
-            self._answer(request)
-
-    def _next_request(self) -> bytes | None:
-        while self._heard:
-            try:
-                need = expected_length(bytes(self._heard))
-            except FrameDamaged:
-                del self._heard[0]
-                continue
-            if need is None or len(self._heard) < need:
-                return None
-            request = bytes(self._heard[:need])
-            del self._heard[:need]
-            return request
-        return None
-
-    def _answer(self, request: bytes) -> None:
-        self.requests.append((self._heard_mono, request))
-        try:
-            frame: Frame = parse(request)
-        except FrameDamaged:
-            return  # a meter keeps silent when it does not understand
-        baudrate = self._speed()
-        byte_s = BITS_PER_BYTE / baudrate
-        passed_mono = self._heard_mono + len(request) * byte_s
-        listening = [meter for meter in self.meters if meter.speed(self.baudrate) == baudrate]
-        answers = [
-            (passed_mono + self.answer_delay_s + reply.delay_s, reply.data)
-            for reply in (meter.answer(frame) for meter in listening)
-            if reply is not None and reply.data
-        ]
-        self._sending += [_Sending(data, start_mono, baudrate) for start_mono, data in superpose(answers, byte_s)]
-
-    def _speed(self) -> int:
-        """At what speed the master talks and listens now."""
-        return self.line.baudrate or self.baudrate
-
-
-def garble(data: bytes) -> bytes:
-    """What a receiver makes of bytes that come at another speed than its own: others, none that begins a frame."""
-    return bytes((byte & 0x0F) << 4 for byte in data)
+        due_mono = self.cable.due_mono
+        return LOOK_S if due_mono is None else min(LOOK_S, max(0.0, due_mono - self.clock.mono()))

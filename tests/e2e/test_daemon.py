@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mbusgw.model.units import plain_text
-from mbusgw.simulator.meter import Fault, FaultKind
+from mbusgw.simulator.fault import Fault, FaultKind
 from mbusgw.simulator.segment import Segment
 from tests.daemon import KEY, Daemon, running
 from tests.mosquitto import Mosquitto, Subscriber, subscribed

@@ -188,7 +188,7 @@ def test_a_meter_that_is_not_read_right_fails_the_demo(tmp_path: Path) -> None:
     program = """
 import sys
 from mbusgw.cli import demo_house, main
-from mbusgw.simulator.meter import Fault, FaultKind
+from mbusgw.simulator.fault import Fault, FaultKind
 
 class Spoiled(demo_house.House):
     def __init__(self, **settings):

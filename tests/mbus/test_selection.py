@@ -14,8 +14,9 @@ from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import BusError, Collision, FrameDamaged, FrameUnexpected, LinkError, NoAnswer
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.simulator.catalogue import build_meter
+from mbusgw.simulator.fault import Fault, FaultKind
 from mbusgw.simulator.line import TcpLine
-from mbusgw.simulator.meter import Fault, FaultKind, SimulatedMeter
+from mbusgw.simulator.meter import SimulatedMeter
 from mbusgw.simulator.segment import Segment
 from tests.mbus.test_session import PacedLine, ScriptedLine, session_on
 from tests.simulator.wire import CLOCK, FAST, running_segment

@@ -12,8 +12,8 @@ from mbusgw.mbus.session import Session, parse_long
 from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import FrameDamaged, FrameUnexpected, NoAnswer, TransportLost
 from mbusgw.simulator.catalogue import build_meter
+from mbusgw.simulator.fault import Fault, FaultKind
 from mbusgw.simulator.line import TcpLine
-from mbusgw.simulator.meter import Fault, FaultKind
 from mbusgw.simulator.segment import Segment
 from mbusgw.transports.serialport import open_port
 from tests.simulator.wire import CLOCK, FAST, running_segment

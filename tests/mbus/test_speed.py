@@ -10,8 +10,8 @@ from mbusgw.mbus.session import Session
 from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import LinkError, NoAnswer, TransportLost, TransportOpenFailed
 from mbusgw.simulator.catalogue import build_meter
+from mbusgw.simulator.fault import Fault, FaultKind
 from mbusgw.simulator.line import TcpLine
-from mbusgw.simulator.meter import Fault, FaultKind
 from mbusgw.simulator.segment import Segment
 from mbusgw.transports.serialport import open_port
 from tests.mbus.test_session import ANSWER, PacedLine, window_of

@@ -9,7 +9,8 @@ from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import ApplicationError, MbusgwError
 from mbusgw.model.fields import name_fields
 from mbusgw.simulator.catalogue import KINDS, build_meter, build_meters
-from mbusgw.simulator.meter import SPEED_KEPT_S, Fault, FaultKind, SimulatedMeter
+from mbusgw.simulator.fault import Fault, FaultKind
+from mbusgw.simulator.meter import SPEED_KEPT_S, SimulatedMeter
 from tests.simulator.wire import CLOCK
 
 NKE, FIRST, SECOND = (ShortFrame(control, 1) for control in (0x40, 0x7B, 0x5B))
@@ -69,7 +70,7 @@ def test_a_long_readout_goes_over_several_telegrams_and_starts_anew_after_a_rese
 
 def test_a_meter_is_silent_when_it_is_not_asked() -> None:
     meter = build_meter("gas", 1, clock=CLOCK)
-    for frame in (ShortFrame(0x7B, 2), ShortFrame(0x7B, 255), ShortFrame(0x49, 1), LongFrame(0x53, 1, 0x50)):
+    for frame in (ShortFrame(0x7B, 2), ShortFrame(0x7B, 255), ShortFrame(0x49, 1), LongFrame(0x53, 1, 0x54)):
         assert meter.answer(frame) is None
     assert meter.answer(ShortFrame(0x7B, 254)) is not None
 
@@ -151,6 +152,89 @@ def test_a_meter_may_stay_selected_or_answer_for_another() -> None:
     meter.fault = Fault(FaultKind.WRONG_ID)
     other = decode_frame(ask(meter, FIRST)).header.meter
     assert other is not None and (other.id, meter.identity.id) == ("70000002", "70000001")
+
+
+def send(meter: SimulatedMeter, ci: int, data: str = "", *, address: int = 1) -> bytes | None:
+    reply = meter.answer(LongFrame(0x53, address, ci, bytes.fromhex(data)))
+    return None if reply is None else reply.data
+
+
+def test_a_meter_takes_a_new_primary_address_and_a_new_number() -> None:
+    meter = build_meter("gas", 1, clock=CLOCK)
+    assert send(meter, 0x51, "017A07") == b"\xE5" and meter.address == 7
+    assert send(meter, 0x51, "017A08") is None, "it is not at its old address any more"
+    assert send(meter, 0x51, "0C79 78563412", address=7) == b"\xE5" and meter.identity.id == "12345678"
+    assert send(meter, 0x51, "0779 4433221193150703", address=7) == b"\xE5"
+    assert str(meter.secondary_address) == "1122334493150703"
+    for wrong in ("017AFB", "017A", "0C79 7856341F", "0413 00000000", ""):
+        assert send(meter, 0x51, wrong, address=7) is None
+
+
+def test_a_broadcast_is_obeyed_and_not_answered() -> None:
+    meter = build_meter("gas", 1, clock=CLOCK)
+    assert send(meter, 0x51, "017A07", address=255) is None and meter.address == 7
+    assert meter.answer(ShortFrame(0x40, 255)) is None
+
+
+def test_a_selected_meter_obeys_as_well() -> None:
+    meter = build_meter("gas", 1, clock=CLOCK)
+    assert send(meter, 0x51, "017A07", address=253) is None and meter.address == 1
+    ask(meter, selection(str(meter.secondary_address)))
+    assert send(meter, 0x51, "017A07", address=253) == b"\xE5" and meter.address == 7
+
+
+def test_an_application_reset_leads_back_to_the_first_telegram() -> None:
+    meter = build_meter("electricity", 1, clock=CLOCK, telegrams=3)
+    begun = decode_frame(ask(meter, FIRST))
+    ask(meter, SECOND)
+    assert send(meter, 0x50) == b"\xE5" and send(meter, 0x50, "10") == b"\xE5"
+    again = decode_frame(ask(meter, SECOND))
+    assert [r.quantity for r in again.records] == [r.quantity for r in begun.records]
+
+
+def test_a_meter_without_an_alarm_acknowledges_the_request_for_one() -> None:
+    assert ask(build_meter("gas", 1, clock=CLOCK), ShortFrame(0x7A, 1)) == b"\xE5"
+
+
+def test_several_faults_of_one_meter_take_their_turns() -> None:
+    meter = build_meter("gas", 1, clock=CLOCK)
+    meter.faults = (Fault(FaultKind.SILENT, times=1), Fault(FaultKind.ACK_ONLY, times=1), Fault(FaultKind.KEEPS_FCB))
+    assert meter.answer(FIRST) is None
+    assert ask(meter, FIRST) == b"\xE5"
+    assert decode_frame(ask(meter, FIRST)) and meter.fault == Fault(FaultKind.KEEPS_FCB)
+
+
+def test_a_fault_with_a_probability_befalls_that_share_of_answers() -> None:
+    meter = build_meter("gas", 1, clock=CLOCK)
+    meter.fault = Fault(FaultKind.SILENT, probability=0.3)
+    silent = sum(meter.answer(FIRST) is None for _ in range(1000))
+    assert 200 < silent < 400, "the same in every run"
+
+
+def test_a_meter_that_reboots_forgets_its_place_in_a_readout() -> None:
+    meter = build_meter("electricity", 1, clock=CLOCK, telegrams=3)
+    begun = decode_frame(ask(meter, FIRST))
+    meter.fault = Fault(FaultKind.REBOOTS, times=1)
+    assert meter.answer(SECOND) is None
+    again = decode_frame(ask(meter, SECOND))
+    assert [r.quantity for r in again.records] == [r.quantity for r in begun.records]
+
+
+def test_habits_of_the_frame_count_bit_and_of_telegrams_without_end() -> None:
+    sticks, ignores, endless = (build_meter("electricity", 1, clock=CLOCK, telegrams=2) for _ in range(3))
+    sticks.fault, ignores.fault, endless.fault = map(
+        Fault, (FaultKind.STICKS, FaultKind.IGNORES_FCB, FaultKind.NEVER_ENDS)
+    )
+    assert ask(sticks, FIRST) == ask(sticks, SECOND) == ask(sticks, FIRST)
+    assert ask(ignores, FIRST) != ask(ignores, FIRST)
+    assert all(decode_frame(ask(endless, frame)).more_records_follow for frame in (FIRST, SECOND, FIRST, SECOND))
+    assert not endless.answers, "nothing was said completely"
+
+
+def test_an_access_number_may_stand_still() -> None:
+    meter = build_meter("gas", 1, clock=CLOCK)
+    meter.fault = Fault(FaultKind.SAME_ACCESS_NO)
+    assert len({decode_frame(ask(meter, frame)).header.access_no for frame in (FIRST, SECOND, FIRST)}) == 1
 
 
 def test_many_meters_have_addresses_and_identities_of_their_own() -> None:

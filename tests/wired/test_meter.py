@@ -12,8 +12,8 @@ from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import StoreFull
 from mbusgw.model.reading import Lane as ReadingLane
 from mbusgw.simulator.catalogue import KINDS, build_meter
+from mbusgw.simulator.fault import Fault, FaultKind
 from mbusgw.simulator.line import PtyLine
-from mbusgw.simulator.meter import Fault, FaultKind
 from mbusgw.wired.bus import Bus
 from tests.simulator.wire import CLOCK, running_segment
 from tests.wait import PATIENCE_S, wait_until
