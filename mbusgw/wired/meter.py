@@ -20,11 +20,12 @@ from mbusgw.runtime.condition import Condition
 from mbusgw.runtime.mailbox import Mailbox
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.runtime.worker import Worker
-from mbusgw.wired.bus import Bus, Urgency, thread_name
+from mbusgw.wired.bus import Bus, thread_name
 from mbusgw.wired.handover import Handover
 from mbusgw.wired.opinion import differences
 from mbusgw.wired.readout import Readout, build_reading
 from mbusgw.wired.schedule import Schedule
+from mbusgw.wired.turns import Urgency
 
 log = logging.getLogger(__name__)
 

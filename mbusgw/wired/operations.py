@@ -14,9 +14,10 @@ from mbusgw.model.document import telegram_document
 from mbusgw.model.errors import NoAnswer, RequestError
 from mbusgw.runtime.chain import then
 from mbusgw.runtime.clock import Clock, iso
-from mbusgw.wired.bus import Bus, Urgency
+from mbusgw.wired.bus import Bus
 from mbusgw.wired.meter import WiredMeter
 from mbusgw.wired.readout import Readout, decode_answer
+from mbusgw.wired.turns import Urgency
 
 T = TypeVar("T")
 
