@@ -75,6 +75,7 @@ def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
         store=base.store,
         broker=out.broker,
         lane=wired,
+        keyring=base.keyring,
         lobaro=radio.lobaro,
         serving=lambda: bool(server.workers),
         workers=workers,
@@ -103,7 +104,7 @@ def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
             Stage("watchers", [monitor, watchdog], 0.3),
         ]
     )
-    memory = Memory(config, base.registry, base.recorder, base.store, clock=clock)
+    memory = Memory(config, base.registry, base.recorder, base.store, base.keyring)
 
     def prepare() -> None:
         advise(config)

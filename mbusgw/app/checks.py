@@ -10,6 +10,7 @@ from mbusgw.health.checks import Check
 from mbusgw.mqtt.client import Broker
 from mbusgw.runtime.breaker import BreakerState, CircuitBreaker
 from mbusgw.runtime.worker import Worker
+from mbusgw.store.keyring import Keyring
 from mbusgw.store.writer import Store
 from mbusgw.wired.bus import Bus
 from mbusgw.wired.lane import WiredLane
@@ -21,6 +22,7 @@ def build_checks(
     store: Store,
     broker: Broker,
     lane: WiredLane,
+    keyring: Keyring,
     lobaro: CircuitBreaker,
     serving: Callable[[], bool],
     workers: Callable[[], Sequence[Worker]],
@@ -36,6 +38,7 @@ def build_checks(
         "outbox": checks.filling("messages", lambda: store.count("telemetry"), config.mqtt.max_queue),
         "backlog": checks.filling("telegrams", lambda: store.count("backlog"), config.ingest.max_backlog),
         "threads": checks.workers(workers),
+        "keys": checks.keys_open(lambda: keyring.vault.trouble, lambda: keyring.locked),
     }
     if config.parser.backend != "local" and config.lobaro.token is not None:
         table["parser"] = checks.connection("the Lobaro API", partial(_answers, lobaro))

@@ -1,11 +1,13 @@
 """What a reading passes in this house: the wired and the wireless lane, what both stand on, the way out."""
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mbusgw.commands.desk import Desk
+from mbusgw.config.master_key import find_master_key
 from mbusgw.config.models import Config
 from mbusgw.ingest.backlog import Backlog
 from mbusgw.ingest.intake import Intake
@@ -29,6 +31,8 @@ from mbusgw.runtime.metrics import Metrics
 from mbusgw.runtime.worker import Worker
 from mbusgw.store import telegrams
 from mbusgw.store.janitor import Janitor
+from mbusgw.store.keyring import Keyring
+from mbusgw.store.vault import Vault
 from mbusgw.store.writer import Store
 from mbusgw.wired.lane import WiredLane
 
@@ -49,10 +53,11 @@ class Base:
     registry: Registry
     topics: Topics
     recorder: StateRecorder
+    keyring: Keyring
 
 
 def build_base(config: Config, clock: Clock) -> Base:
-    """Opens nothing."""
+    """Opens nothing but the master key's file."""
     store = Store(config.storage.path, clock=clock)
     janitor = Janitor(
         store,
@@ -63,7 +68,14 @@ def build_base(config: Config, clock: Clock) -> Base:
     registry = Registry(clock, radio_ttl_s=config.ingest.offline_after)
     topics = Topics(config.mqtt, config.homeassistant)
     recorder = StateRecorder(registry, store, topics, clock=clock)
-    return Base(config, clock, Metrics(), store, janitor, registry, topics, recorder)
+    keyring = Keyring(store, open_vault(config, os.environ), clock=clock)
+    return Base(config, clock, Metrics(), store, janitor, registry, topics, recorder, keyring)
+
+
+def open_vault(config: Config, environ: Mapping[str, str]) -> Vault:
+    """What seals the meters' keys, with the master key of the configuration or of systemd."""
+    master = find_master_key(config.storage.master_key_file, environ)
+    return Vault(master.key, trouble=master.trouble)
 
 
 # ------------------------------------------------------------------ the way out
@@ -174,6 +186,7 @@ def build_wireless_lane(base: Base) -> WirelessLane:
     parts = Parts(stop.wait, clock, breaker=lobaro, on_result=metrics.lobaro_request)
     backend = _backend(config, parts)
     backlog = Backlog(clock)
+    base.keyring.ring = backlog.ring
     messages = TelegramMessages(base.topics)
     parsers = [
         ParseWorker(
@@ -184,6 +197,7 @@ def build_wireless_lane(base: Base) -> WirelessLane:
             messages=messages,
             delivery=base.recorder,
             max_outbox=config.mqtt.max_queue,
+            keyring=base.keyring,
             strict_keys=config.ingest.key_policy == "strict",
             metrics=metrics,
             clock=clock,
@@ -199,6 +213,7 @@ def build_wireless_lane(base: Base) -> WirelessLane:
         max_outbox=config.mqtt.max_queue,
         metrics=metrics,
         clock=clock,
+        vault=base.keyring.vault,
     )
     return WirelessLane(intake, backlog, parsers, backend, lobaro, stop)
 

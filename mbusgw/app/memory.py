@@ -2,14 +2,13 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 
 from mbusgw.config.models import Config
 from mbusgw.model.reading import Lane
 from mbusgw.mqtt.states import StateRecorder
 from mbusgw.registry.registry import Registry
-from mbusgw.runtime.clock import Clock
-from mbusgw.store import keys, states, telegrams
+from mbusgw.store import states
+from mbusgw.store.keyring import Keyring
 from mbusgw.store.keys import MeterKey
 from mbusgw.store.writer import Store
 
@@ -20,13 +19,13 @@ class Memory:
     """Opens the store and hands its content to those who go on with it. The main thread, before the start."""
 
     def __init__(
-        self, config: Config, registry: Registry, recorder: StateRecorder, store: Store, *, clock: Clock
+        self, config: Config, registry: Registry, recorder: StateRecorder, store: Store, keyring: Keyring
     ) -> None:
         self._config = config
         self._registry = registry
         self._recorder = recorder
         self._store = store
-        self._clock = clock
+        self._keyring = keyring
 
     def load(self) -> None:
         """Last known states (published as stale), keys of the configuration, telegrams that wait for them.
@@ -34,6 +33,7 @@ class Memory:
         Raises ``StoreError``. What is to be written is queued here and written once the store runs.
         """
         self._store.open()
+        self._keyring.prepare([MeterKey(key.meter_id, key.manufacturer, key.key_bytes) for key in self._config.keys])
         reader = self._store.reader()
         try:
             known = states.load(reader)
@@ -46,19 +46,6 @@ class Memory:
             log.info("%s is not configured any more; its state is forgotten", state.device_id)
             self._recorder.forget(state)
         self._recorder.publish_all(self._registry.snapshot().values())
-        self._load_keys()
         backlog = self._store.count("backlog")
         if known or backlog:
             log.info("%d device states loaded, %d telegrams still to be parsed", len(known), backlog)
-
-    def _load_keys(self) -> None:
-        configured = [MeterKey(key.meter_id, key.manufacturer, key.key_bytes) for key in self._config.keys]
-        if not configured:
-            return
-        meter_ids = [key.meter_id for key in configured]
-
-        def arrived(connection: sqlite3.Connection) -> None:
-            if count := telegrams.keys_arrived(connection, meter_ids):
-                log.info("%d telegrams that waited for a key are parsed now", count)
-
-        self._store.submit(keys.put(configured, self._clock.now()), arrived)

@@ -55,9 +55,13 @@ class GatewayConfig(Section):
 
 
 class StorageConfig(Section):
-    """Where the database is, and how long settled telegrams and the history of readings stay in it."""
+    """Where the database is, and how long settled telegrams and the history of readings stay in it.
+
+    ``master_key_file``: the key that meters' keys are encrypted with; without one, systemd's credential.
+    """
 
     path: FilePath = Path("/var/lib/mbusgw/mbusgw.db")
+    master_key_file: FilePath | None = None
     keep_readings: Period = 30 * 86400.0
     keep_telegrams: Period = 30 * 86400.0
 

@@ -70,6 +70,20 @@ def filling(what: str, depth: Callable[[], int], limit: int, *, warn_share: floa
     return check
 
 
+def keys_open(trouble: Callable[[], str], locked: Callable[[], int]) -> Check:
+    """The meters' keys can be used: telegrams of those that cannot wait."""
+
+    def check() -> CheckResult:
+        count = locked()
+        if trouble():
+            return CheckResult(Status.DEGRADED, f"the master key cannot be used: {trouble()}")
+        if count:
+            return CheckResult(Status.DEGRADED, f"{count} keys are encrypted with another master key")
+        return CheckResult(Status.HEALTHY, "usable")
+
+    return check
+
+
 def _result(check: Check) -> CheckResult:
     try:
         return check()

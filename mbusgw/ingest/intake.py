@@ -17,6 +17,7 @@ from mbusgw.runtime.condition import Condition
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.store import outbox, telegrams
 from mbusgw.store.outbox import Message
+from mbusgw.store.vault import PLAIN, Vault
 from mbusgw.store.writer import Store
 
 log = logging.getLogger(__name__)
@@ -47,8 +48,10 @@ class Intake:
         max_outbox: int,
         metrics: Metrics,
         clock: Clock,
+        vault: Vault = PLAIN,
     ) -> None:
         self._store = store
+        self._vault = vault
         self._messages = messages
         self._ring = ring
         self._dedup_window_s = dedup_window_s
@@ -100,7 +103,9 @@ class Intake:
                 )
             accepted = []
             for telegram in received:
-                answer = telegrams.insert(connection, telegram, dedup_window_s=self._dedup_window_s)
+                answer = telegrams.insert(
+                    connection, telegram, dedup_window_s=self._dedup_window_s, vault=self._vault
+                )
                 if answer.duplicate:
                     # It is not parsed again, but whoever counts what was acknowledged must find it.
                     if outbox.telemetry(connection) >= self._max_outbox:

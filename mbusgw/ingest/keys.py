@@ -1,21 +1,47 @@
-"""Which key opens a telegram."""
+"""Which keys may open a telegram."""
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator, Sequence
 
+from mbusgw.model.errors import KeyLocked
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.parsers.sender import Sender
-from mbusgw.store import keys
+from mbusgw.store.keyring import Keyring, OpenKey
+from mbusgw.store.keys import Who
+from mbusgw.store.vault import fingerprint
 
 
-def find_key(reader: sqlite3.Connection, telegram: ReceivedTelegram, sender: Sender | None) -> bytes | None:
-    """The key of ``telegram``: its own, else by the meter's number and manufacturer, else by the gateway's hint."""
-    if telegram.key is not None:
-        return telegram.key
+def names(telegram: ReceivedTelegram, sender: Sender | None) -> Sequence[Who]:
+    """Under which names the meter's key may be stored, best first: its own, then those of the gateway's hint."""
+    found: list[Who] = []
     if sender is not None:
-        key = keys.find(reader, sender.meter_id, sender.manufacturer)
-        if key is not None:
-            return key
+        found.append((sender.meter_id, sender.manufacturer))
     if telegram.hint_meter_id:
-        return keys.find(reader, telegram.hint_meter_id, telegram.hint_manufacturer)
-    return None
+        found.append((telegram.hint_meter_id, telegram.hint_manufacturer))
+    return found
+
+
+def candidates(
+    reader: sqlite3.Connection, telegram: ReceivedTelegram, sender: Sender | None, keyring: Keyring
+) -> Iterator[OpenKey]:
+    """The keys to try, one after the other: that of the request, then the stored one where it is another.
+
+    Raises ``KeyLocked`` for a key that is there and cannot be opened.
+    """
+    own = OpenKey(telegram.key, fingerprint(telegram.key)) if telegram.key is not None else None
+    if own is not None:
+        yield own
+    stored = None
+    try:
+        stored = keyring.find(reader, names(telegram, sender))
+    except KeyLocked:
+        if sender is None or sender.encrypted:  # else it can be read without one
+            raise
+    if stored is not None and (own is None or stored.fingerprint != own.fingerprint):
+        yield stored
+    elif telegram.key_locked:
+        raise KeyLocked(
+            "the key that came with the telegram is encrypted with a master key that is not here",
+            hint="give mbusgw the master key of then",
+        )

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from mbusgw.ingest.backlog import Backlog
-from mbusgw.ingest.keys import find_key
+from mbusgw.ingest.keys import candidates, names
 from mbusgw.ingest.readings import to_reading
-from mbusgw.model.errors import KeyMissing, MbusgwError, ParserError, StoreError
+from mbusgw.model.errors import KeyMissing, KeyWrong, MbusgwError, ParserError, StoreError
 from mbusgw.model.ports import Delivery, Write
 from mbusgw.model.reading import Reading
 from mbusgw.model.telegram import ReceivedTelegram
@@ -22,6 +22,7 @@ from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.runtime.worker import Worker
 from mbusgw.store import outbox, telegrams
+from mbusgw.store.keyring import Keyring, OpenKey
 from mbusgw.store.outbox import Message
 from mbusgw.store.telegrams import Status
 from mbusgw.store.writer import Store
@@ -64,6 +65,7 @@ class ParseWorker(Worker):
         messages: TelegramMessages,
         delivery: Delivery,
         max_outbox: int,
+        keyring: Keyring,
         strict_keys: bool,
         metrics: Metrics,
         clock: Clock,
@@ -76,6 +78,7 @@ class ParseWorker(Worker):
         self._messages = messages
         self._delivery = delivery
         self._max_outbox = max_outbox
+        self._keyring = keyring
         self._strict_keys = strict_keys
         self._metrics = metrics
         self._defer_s = defer_s
@@ -114,7 +117,7 @@ class ParseWorker(Worker):
     # -------------------------------------------------- one telegram
     def _settle(self, ingest_id: str) -> None:
         assert self._reader is not None
-        found = telegrams.load(self._reader, ingest_id)
+        found = telegrams.load(self._reader, ingest_id, self._keyring.vault)
         if found is None or found[0].status not in (Status.RECEIVED, Status.DEFERRED):
             return
         telegram, attempts = found
@@ -122,19 +125,32 @@ class ParseWorker(Worker):
         try:
             with self._metrics.parse_duration.time():
                 sender = self._guarded(telegram, lambda: identify(telegram.raw))
-                key = find_key(self._reader, telegram, sender)
-                reading, message = self._guarded(telegram, lambda: self._parse(telegram, sender, key))
+                reading, message = self._guarded(telegram, lambda: self._parse(telegram, sender))
         except MbusgwError as error:
-            self._failed(telegram, error, attempts, sender.meter_id if sender else telegram.hint_meter_id)
+            self._failed(telegram, error, attempts, sender)
         else:
             self._parsed(telegram, reading, message, attempts)
 
-    def _parse(
-        self, telegram: ReceivedTelegram, sender: Sender | None, key: bytes | None
-    ) -> tuple[Reading | None, Message]:
-        if key is None and self._strict_keys and sender is not None and sender.encrypted:
-            raise KeyMissing(f"no key for meter {sender.meter_id}", hint="add it under keys: in the configuration")
-        parsed = self._backend.parse(telegram, key)
+    def _parse(self, telegram: ReceivedTelegram, sender: Sender | None) -> tuple[Reading | None, Message]:
+        assert self._reader is not None
+        wrong: KeyWrong | None = None
+        for key in candidates(self._reader, telegram, sender, self._keyring):
+            try:
+                return self._parse_with(telegram, key)
+            except KeyWrong as error:
+                error.fingerprint = key.fingerprint
+                wrong = error
+        if wrong is not None:
+            raise wrong
+        if self._strict_keys and sender is not None and sender.encrypted:
+            raise KeyMissing(
+                f"no key for meter {sender.meter_id}",
+                hint="set it with mbusgw keys set, or under keys: in the configuration",
+            )
+        return self._parse_with(telegram, None)
+
+    def _parse_with(self, telegram: ReceivedTelegram, key: OpenKey | None) -> tuple[Reading | None, Message]:
+        parsed = self._backend.parse(telegram, key.key if key else None)
         reading = to_reading(telegram, parsed)
         return reading, self._messages.reading(telegram, reading, parsed.domain_model)
 
@@ -153,7 +169,12 @@ class ParseWorker(Worker):
         meter = reading.header.meter if reading else None
         writes = [
             telegrams.keep_result(telegram.ingest_id, message.payload),
-            telegrams.settle(telegram.ingest_id, Status.PARSED, meter_id=meter.id if meter else None),
+            telegrams.settle(
+                telegram.ingest_id,
+                Status.PARSED,
+                meter_id=meter.id if meter else None,
+                manufacturer=meter.manufacturer if meter else None,
+            ),
             outbox.enqueue([*self._raw(telegram, attempts), message], self.clock.now()),
         ]
         if reading is not None and meter is not None:
@@ -163,7 +184,9 @@ class ParseWorker(Worker):
         if committed:
             self._metrics.telegram(telegram.gateway_id, "parsed")
 
-    def _failed(self, telegram: ReceivedTelegram, error: MbusgwError, attempts: int, meter_id: str | None) -> None:
+    def _failed(
+        self, telegram: ReceivedTelegram, error: MbusgwError, attempts: int, sender: Sender | None
+    ) -> None:
         retry_at = None
         if isinstance(error, KeyMissing):
             status = Status.KEY_MISSING
@@ -174,10 +197,19 @@ class ParseWorker(Worker):
             status = Status.FAILED
         writes: list[Write] = [
             telegrams.settle(
-                telegram.ingest_id, status, meter_id=meter_id, reason=f"{type(error).__name__}: {error}",
+                telegram.ingest_id,
+                status,
+                meter_id=sender.meter_id if sender else telegram.hint_meter_id,
+                manufacturer=sender.manufacturer if sender else telegram.hint_manufacturer,
+                reason=_reason(error),
                 retry_at=retry_at,
             )
         ]
+        if isinstance(error, (KeyMissing, KeyWrong)):
+            tried = {error.fingerprint if isinstance(error, KeyWrong) else None}
+            if telegram.key is not None:
+                tried.add(None)
+            writes.append(self._keyring.unchanged(names(telegram, sender), tried))
         messages = self._raw(telegram, attempts)
         news = telegram.status == Status.RECEIVED or status != Status.DEFERRED
         if news:  # said when it begins and when it ends, not at every try between
@@ -213,3 +245,9 @@ class ParseWorker(Worker):
             return False
         self._store_pause.reset()
         return True
+
+
+def _reason(error: MbusgwError) -> str:
+    """The kind of an error and what it says; a wrong key is named by its fingerprint."""
+    which = f" (key {error.fingerprint})" if isinstance(error, KeyWrong) and error.fingerprint else ""
+    return f"{type(error).__name__}: {error}{which}"

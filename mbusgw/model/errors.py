@@ -4,7 +4,7 @@ MbusgwError(retryable, hint)
 ├ ConfigError            .problems, all at once                       exit code 3
 ├ BusError               TransportOpenFailed{AdapterChanged}, TransportLost, BusLocked
 │ └ LinkError            NoAnswer, FrameDamaged, FrameUnexpected, Collision
-├ DecodeError            FormatUnknown, ApplicationError, KeyMissing, KeyWrong, ModeUnsupported
+├ DecodeError            FormatUnknown, ApplicationError, KeyMissing, KeyWrong, KeyLocked, ModeUnsupported
 ├ ParserError            LobaroAuthError, LobaroRateLimitError, LobaroBadRequestError,
 │                        LobaroTimeoutError, LobaroUnavailableError
 ├ StoreError             StoreBusy, StoreFull, StoreDamaged, SchemaTooNew
@@ -123,7 +123,15 @@ class KeyMissing(DecodeError):
 
 
 class KeyWrong(DecodeError):
-    """Encrypted, and the key given is not the meter's."""
+    """Encrypted, and the key given is not the meter's. ``fingerprint`` names that key, where it is known."""
+
+    fingerprint: str | None = None
+
+
+class KeyLocked(DecodeError):
+    """The key is stored, but encrypted with a master key that is not here."""
+
+    retryable = True
 
 
 class ModeUnsupported(DecodeError):

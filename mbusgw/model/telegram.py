@@ -47,7 +47,8 @@ class ReceivedTelegram:
     """A radio telegram as a gateway handed it in. **immutable**
 
     ``raw`` begins with the L field. ``key`` is the AES key of the request itself
-    (16 bytes), never shown. ``rx_time`` and ``created_at`` are aware UTC.
+    (16 bytes), never shown; ``key_locked``: it has one that cannot be opened now.
+    ``rx_time`` and ``created_at`` are aware UTC.
     """
 
     ingest_id: str
@@ -60,6 +61,7 @@ class ReceivedTelegram:
     hint_meter_id: str | None = None
     hint_manufacturer: str | None = None
     key: bytes | None = None
+    key_locked: bool = False
     status: str = "received"
 
     def __repr__(self) -> str:

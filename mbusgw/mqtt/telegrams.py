@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from mbusgw.model.document import fields_document, meter_document
-from mbusgw.model.errors import MbusgwError
+from mbusgw.model.errors import KeyWrong, MbusgwError
 from mbusgw.model.reading import Reading
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.mqtt.topics import Topics
@@ -45,6 +45,8 @@ class TelegramMessages:
         document = _envelope(telegram)
         document["status"] = status
         document["error"] = {"type": type(error).__name__, "message": str(error), "hint": error.hint or None}
+        if isinstance(error, KeyWrong):
+            document["error"]["key_fingerprint"] = error.fingerprint
         document["will_retry"] = retry_at is not None or status == Status.KEY_MISSING
         document["retry_at"] = retry_at
         return self._message(self._topics.errors(telegram.gateway_id, telegram.ingest_id), telegram, document)

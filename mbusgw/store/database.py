@@ -1,13 +1,22 @@
 """Opening the database: the file, its settings, its schema. Translates sqlite3's errors."""
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from typing import TypeVar
 
 from mbusgw.model.errors import SchemaTooNew, StoreBusy, StoreDamaged, StoreError, StoreFull
 
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: A larger file is not rewritten whole at a start, which would take minutes.
+LARGEST_VACUUM_BYTES = 256 << 20
 #: How long a connection waits for another process (a backup, an inspecting person) that holds the file.
 BUSY_TIMEOUT_S = 5.0
 
@@ -64,6 +73,28 @@ def open_writer(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def rewrite(connection: sqlite3.Connection, write: Callable[[sqlite3.Connection], T]) -> T:
+    """One transaction that overwrites what it replaces. Raises ``sqlite3.Error``."""
+    connection.execute("PRAGMA secure_delete=ON")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        with connection:
+            return write(connection)
+    finally:
+        connection.execute("PRAGMA secure_delete=OFF")
+
+
+def scrub(connection: sqlite3.Connection) -> None:
+    """Takes earlier versions of what is stored out of the log beside the file and, unless it is large, the file."""
+    pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+    try:
+        if pages * size <= LARGEST_VACUUM_BYTES:
+            connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:  # no room for a second copy: no reason not to work
+        log.warning("earlier versions of what is stored may still lie in the database file: %s", translate(error))
 
 
 def open_reader(path: Path) -> sqlite3.Connection:

@@ -3,16 +3,15 @@ failed, duplicate."""
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from mbusgw.model.errors import StoreError
+from mbusgw.model.errors import KeyLocked, StoreError
 from mbusgw.model.ports import Write
 from mbusgw.model.submission import Accepted
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.runtime.clock import iso, parse_iso
+from mbusgw.store.vault import PLAIN, Vault
 
 #: No telegram is deferred for longer.
 RETRY_HORIZON = timedelta(days=1)
@@ -35,7 +34,13 @@ def digest(gateway_id: str, raw: bytes) -> bytes:
     return hashlib.sha256(gateway_id.encode() + raw.hex().encode()).digest()
 
 
-def insert(connection: sqlite3.Connection, telegram: ReceivedTelegram, *, dedup_window_s: float | None) -> Accepted:
+def insert(
+    connection: sqlite3.Connection,
+    telegram: ReceivedTelegram,
+    *,
+    dedup_window_s: float | None,
+    vault: Vault = PLAIN,
+) -> Accepted:
     """Stores one telegram; one that was heard within the window is stored as ``duplicate`` of the first.
 
     One that brings a key of its own is no duplicate of one that could not be read: with the key it may be.
@@ -64,12 +69,21 @@ def insert(connection: sqlite3.Connection, telegram: ReceivedTelegram, *, dedup_
             telegram.mode,
             telegram.hint_meter_id,
             telegram.hint_manufacturer,
-            telegram.key.hex() if telegram.key and not original else None,
+            _own_key(telegram, vault) if telegram.key and not original else None,
             fingerprint,
             original[0] if original else None,
         ),
     )
     return Accepted(telegram.ingest_id, duplicate=original is not None)
+
+
+def _own_key(telegram: ReceivedTelegram, vault: Vault) -> str | None:
+    if telegram.key is None:
+        return None
+    try:
+        return vault.seal(telegram.key, telegram.ingest_id)
+    except KeyLocked:  # a telegram without its key is worth nothing, and the column is emptied when it is parsed
+        return telegram.key.hex()
 
 
 def backlog(connection: sqlite3.Connection) -> int:
@@ -96,11 +110,19 @@ def due(connection: sqlite3.Connection, now: datetime | None, limit: int) -> lis
     return [row[0] for row in received + deferred]
 
 
-def load(connection: sqlite3.Connection, ingest_id: str) -> tuple[ReceivedTelegram, int] | None:
+def load(
+    connection: sqlite3.Connection, ingest_id: str, vault: Vault = PLAIN
+) -> tuple[ReceivedTelegram, int] | None:
     """One telegram and how often it was tried; None when there is none."""
     row = connection.execute("SELECT * FROM telegrams WHERE ingest_id = ?", (ingest_id,)).fetchone()
     if row is None:
         return None
+    key, locked = None, False
+    if row["key_hex"]:
+        try:
+            key = vault.open(row["key_hex"], ingest_id)
+        except KeyLocked:
+            locked = True
     telegram = ReceivedTelegram(
         ingest_id=row["ingest_id"],
         gateway_id=row["gateway_id"],
@@ -111,14 +133,21 @@ def load(connection: sqlite3.Connection, ingest_id: str) -> tuple[ReceivedTelegr
         mode=row["mode"],
         hint_meter_id=row["hint_meter_id"],
         hint_manufacturer=row["hint_manufacturer"],
-        key=bytes.fromhex(row["key_hex"]) if row["key_hex"] else None,
+        key=key,
+        key_locked=locked,
         status=row["status"],
     )
     return telegram, row["attempts"]
 
 
 def settle(
-    ingest_id: str, status: str, *, meter_id: str | None, reason: str | None = None, retry_at: datetime | None = None
+    ingest_id: str,
+    status: str,
+    *,
+    meter_id: str | None,
+    manufacturer: str | None = None,
+    reason: str | None = None,
+    retry_at: datetime | None = None,
 ) -> Write:
     """The outcome of one try. The request's own key is forgotten unless it may be needed again.
 
@@ -128,10 +157,11 @@ def settle(
 
     def write(connection: sqlite3.Connection) -> None:
         cursor = connection.execute(
-            "UPDATE telegrams SET status = ?, reason = ?, meter_id = coalesce(?, meter_id), retry_at = ?,"
+            "UPDATE telegrams SET status = ?, reason = ?, meter_id = coalesce(?, meter_id),"
+            " manufacturer = coalesce(?, manufacturer), retry_at = ?,"
             " attempts = attempts + 1, key_hex = CASE WHEN ? THEN key_hex END"
             " WHERE ingest_id = ? AND status IN ('received', 'deferred')",
-            (status, reason, meter_id, iso(retry_at) if retry_at else None, keep_key, ingest_id),
+            (status, reason, meter_id, manufacturer, iso(retry_at) if retry_at else None, keep_key, ingest_id),
         )
         if not cursor.rowcount:
             raise StoreError(f"telegram {ingest_id} is settled already", retryable=True)
@@ -161,16 +191,6 @@ def outcome(connection: sqlite3.Connection, ingest_id: str) -> tuple[str, str | 
         (ingest_id,),
     ).fetchone()
     return (row[0], row[1], row[2]) if row else None
-
-
-def keys_arrived(connection: sqlite3.Connection, meter_ids: Sequence[str]) -> int:
-    """Telegrams that waited for one of these meters' keys are to be parsed; says how many."""
-    arrived = "(SELECT upper(value) FROM json_each(?1))"
-    return connection.execute(
-        "UPDATE telegrams SET status = 'received' WHERE status = 'key_missing'"
-        f" AND (upper(meter_id) IN {arrived} OR upper(hint_meter_id) IN {arrived})",
-        (json.dumps(list(meter_ids)),),
-    ).rowcount
 
 
 def forget(connection: sqlite3.Connection, before: datetime, limit: int) -> int:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from mbusgw.model.errors import MbusgwError, StoreBusy, StoreError
 from mbusgw.model.ports import Write
@@ -18,6 +18,8 @@ from mbusgw.store import database
 from mbusgw.store.lock import DatabaseLock
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: Units of work in one commit. More would not be faster, only slower to answer the first.
 GROUP = 256
@@ -58,6 +60,25 @@ class Store(Worker):
         except StoreError:
             self._lock.release()
             raise
+
+    def prepare(self, write: Callable[[sqlite3.Connection], T]) -> T:
+        """Changes the database before anybody works with it, overwriting what that replaces.
+
+        Between ``open`` and ``start``. Raises ``StoreError``.
+        """
+        assert self._connection is not None
+        try:
+            return database.rewrite(self._connection, write)
+        except sqlite3.Error as error:
+            raise database.translate(error) from error
+
+    def scrub(self) -> None:
+        """Takes earlier versions of what is stored out of the file, as far as that can be done quickly.
+
+        Between ``open`` and ``start``.
+        """
+        assert self._connection is not None
+        database.scrub(self._connection)
 
     def on_commit(self, listener: Callable[[], None]) -> None:
         """``listener`` is called in the store's thread after each commit; it must not block."""

@@ -82,6 +82,7 @@ def test_the_checks_name_store_broker_http_queues_threads_and_every_bus(base: Ba
         store=base.store,
         broker=build_way_out(base, lane.interval_s, Desk(base.clock)).broker,
         lane=lane,
+        keyring=base.keyring,
         lobaro=build_wireless_lane(base).lobaro,
         serving=lambda: False,
         workers=lambda: [],
@@ -94,6 +95,7 @@ def test_the_checks_name_store_broker_http_queues_threads_and_every_bus(base: Ba
         "outbox": Status.HEALTHY,
         "backlog": Status.HEALTHY,
         "threads": Status.HEALTHY,
+        "keys": Status.HEALTHY,
         "bus main": Status.DEGRADED,
     }
     lane.buses = ()

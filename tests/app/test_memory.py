@@ -9,7 +9,7 @@ from mbusgw.app.lanes import Base, build_base, build_wired_lane
 from mbusgw.app.memory import Memory
 from mbusgw.config.loader import loads
 from mbusgw.model.reading import Lane
-from mbusgw.store import keys, telegrams
+from mbusgw.store import telegrams
 from mbusgw.store.telegrams import Status
 from tests.fakes.clock import FakeClock
 from tests.fakes.stores import one, rows, running_store, write
@@ -36,7 +36,7 @@ class Run:
         self.base: Base = build_base(loads(f"storage: {{path: {path}}}\n{config}", {}), clock)
         build_wired_lane(self.base)
         base = self.base
-        Memory(base.config, base.registry, base.recorder, base.store, clock=clock).load()
+        Memory(base.config, base.registry, base.recorder, base.store, base.keyring).load()
         base.store.start()
 
     def close(self) -> None:
@@ -112,7 +112,8 @@ def test_a_key_that_is_configured_opens_what_waited_for_it(path: Path, clock: Fa
         later.base.store.submit().result(PATIENCE_S)
         assert one(later.base.store, "SELECT status FROM telegrams") == Status.RECEIVED
         reader = later.base.store.reader()
-        assert keys.find(reader, "12345678", "ELS") == bytes.fromhex(KEY)
+        found = later.base.keyring.find(reader, [("12345678", "ELS")])
+        assert found is not None and found.key == bytes.fromhex(KEY)
         reader.close()
     finally:
         later.close()

@@ -105,3 +105,18 @@ def test_readiness_needs_the_broker_and_a_parser(mqtt: bool, parser: bool | None
         "parser_reachable": parser,
         "queues": {"parse": 3},
     }
+
+
+@pytest.mark.parametrize(
+    ("trouble", "locked", "status", "detail"),
+    [
+        ("", 0, Status.HEALTHY, "usable"),
+        ("", 3, Status.DEGRADED, "3 keys are encrypted with another master key"),
+        ("x cannot be read", 3, Status.DEGRADED, "the master key cannot be used: x cannot be read"),
+    ],
+)
+def test_keys_that_cannot_be_opened_are_a_reason_to_look(
+    trouble: str, locked: int, status: Status, detail: str
+) -> None:
+    result = checks.keys_open(lambda: trouble, lambda: locked)()
+    assert (result.status, result.detail) == (status, detail)

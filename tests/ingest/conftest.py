@@ -20,6 +20,8 @@ from mbusgw.registry.registry import Registry
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.store import outbox, telegrams
+from mbusgw.store.keyring import Keyring
+from mbusgw.store.vault import PLAIN
 from mbusgw.store.writer import Store
 from tests.fakes.backends import ScriptedBackend
 from tests.fakes.clock import FakeClock
@@ -46,6 +48,8 @@ class Lane:
         self.messages = TelegramMessages(topics)
         self.delivery = StateRecorder(self.registry, store, topics, clock=clock)
         self.backlog = Backlog(clock)
+        self.keyring = Keyring(store, options.pop("vault", PLAIN), clock=clock)
+        self.keyring.ring = self.backlog.ring
         self.max_outbox = options.pop("max_outbox", 1000)
         self.strict_keys = options.pop("strict_keys", True)
         self.intake = Intake(
@@ -57,6 +61,7 @@ class Lane:
             max_outbox=self.max_outbox,
             metrics=self.metrics,
             clock=clock,
+            vault=self.keyring.vault,
         )
         assert not options
 
@@ -70,6 +75,7 @@ class Lane:
             messages=self.messages,
             delivery=self.delivery,
             max_outbox=self.max_outbox,
+            keyring=self.keyring,
             strict_keys=self.strict_keys,
             metrics=self.metrics,
             clock=self.clock,

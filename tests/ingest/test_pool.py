@@ -26,7 +26,7 @@ from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.parsers.base import ParsedTelegram
 from mbusgw.parsers.local import LocalBackend
 from mbusgw.runtime.clock import SystemClock
-from mbusgw.store import keys, telegrams
+from mbusgw.store import telegrams
 from mbusgw.store.keys import MeterKey
 from mbusgw.store.telegrams import Status
 from mbusgw.store.writer import Store
@@ -42,11 +42,7 @@ ENCRYPTED = Submission("gw1", OMS_GAS)
 
 def put_key(lane: Lane, meter_id: str = "12345678", manufacturer: str | None = "ELS", key: bytes = KEY) -> None:
     """As when an operator sets one: stored, and all that waited for it are due."""
-    write(
-        lane.store,
-        keys.put([MeterKey(meter_id, manufacturer, key)], lane.clock.now()),
-        lambda connection: telegrams.keys_arrived(connection, [meter_id]),
-    )
+    lane.keyring.set([MeterKey(meter_id, manufacturer, key)])
 
 
 # ------------------------------------------------------------------ success

@@ -17,7 +17,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pydantic": ("mbusgw.config", "mbusgw.web"),
     "pydantic_core": ("mbusgw.config", "mbusgw.web"),
     "sqlite3": ("mbusgw.store",),
-    "cryptography": ("mbusgw.wmbus.security",),
+    "cryptography": ("mbusgw.wmbus.security", "mbusgw.store.vault"),
     "prometheus_client": ("mbusgw.runtime.metrics",),
     "sdnotify": ("mbusgw.runtime.notify",),
     "simplejson": ("mbusgw.runtime.exactjson",),

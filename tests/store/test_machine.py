@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mbusgw.model.errors import StoreError
-from mbusgw.store import outbox, telegrams
+from mbusgw.store import outbox, retries, telegrams
 from mbusgw.store.outbox import Message
 from mbusgw.store.telegrams import Status
 from tests.fakes.clock import FakeClock
@@ -118,7 +118,7 @@ class Books(RuleBasedStateMachine):
 
     @rule(meter_id=METERS)
     def bring_key(self, meter_id: str) -> None:
-        write(self.store, lambda connection: telegrams.keys_arrived(connection, [meter_id]))
+        write(self.store, lambda connection: retries.keys_changed(connection, [(meter_id, None)]))
 
     @rule(seconds=st.sampled_from([1.0, 45.0, 100.0]))
     def wait(self, seconds: float) -> None:

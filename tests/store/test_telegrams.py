@@ -221,45 +221,6 @@ def test_a_later_answer_of_the_parser_replaces_the_earlier_one(store: Store) -> 
     reader.close()
 
 
-# ------------------------------------------------------------------ late keys
-def arrive(store: Store, *meter_ids: str) -> int:
-    (count,) = write(store, lambda connection: telegrams.keys_arrived(connection, meter_ids))
-    assert isinstance(count, int)
-    return count
-
-
-def test_when_a_key_arrives_all_that_waited_for_it_are_due_again(store: Store) -> None:
-    for number, meter_id in enumerate(["1234567A", "1234567A", "99999999"]):
-        insert(store, received(f"t{number}", raw=bytes([number]) * 20))
-        settle(store, f"t{number}", Status.KEY_MISSING, meter_id)
-    assert arrive(store, "1234567a") == 2
-    assert due(store) == ["t0", "t1"]
-    assert store.count("backlog") == 2
-    assert arrive(store, "1234567A") == 0
-    assert status(store, "t2") == Status.KEY_MISSING
-
-
-def test_a_key_stored_under_the_number_of_the_hint_arrives_too(store: Store) -> None:
-    insert(store, received("t1", hint_meter_id="0000abcd"))
-    settle(store, "t1", Status.KEY_MISSING, "12345678")
-    assert arrive(store, "0000ABCD") == 1
-
-
-@pytest.mark.parametrize("other", [Status.PARSED, Status.FAILED, Status.DEFERRED])
-def test_a_key_moves_only_those_that_wait_for_one(store: Store, other: str) -> None:
-    insert(store, received())
-    settle(store, "t1", other, "12345678", at=after(1000))
-    assert arrive(store, "12345678") == 0
-    assert status(store) == other
-
-
-def test_fifty_thousand_keys_may_arrive_at_once(store: Store) -> None:
-    insert(store, received())
-    settle(store, "t1", Status.KEY_MISSING, "00049999")
-    assert arrive(store, *[f"{number:08d}" for number in range(50_000)]) == 1
-    assert arrive(store) == 0
-
-
 # ------------------------------------------------------------------ retention
 def test_only_what_waits_for_nobody_is_deleted(store: Store) -> None:
     states = [Status.RECEIVED, Status.DEFERRED, Status.KEY_MISSING, Status.PARSED, Status.FAILED]
