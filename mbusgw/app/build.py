@@ -104,7 +104,7 @@ def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
             Stage("watchers", [monitor, watchdog], 0.3),
         ]
     )
-    memory = Memory(config, base.registry, base.recorder, base.store, base.keyring)
+    memory = Memory(config, base.registry, base.recorder, base.store, base.keyring, radio.formats)
 
     def prepare() -> None:
         advise(config)

@@ -5,13 +5,14 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from mbusgw.commands.desk import Desk
 from mbusgw.config.master_key import find_master_key
 from mbusgw.config.models import Config
 from mbusgw.ingest.backlog import Backlog
 from mbusgw.ingest.intake import Intake
-from mbusgw.ingest.pool import ParseWorker
+from mbusgw.ingest.pool import ParseWorker, format_name
 from mbusgw.mqtt.announcer import Announcer
 from mbusgw.mqtt.client import Broker, Incoming
 from mbusgw.mqtt.commands import MqttCommands
@@ -23,12 +24,14 @@ from mbusgw.mqtt.telegrams import TelegramMessages
 from mbusgw.mqtt.topics import Topics
 from mbusgw.parsers.base import ParserBackend
 from mbusgw.parsers.chain import Parts, build_backend
+from mbusgw.parsers.formats import MOST_FORMATS, FormatMemory
 from mbusgw.parsers.settings import BackendSettings, LobaroSettings
 from mbusgw.registry.registry import Registry
 from mbusgw.runtime.breaker import CircuitBreaker
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.runtime.worker import Worker
+from mbusgw.store import formats as formats_on_disk
 from mbusgw.store import telegrams
 from mbusgw.store.janitor import Janitor
 from mbusgw.store.keyring import Keyring
@@ -167,6 +170,7 @@ class WirelessLane:
     backlog: Backlog
     parsers: Sequence[ParseWorker]
     backend: ParserBackend
+    formats: FormatMemory
     lobaro: CircuitBreaker
     stop: threading.Event
 
@@ -183,7 +187,8 @@ def build_wireless_lane(base: Base) -> WirelessLane:
         base.store.submit(telegrams.recall(clock.now()))
 
     stop, lobaro = threading.Event(), CircuitBreaker(clock, max_pause_s=LOBARO_PAUSE_MAX_S, on_close=recall)
-    parts = Parts(stop.wait, clock, breaker=lobaro, on_result=metrics.lobaro_request)
+    formats = FormatMemory(on_new=partial(_format_heard, base))
+    parts = Parts(stop.wait, clock, formats=formats, breaker=lobaro, on_result=metrics.lobaro_request)
     backend = _backend(config, parts)
     backlog = Backlog(clock)
     base.keyring.ring = backlog.ring
@@ -215,7 +220,16 @@ def build_wireless_lane(base: Base) -> WirelessLane:
         clock=clock,
         vault=base.keyring.vault,
     )
-    return WirelessLane(intake, backlog, parsers, backend, lobaro, stop)
+    return WirelessLane(intake, backlog, parsers, backend, formats, lobaro, stop)
+
+
+def _format_heard(base: Base, signature: int, format_bytes: bytes) -> None:
+    """A parser thread heard a new format: it is kept, and compact frames that wait for it are due. Never blocks."""
+    now = base.clock.now()
+    base.store.submit(
+        formats_on_disk.keep(signature, format_bytes, now, most=MOST_FORMATS),
+        telegrams.arrived(format_name(signature), now),
+    )
 
 
 def _backend(config: Config, parts: Parts) -> ParserBackend:

@@ -6,8 +6,9 @@ import logging
 from mbusgw.config.models import Config
 from mbusgw.model.reading import Lane
 from mbusgw.mqtt.states import StateRecorder
+from mbusgw.parsers.formats import FormatMemory
 from mbusgw.registry.registry import Registry
-from mbusgw.store import states
+from mbusgw.store import formats, states
 from mbusgw.store.keyring import Keyring
 from mbusgw.store.keys import MeterKey
 from mbusgw.store.writer import Store
@@ -19,16 +20,23 @@ class Memory:
     """Opens the store and hands its content to those who go on with it. The main thread, before the start."""
 
     def __init__(
-        self, config: Config, registry: Registry, recorder: StateRecorder, store: Store, keyring: Keyring
+        self,
+        config: Config,
+        registry: Registry,
+        recorder: StateRecorder,
+        store: Store,
+        keyring: Keyring,
+        known_formats: FormatMemory,
     ) -> None:
         self._config = config
         self._registry = registry
         self._recorder = recorder
         self._store = store
         self._keyring = keyring
+        self._formats = known_formats
 
     def load(self) -> None:
-        """Last known states (published as stale), keys of the configuration, telegrams that wait for them.
+        """Last known states (published as stale), formats, keys of the configuration, telegrams that wait for them.
 
         Raises ``StoreError``. What is to be written is queued here and written once the store runs.
         """
@@ -37,6 +45,7 @@ class Memory:
         reader = self._store.reader()
         try:
             known = states.load(reader)
+            self._formats.restore(formats.load(reader))
         finally:
             reader.close()
         wired = {device.id for device in self._config.devices if device.enabled}

@@ -12,6 +12,7 @@ from mbusgw.mbus.decode import decode_frame
 from mbusgw.model.document import failure_document, telegram_document
 from mbusgw.model.errors import DecodeError, FormatUnknown, MbusgwError
 from mbusgw.model.telegram import DecodedTelegram
+from mbusgw.parsers.formats import FormatMemory
 from mbusgw.parsers.local import decode_telegram
 from mbusgw.runtime.exactjson import dumps
 from mbusgw.wmbus.security import KEY_BYTES
@@ -54,9 +55,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def decode(raw: bytes, key: bytes | None) -> DecodedTelegram:
-    """Decodes what ``raw`` is, a wired frame or a radio telegram. Raises ``DecodeError``."""
-    return decode_frame(raw) if is_wired(raw) else decode_telegram(raw, key)
+def decode(raw: bytes, key: bytes | None, formats: FormatMemory | None = None) -> DecodedTelegram:
+    """Decodes what ``raw`` is, a wired frame or a radio telegram. ``formats``: heard before. Raises ``DecodeError``."""
+    return decode_frame(raw) if is_wired(raw) else decode_telegram(raw, key, formats=formats)
 
 
 def is_wired(raw: bytes) -> bool:
@@ -96,6 +97,7 @@ def parse_key(text: str) -> bytes:
 
 # ------------------------------------------------------------------ standard input
 def _run_lines(lines: Iterable[str], default_key: bytes | None, *, as_json: bool, compare: bool) -> int:
+    formats = FormatMemory()  # a compact frame is read by the full frame some lines before it
     for line in lines:
         words = line.split()
         if not words:
@@ -103,7 +105,7 @@ def _run_lines(lines: Iterable[str], default_key: bytes | None, *, as_json: bool
         try:
             key = parse_key(words[1]) if len(words) > 1 else default_key
             raw = parse_hex(words[0])
-            telegram = decode(raw, key)
+            telegram = decode(raw, key, formats)
         except MbusgwError as error:
             print(dumps(failure_document(error)) if as_json else f"{error}\n", flush=True)
         else:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from mbusgw.ingest.backlog import Backlog
 from mbusgw.ingest.keys import candidates, names
 from mbusgw.ingest.readings import to_reading
-from mbusgw.model.errors import KeyMissing, KeyWrong, MbusgwError, ParserError, StoreError
+from mbusgw.model.errors import FormatPending, KeyMissing, KeyWrong, MbusgwError, ParserError, StoreError
 from mbusgw.model.ports import Delivery, Write
 from mbusgw.model.reading import Reading
 from mbusgw.model.telegram import ReceivedTelegram
@@ -34,6 +34,10 @@ T = TypeVar("T")
 COMMIT_TIMEOUT_S = 30.0
 #: A deferred telegram is tried again after this, then twice that, up to the last.
 DEFER_S = (15.0, 600.0)
+
+
+#: How long a compact frame waits for its format.
+FORMAT_WAIT = timedelta(days=1)
 
 
 class TelegramMessages(Protocol):
@@ -190,7 +194,7 @@ class ParseWorker(Worker):
         retry_at = None
         if isinstance(error, KeyMissing):
             status = Status.KEY_MISSING
-        elif error.retryable:
+        elif error.retryable and not self._waited_in_vain(telegram, error):
             status = Status.DEFERRED
             retry_at = self.clock.now() + timedelta(seconds=self._pause_s(error, attempts))
         else:
@@ -203,6 +207,7 @@ class ParseWorker(Worker):
                 manufacturer=sender.manufacturer if sender else telegram.hint_manufacturer,
                 reason=_reason(error),
                 retry_at=retry_at,
+                waits_for=_waits_for(error) if retry_at else None,
             )
         ]
         if isinstance(error, (KeyMissing, KeyWrong)):
@@ -221,6 +226,10 @@ class ParseWorker(Worker):
                 logging.INFO if news else logging.DEBUG,
                 "telegram %s of gateway %s: %s: %s", telegram.ingest_id, telegram.gateway_id, status, error,
             )
+
+    def _waited_in_vain(self, telegram: ReceivedTelegram, error: MbusgwError) -> bool:
+        """A meter sends full frames every few minutes; a format that is not heard within a day will not come."""
+        return isinstance(error, FormatPending) and self.clock.now() - telegram.created_at > FORMAT_WAIT
 
     def _pause_s(self, error: MbusgwError, attempts: int) -> float:
         first_s, last_s = self._defer_s
@@ -251,3 +260,13 @@ def _reason(error: MbusgwError) -> str:
     """The kind of an error and what it says; a wrong key is named by its fingerprint."""
     which = f" (key {error.fingerprint})" if isinstance(error, KeyWrong) and error.fingerprint else ""
     return f"{type(error).__name__}: {error}{which}"
+
+
+def _waits_for(error: MbusgwError) -> str | None:
+    """What would let the telegram be read at once, for ``telegrams.arrived``."""
+    return format_name(error.signature) if isinstance(error, FormatPending) else None
+
+
+def format_name(signature: int) -> str:
+    """How a format is called in ``telegrams.waits_for``."""
+    return f"format:{signature:04X}"

@@ -96,7 +96,7 @@ def decode_records(payload: bytes, *, most_significant_first: bool = False) -> R
             if dif < 0x80 and position + 1 < size and payload[position + 1] < _FIRST_UNUSUAL_VIF:
                 data_start = position + 2  # most records: one DIF, one VIF
             else:
-                data_start = end_of_vib(payload, _end_of_dib(payload, position))
+                data_start = end_of_vib(payload, end_of_dib(payload, position))
             head = payload[position:data_start]
             template = _template(head)
             data_end = _end_of_data(payload, data_start, template)
@@ -112,8 +112,8 @@ def decode_records(payload: bytes, *, most_significant_first: bool = False) -> R
     return RecordBlock(tuple(records), format_bytes=b"".join(heads))
 
 
-def _end_of_dib(payload: bytes, start: int) -> int:
-    """Index after DIF and DIFEs. Raises ``BrokenBlock``."""
+def end_of_dib(payload: bytes, start: int) -> int:
+    """Index after DIF and DIFEs of the record that begins at ``start``. Raises ``BrokenBlock``."""
     if payload[start] & 0x0F == 0x0F:
         raise BrokenBlock(f"DIF {payload[start]:02X} is reserved")
     position = start
@@ -147,7 +147,7 @@ def _end_of_data(payload: bytes, start: int, template: _Template) -> int:
 @lru_cache(maxsize=4096)
 def _template(head: bytes) -> _Template:
     """Compiles DIB and VIB. Remembered: a meter sends the same heads every time."""
-    dib_end = _end_of_dib(head, 0)
+    dib_end = end_of_dib(head, 0)
     dib, vib = head[:dib_end], head[dib_end:]
     storage, tariff, subunit = _numbers(dib)
     field = dib[0] & 0x0F

@@ -4,7 +4,8 @@ MbusgwError(retryable, hint)
 ├ ConfigError            .problems, all at once                       exit code 3
 ├ BusError               TransportOpenFailed{AdapterChanged}, TransportLost, BusLocked
 │ └ LinkError            NoAnswer, FrameDamaged, FrameUnexpected, Collision
-├ DecodeError            FormatUnknown, ApplicationError, KeyMissing, KeyWrong, KeyLocked, ModeUnsupported
+├ DecodeError            FormatUnknown, FormatPending, ApplicationError, KeyMissing, KeyWrong, KeyLocked,
+│                        ModeUnsupported
 ├ ParserError            LobaroAuthError, LobaroRateLimitError, LobaroBadRequestError,
 │                        LobaroTimeoutError, LobaroUnavailableError
 ├ StoreError             StoreBusy, StoreFull, StoreDamaged, SchemaTooNew
@@ -108,6 +109,19 @@ class DecodeError(MbusgwError):
 
 class FormatUnknown(DecodeError):
     """Not a format of EN 13757 that we know, or a damaged one."""
+
+
+class FormatPending(DecodeError):
+    """A compact frame whose format was not heard yet. ``signature`` names the format."""
+
+    retryable = True
+
+    def __init__(self, signature: int) -> None:
+        super().__init__(
+            f"format unknown yet: a compact frame with the signature {signature:04X}",
+            hint="it is read as soon as a full frame of that format was heard",
+        )
+        self.signature = signature
 
 
 class ApplicationError(DecodeError):

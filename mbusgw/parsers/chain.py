@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mbusgw.model.errors import (
     DecodeError,
@@ -19,6 +19,7 @@ from mbusgw.model.errors import (
 from mbusgw.model.record import Record
 from mbusgw.model.telegram import DecodedTelegram, ReceivedTelegram
 from mbusgw.parsers.base import ParsedTelegram, ParserBackend
+from mbusgw.parsers.formats import FormatMemory
 from mbusgw.parsers.local import LocalBackend
 from mbusgw.parsers.settings import BackendSettings
 from mbusgw.runtime.breaker import CircuitBreaker
@@ -35,10 +36,12 @@ class Parts:
     """What the house gives to its back ends. **immutable**
 
     ``wait(seconds)`` waits and says whether to stop; ``on_result`` is told how each request to Lobaro ended.
+    ``formats`` are those of compact frames.
     """
 
     wait: Callable[[float], bool]
     clock: Clock
+    formats: FormatMemory = field(default_factory=FormatMemory)
     breaker: CircuitBreaker | None = None
     on_result: Callable[[str], None] | None = None
 
@@ -180,7 +183,7 @@ def _log_differences(telegram: ReceivedTelegram, found: list[str]) -> None:
 
 # ------------------------------------------------------------------ the table
 def _local(settings: BackendSettings, parts: Parts) -> ParserBackend:
-    return LocalBackend()
+    return LocalBackend(parts.formats)
 
 
 def _lobaro(settings: BackendSettings, parts: Parts) -> ParserBackend:
@@ -204,12 +207,12 @@ def _lobaro(settings: BackendSettings, parts: Parts) -> ParserBackend:
 
 def _lobaro_then_local(settings: BackendSettings, parts: Parts) -> ParserBackend:
     if not settings.lobaro.token:  # a newcomer needs no account
-        return LocalBackend()
-    return LobaroThenLocal(_lobaro(settings, parts), LocalBackend())
+        return LocalBackend(parts.formats)
+    return LobaroThenLocal(_lobaro(settings, parts), LocalBackend(parts.formats))
 
 
 def _compare(settings: BackendSettings, parts: Parts) -> ParserBackend:
-    return Compare(_lobaro(settings, parts), LocalBackend())
+    return Compare(_lobaro(settings, parts), LocalBackend(parts.formats))
 
 
 #: Name in the configuration (``parser.backend``) -> how it is built.

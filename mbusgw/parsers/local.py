@@ -17,13 +17,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mbusgw.mbus.compact import parse_compact
 from mbusgw.mbus.decode import application_error
 from mbusgw.mbus.profile import expand_profiles
 from mbusgw.mbus.records import RecordBlock, decode_records
-from mbusgw.model.errors import DecodeError, FormatUnknown, KeyWrong, ModeUnsupported
+from mbusgw.model.errors import DecodeError, FormatPending, FormatUnknown, KeyWrong, ModeUnsupported
 from mbusgw.model.record import Function, Record
 from mbusgw.model.telegram import DecodedTelegram, Header, ReceivedTelegram
 from mbusgw.parsers.base import ParsedTelegram
+from mbusgw.parsers.formats import FormatMemory
+from mbusgw.parsers.habits import CrcHabits
 from mbusgw.wmbus.frame import LinkFormat, LinkFrame, other_readings, parse_frame
 from mbusgw.wmbus.telegram import OpenTelegram, Proof, open_telegram
 from mbusgw.wmbus.transport import Content
@@ -35,40 +38,78 @@ _INVALID_BYTES = frozenset((0x00, 0x7F, 0x80, 0xFF))
 
 
 class LocalBackend:
-    """Decodes here, without any service. **any thread**"""
+    """Decodes here, without any service. **any thread**
+
+    ``formats`` are those of compact frames; ``habits`` tell which gateways always send CRCs.
+    """
 
     name = "local"
 
+    def __init__(self, formats: FormatMemory | None = None, habits: CrcHabits | None = None) -> None:
+        self._formats = formats if formats is not None else FormatMemory()
+        self._habits = habits or CrcHabits()
+
     def parse(self, telegram: ReceivedTelegram, key: bytes | None) -> ParsedTelegram:
         """Decodes ``telegram``. Raises what ``decode_telegram`` raises."""
-        return ParsedTelegram(decode_telegram(telegram.raw, key), None, self.name)
+        crc = self._habits.heard(telegram.gateway_id, telegram.raw)
+        try:
+            decoded = decode_telegram(telegram.raw, key, crc=crc, formats=self._formats)
+        except FormatUnknown:
+            proven = _proven_without_crc(telegram.raw, key, self._formats) if crc else None
+            if proven is None:
+                raise
+            decoded = proven
+        return ParsedTelegram(decoded, None, self.name)
 
     def close(self) -> None:
         """There is nothing to let go of."""
 
 
-def decode_telegram(raw: bytes, key: bytes | None, *, crc: bool | None = None) -> DecodedTelegram:
+def decode_telegram(
+    raw: bytes, key: bytes | None, *, crc: bool | None = None, formats: FormatMemory | None = None
+) -> DecodedTelegram:
     """What a radio telegram says; ``raw`` begins with the L field, with or without link layer CRCs. Any thread.
 
-    ``crc``: True when the telegram is known to carry CRCs, False when it is known not to. Records before
-    a break in the structure are kept, and the break is in ``problems``.
-    Raises ``FormatUnknown`` (also for a damaged telegram, naming the block), ``ApplicationError``,
+    ``crc``: True when the telegram is known to carry CRCs, False when it is known not to. ``formats`` are
+    those heard before, for compact frames; the one of this telegram is added. Records before a break
+    in the structure are kept, and the break is in ``problems``.
+    Raises ``FormatUnknown`` (also for a damaged telegram, naming the block), ``FormatPending``, ``ApplicationError``,
     ``KeyMissing``, ``KeyWrong``, ``ModeUnsupported``; never anything else.
     """
+    formats = formats if formats is not None else FormatMemory()
+    best = _best_attempt(raw, key, crc, formats)
+    if best.telegram is None:
+        raise best.error or FormatUnknown("nothing can be read")
+    if best.format_bytes:
+        formats.learn(best.format_bytes)
+    return best.telegram
+
+
+def _best_attempt(raw: bytes, key: bytes | None, crc: bool | None, formats: FormatMemory) -> _Attempt:
     frame = parse_frame(raw, crc=crc)
     others = other_readings(raw, frame) if crc is None else []
-    first = _attempt(frame, key)
+    first = _attempt(frame, key, formats)
     if not others or (first.fits and not first.opaque):
-        return _result(first)
-    seconds = [_attempt(other, key) for other in others]
+        return first
+    seconds = [_attempt(other, key, formats) for other in others]
     if frame.format is LinkFormat.B:  # its last two bytes may only happen to be the CRC of the others
-        return _result(seconds[0] if seconds[0].fits and not first.fits else first)
+        return seconds[0] if seconds[0].fits and not first.fits else first
     if _is_damaged(first, seconds):
         raise FormatUnknown(
             "format B: wrong CRC in the last block (the content does not fit without one either)",
             hint="the telegram was damaged on the air or on its way here; the next one will do",
         )
-    return _result(first)
+    return first
+
+
+def _proven_without_crc(raw: bytes, key: bytes | None, formats: FormatMemory) -> DecodedTelegram | None:
+    """A telegram without link layer CRCs whose own MAC or CRC proves every byte; None where there is no such proof."""
+    try:
+        frame = parse_frame(raw, crc=False)
+        proof = open_telegram(frame, key).proof
+    except DecodeError:
+        return None
+    return _attempt(frame, key, formats).telegram if proof in (Proof.MAC, Proof.CRC) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +117,30 @@ class _Attempt:
     """What came of one reading of a telegram. **immutable**
 
     ``fits``: the content holds together to the last byte. ``opaque``: nobody can tell, it is a manufacturer's own.
+    ``format_bytes``: the format of a full frame.
     """
 
     telegram: DecodedTelegram | None
     error: DecodeError | None
     fits: bool
     opaque: bool = False
+    format_bytes: bytes = b""
 
 
-def _attempt(frame: LinkFrame, key: bytes | None) -> _Attempt:
+def _attempt(frame: LinkFrame, key: bytes | None, formats: FormatMemory) -> _Attempt:
     try:
         opened = open_telegram(frame, key)
-        telegram, block = _decode(opened)
+        telegram, block = _decode(opened, formats)
     except (KeyWrong, FormatUnknown) as error:
         return _Attempt(None, error, False)
     except DecodeError as error:
         return _Attempt(None, error, True)  # it says what it is; its size tells nothing
     if block is None:
         return _Attempt(telegram, None, True, opaque=opened.header.content is Content.MANUFACTURER)
-    return _Attempt(telegram, None, _fits(opened, block))
+    if opened.header.content is Content.COMPACT:
+        return _Attempt(telegram, None, True)  # its own CRC says so
+    whole = block.broken is None and bool(telegram.records)
+    return _Attempt(telegram, None, _fits(opened, block), format_bytes=block.format_bytes if whole else b"")
 
 
 def _is_damaged(stripped: _Attempt, repaired: list[_Attempt]) -> bool:
@@ -104,15 +150,14 @@ def _is_damaged(stripped: _Attempt, repaired: list[_Attempt]) -> bool:
     return not stripped.fits and not isinstance(stripped.error, KeyWrong)
 
 
-def _result(attempt: _Attempt) -> DecodedTelegram:
-    if attempt.telegram is None:
-        raise attempt.error or FormatUnknown("nothing can be read")
-    return attempt.telegram
-
-
-def _decode(opened: OpenTelegram) -> tuple[DecodedTelegram, RecordBlock | None]:
+def _decode(opened: OpenTelegram, formats: FormatMemory) -> tuple[DecodedTelegram, RecordBlock | None]:
     content, payload = opened.header.content, opened.payload
     header = _header(opened)
+    if content is Content.COMPACT:
+        block = decode_records(_full_frame(payload, opened, formats))
+        return _with_records(header, block), block
+    if content is Content.FORMAT_FRAME:
+        return _format_frame(header, payload, opened, formats), None
     if content is Content.RECORDS:
         block = decode_records(payload)
         _check(opened, block)
@@ -128,6 +173,27 @@ def _decode(opened: OpenTelegram) -> tuple[DecodedTelegram, RecordBlock | None]:
     if content is Content.NOTHING:
         return DecodedTelegram(header, ()), None
     raise ModeUnsupported(f"CI {header.ci:02X}: {content.value} is not supported")
+
+
+def _full_frame(payload: bytes, opened: OpenTelegram, formats: FormatMemory) -> bytes:
+    """The records of a compact frame. Raises ``FormatPending`` where no format is known that fits."""
+    frame = parse_compact(_behind_fillers(payload, opened))
+    records = formats.full_frame(frame)
+    if records is None:
+        raise FormatPending(frame.signature)
+    return records
+
+
+def _format_frame(header: Header, payload: bytes, opened: OpenTelegram, formats: FormatMemory) -> DecodedTelegram:
+    signature = formats.learn_format_frame(_behind_fillers(payload, opened))
+    if signature is None:
+        raise FormatUnknown("a format frame whose signature does not fit its format")
+    return DecodedTelegram(header, (), problems=(f"a format frame: it names the format {signature:04X}, no values",))
+
+
+def _behind_fillers(payload: bytes, opened: OpenTelegram) -> bytes:
+    """Decrypted data begin with two filler bytes."""
+    return payload[2:] if opened.proof in (Proof.FILLER, Proof.MAC) and opened.secured_bytes else payload
 
 
 def _header(opened: OpenTelegram) -> Header:

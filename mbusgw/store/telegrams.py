@@ -148,8 +148,11 @@ def settle(
     manufacturer: str | None = None,
     reason: str | None = None,
     retry_at: datetime | None = None,
+    waits_for: str | None = None,
 ) -> Write:
     """The outcome of one try. The request's own key is forgotten unless it may be needed again.
+
+    ``waits_for`` names what ends the waiting at once (``recall``).
 
     Raises ``StoreError`` for a telegram that does not wait (any more): the unit is undone, and nothing is said twice.
     """
@@ -159,9 +162,18 @@ def settle(
         cursor = connection.execute(
             "UPDATE telegrams SET status = ?, reason = ?, meter_id = coalesce(?, meter_id),"
             " manufacturer = coalesce(?, manufacturer), retry_at = ?,"
-            " attempts = attempts + 1, key_hex = CASE WHEN ? THEN key_hex END"
+            " waits_for = ?, attempts = attempts + 1, key_hex = CASE WHEN ? THEN key_hex END"
             " WHERE ingest_id = ? AND status IN ('received', 'deferred')",
-            (status, reason, meter_id, manufacturer, iso(retry_at) if retry_at else None, keep_key, ingest_id),
+            (
+                status,
+                reason,
+                meter_id,
+                manufacturer,
+                iso(retry_at) if retry_at else None,
+                waits_for,
+                keep_key,
+                ingest_id,
+            ),
         )
         if not cursor.rowcount:
             raise StoreError(f"telegram {ingest_id} is settled already", retryable=True)
@@ -172,7 +184,15 @@ def settle(
 def recall(now: datetime) -> Write:
     """What is deferred is due now: its reason has gone."""
     return lambda connection: connection.execute(
-        "UPDATE telegrams SET retry_at = ?1 WHERE status = 'deferred' AND retry_at > ?1", (iso(now),)
+        "UPDATE telegrams SET retry_at = ?1 WHERE status = 'deferred' AND retry_at > ?1 AND waits_for IS NULL",
+        (iso(now),),
+    )
+
+
+def arrived(what: str, now: datetime) -> Write:
+    """What was deferred until this came is due now."""
+    return lambda connection: connection.execute(
+        "UPDATE telegrams SET retry_at = ? WHERE status = 'deferred' AND waits_for = ?", (iso(now), what)
     )
 
 

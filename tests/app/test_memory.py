@@ -9,6 +9,7 @@ from mbusgw.app.lanes import Base, build_base, build_wired_lane
 from mbusgw.app.memory import Memory
 from mbusgw.config.loader import loads
 from mbusgw.model.reading import Lane
+from mbusgw.parsers.formats import FormatMemory
 from mbusgw.store import telegrams
 from mbusgw.store.telegrams import Status
 from tests.fakes.clock import FakeClock
@@ -36,7 +37,7 @@ class Run:
         self.base: Base = build_base(loads(f"storage: {{path: {path}}}\n{config}", {}), clock)
         build_wired_lane(self.base)
         base = self.base
-        Memory(base.config, base.registry, base.recorder, base.store, base.keyring).load()
+        Memory(base.config, base.registry, base.recorder, base.store, base.keyring, FormatMemory()).load()
         base.store.start()
 
     def close(self) -> None:

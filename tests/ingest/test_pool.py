@@ -11,8 +11,9 @@ import pytest
 
 from mbusgw.ingest import pool as pool_module
 from mbusgw.ingest.outcomes import Outcomes
-from mbusgw.ingest.pool import DEFER_S
+from mbusgw.ingest.pool import DEFER_S, FORMAT_WAIT, format_name
 from mbusgw.model.errors import (
+    FormatPending,
     FormatUnknown,
     KeyMissing,
     KeyWrong,
@@ -24,9 +25,10 @@ from mbusgw.model.errors import (
 from mbusgw.model.submission import Submission
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.parsers.base import ParsedTelegram
+from mbusgw.parsers.formats import FormatMemory
 from mbusgw.parsers.local import LocalBackend
 from mbusgw.runtime.clock import SystemClock
-from mbusgw.store import telegrams
+from mbusgw.store import formats, telegrams
 from mbusgw.store.keys import MeterKey
 from mbusgw.store.telegrams import Status
 from mbusgw.store.writer import Store
@@ -34,6 +36,7 @@ from tests.fakes.backends import ScriptedBackend, parsed, raising
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.stores import one, rows, running_store, write
 from tests.ingest.conftest import Lane, submission
+from tests.parsers.compact import compact, full
 from tests.wait import PATIENCE_S, wait_until
 from tests.wmbus.samples import KEY, OMS_GAS
 
@@ -505,3 +508,50 @@ def test_time_of_reception_is_the_time_of_the_reading(lane: Lane) -> None:
     lane.accept(submission(rx_time=START - timedelta(minutes=10)))
     lane.work()
     assert one(lane.store, "SELECT read_at FROM readings") == "2026-03-01T11:50:00.000Z"
+
+
+# ------------------------------------------------------------------ compact frames
+def test_a_compact_frame_waits_for_its_format_and_is_parsed_as_soon_as_that_is_heard(
+    store: Store, clock: FakeClock
+) -> None:
+    def heard(signature: int, format_bytes: bytes) -> None:
+        store.submit(
+            formats.keep(signature, format_bytes, clock.now(), most=10),
+            telegrams.arrived(format_name(signature), clock.now()),
+        ).result(PATIENCE_S)
+
+    lane = Lane(store, clock, LocalBackend(FormatMemory(on_new=heard)))  # type: ignore[arg-type]
+    (waiting,) = lane.accept(Submission("gw1", compact()))
+    lane.work()
+    assert lane.status(waiting) == Status.DEFERRED
+    assert "format unknown yet" in one(lane.store, "SELECT reason FROM telegrams")
+    error = lane.sent("errors")[0][1]
+    assert error["will_retry"] and error["error"]["type"] == "FormatPending"
+    (bringing,) = lane.accept(Submission("gw1", full()))
+    lane.work()
+    assert lane.status(bringing) == lane.status(waiting) == Status.PARSED
+    assert one(lane.store, "SELECT count(*) FROM formats") == 1
+
+
+def test_the_service_coming_back_does_not_call_who_waits_for_a_format(lane: Lane, backend: ScriptedBackend) -> None:
+    backend.answer = raising(FormatPending(0xEF92))
+    (ingest_id,) = lane.accept()
+    lane.work()
+    write(lane.store, telegrams.recall(lane.clock.now()))
+    assert lane.due() == []
+    write(lane.store, telegrams.arrived(format_name(0x1234), lane.clock.now()))
+    assert lane.due() == []
+    write(lane.store, telegrams.arrived(format_name(0xEF92), lane.clock.now()))
+    assert lane.due() == [ingest_id]
+
+
+def test_a_format_that_does_not_come_within_a_day_fails_the_telegram(
+    lane: Lane, backend: ScriptedBackend, clock: FakeClock
+) -> None:
+    backend.answer = raising(FormatPending(0xEF92))
+    (ingest_id,) = lane.accept()
+    lane.work()
+    clock.advance(FORMAT_WAIT.total_seconds() + 1)
+    lane.work()
+    assert lane.status(ingest_id) == Status.FAILED
+    assert not lane.sent("errors")[-1][1]["will_retry"]

@@ -106,8 +106,7 @@ def test_an_alarm_is_kept_raw() -> None:
     assert decode_telegram(stripped("740500000021"), None).manufacturer_data == b"\x21"
 
 
-@pytest.mark.parametrize("ci,what", [("79", "compact"), ("7b05000000", "compact"), ("7d05000000", "COSEM"),
-                                     ("5a05000000", "command"), ("69", "format frame")])  # fmt: skip
+@pytest.mark.parametrize("ci,what", [("7d05000000", "COSEM"), ("5a05000000", "command")])
 def test_what_is_known_but_not_supported_is_named(ci: str, what: str) -> None:
     with pytest.raises(ModeUnsupported, match=what):
         decode_telegram(stripped(ci + "01020304"), None)
