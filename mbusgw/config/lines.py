@@ -1,4 +1,4 @@
-"""YAML with line numbers. The home of PyYAML.
+"""YAML with line numbers.
 
 Every scalar stays the text it was written as, so that ``meter_id: 00012345`` keeps its
 zeros (YAML 1.1 reads it as an octal number), ``echo: off`` stays a word and

@@ -2,6 +2,7 @@
 
 MbusgwError(retryable, hint)
 ├ ConfigError            .problems, all at once                       exit code 3
+├ ConfigUnchanged        a change of the file that was not made {ConfigNotWritable}
 ├ BusError               TransportOpenFailed{AdapterChanged}, TransportLost, BusLocked
 │ └ LinkError            NoAnswer, FrameDamaged, FrameUnexpected, Collision
 ├ DecodeError            FormatUnknown, FormatPending, ApplicationError, KeyMissing, KeyWrong, KeyLocked,
@@ -57,6 +58,14 @@ class ConfigError(MbusgwError):
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+
+
+class ConfigUnchanged(MbusgwError):
+    """The configuration file was not changed: it is as it was before."""
+
+
+class ConfigNotWritable(ConfigUnchanged):
+    """... because this user may not; another one may."""
 
 
 # ------------------------------------------------------------------ the bus
