@@ -46,6 +46,7 @@ def conflicts(
         *_unknown_buses(buses_wanted, sorted(set(bus_names))),
         *_not_alone(devices),
         *_named_twice(devices),
+        *_fixed_speed(buses, devices),
         *_covered(devices),
     ]
 
@@ -94,6 +95,20 @@ def _named_twice(devices: Mapping[int, DeviceConfig]) -> Iterable[Conflict]:
                 "says which meter answers at a primary address; a secondary address says so itself",
                 "leave it out",
             )
+
+
+def _fixed_speed(buses: Mapping[int, BusConfig], devices: Mapping[int, DeviceConfig]) -> Iterable[Conflict]:
+    """Meters of another speed behind a port that has only one."""
+    on = {bus.name: bus for bus in buses.values()}
+    for number, device in devices.items():
+        bus = on.get(device.bus)
+        if bus is None or device.baudrate in (None, bus.baudrate) or not bus.port.startswith("socket://"):
+            continue
+        yield Conflict(
+            ("devices", number, "baudrate"),
+            f"bus `{bus.name}` is a socket://, whose speed is set in the converter and cannot be changed by us",
+            "use rfc2217:// if the converter knows it",
+        )
 
 
 def _covered(devices: Mapping[int, DeviceConfig]) -> Iterable[Conflict]:

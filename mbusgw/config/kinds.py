@@ -37,12 +37,12 @@ def parse_duration(value: Any) -> float:
 
 
 #: Ten years: longer than that is a slip of the pen.
-_LONGEST_S = 3660 * 86400.0
+LONGEST_S = 3660 * 86400.0
 
 #: Seconds, 0 allowed.
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, le=_LONGEST_S, allow_inf_nan=False)]
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, le=LONGEST_S, allow_inf_nan=False)]
 #: Seconds, more than 0.
-Period = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=_LONGEST_S, allow_inf_nan=False)]
+Period = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=LONGEST_S, allow_inf_nan=False)]
 
 
 def check_meter_id(value: Any) -> str:

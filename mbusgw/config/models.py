@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from mbusgw.config.address import MeterAddress, MeterName
 from mbusgw.config.broker import HomeAssistantConfig, MqttConfig
+from mbusgw.config.daytimes import NEVER, DayTimes, Interval, longest_gap_s
 from mbusgw.config.kinds import (
     BusName,
     DeviceId,
@@ -45,6 +46,15 @@ __all__ = [
 ]
 
 BAUDRATES = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400)
+
+
+def _check_baudrate(value: int) -> int:
+    if value not in BAUDRATES:
+        raise ValueError(f"must be one of {', '.join(str(rate) for rate in BAUDRATES)}")
+    return value
+
+
+Baudrate = Annotated[int, AfterValidator(_check_baudrate)]
 
 
 class GatewayConfig(Section):
@@ -175,7 +185,7 @@ class BusConfig(Section):
 
     name: BusName
     port: Annotated[str, Field(min_length=1)]
-    baudrate: int = 2400
+    baudrate: Baudrate = 2400
     parity: Annotated[Literal["E", "N", "O"], BeforeValidator(lambda value: str(value).upper()[:1])] = "E"
     serial_timeout: Period = 5.0
     retry_delay: Duration = 2.0
@@ -199,18 +209,13 @@ class BusConfig(Section):
                 raise ValueError(f"names host and port: {scheme}://host:port")
         return value
 
-    @field_validator("baudrate")
-    @classmethod
-    def _check_baudrate(cls, value: int) -> int:
-        if value not in BAUDRATES:
-            raise ValueError(f"must be one of {', '.join(str(rate) for rate in BAUDRATES)}")
-        return value
-
 
 class DeviceConfig(Section):
     """One wired meter. Without ``interval`` it is read as often as its bus says (``scan_interval``).
 
-    ``meter``: who must answer at a primary address; what another one sends is refused.
+    ``meter``: who must answer at a primary address; what another one sends is refused. ``baudrate``: its own speed;
+    with ``baud_switch`` it is told to take that one. ``at``: times of the day at which it is read besides, and
+    alone if ``interval`` is ``off``.
     """
 
     id: DeviceId
@@ -218,12 +223,28 @@ class DeviceConfig(Section):
     bus: BusName
     address: MeterAddress
     meter: MeterName | None = None
-    interval: Period | None = None
+    interval: Interval | None = None
+    at: DayTimes = ()
+    baudrate: Baudrate | None = None
+    baud_switch: bool = False
+    max_telegrams: Annotated[int, Field(ge=1, le=64)] = 16
     enabled: bool = True
 
+    @model_validator(mode="after")
+    def _check(self) -> DeviceConfig:
+        if self.interval == NEVER and not self.at:
+            raise ValueError("`interval: off` leaves only the times of `at`, and there are none")
+        if self.baud_switch and self.baudrate is None:
+            raise ValueError("`baud_switch` needs `baudrate`, the speed to switch to")
+        return self
+
+    def due_on(self, bus: BusConfig) -> float | None:
+        """Seconds from one read to the next; None where it is read at its times of the day only."""
+        return (self.interval or None) if self.interval is not None else bus.scan_interval
+
     def interval_on(self, bus: BusConfig) -> float:
-        """Seconds from one read to the next."""
-        return self.interval or bus.scan_interval
+        """Seconds from one read to the next, at most."""
+        return self.due_on(bus) or longest_gap_s(self.at)
 
     def offline_after_on(self, bus: BusConfig) -> float:
         """Seconds of silence that make it offline: one that is read once an hour is not after 90 seconds."""

@@ -3,21 +3,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mbusgw.mbus.decode import decode_frame
 from mbusgw.mbus.exchange import Exchange
 from mbusgw.mbus.frames import (
     ADDRESS_NETWORK_LAYER,
+    CI_BAUDRATE,
     FCB,
     REQ_UD2,
     SND_NKE,
+    SND_UD,
     Frame,
     LongFrame,
     ShortFrame,
     encode,
     parse,
 )
+from mbusgw.mbus.link import Known, Link
 from mbusgw.mbus.selection import select, sender, several
 from mbusgw.mbus.wire import Line
 from mbusgw.model.address import Address, SecondaryAddress
@@ -44,27 +47,6 @@ class Answer:
 
     frames: tuple[bytes, ...]
     complete: bool = True
-
-
-@dataclass(slots=True)
-class _Link:
-    """What we remember of one meter: ``fcb`` of the next request; whether it must be initialised first;
-    ``unsure`` after an initialisation that nobody confirmed: the meter may take the request for a repeat;
-    ``last``: its last telegram, if it is called by selection; ``meter``: who must answer, if that is known."""
-
-    fcb: bool = True
-    reset_due: bool = True
-    unsure: bool = False
-    last: bytes = b""
-    meter: SecondaryAddress | None = None
-
-
-@dataclass(slots=True)
-class _Known:
-    """What we know of the meters that live at one speed: ``found`` has the meter behind an address with open places."""
-
-    links: dict[Address, _Link] = field(default_factory=dict)
-    found: dict[SecondaryAddress, SecondaryAddress] = field(default_factory=dict)
 
 
 class Session:
@@ -100,7 +82,7 @@ class Session:
             trace=trace or (lambda direction, data: None),
         )
         self._baudrate = baudrate
-        self._known = _Known()
+        self._known = Known()
         self._known_at = {baudrate: self._known}
 
     # -------------------------------------------------- speed
@@ -131,7 +113,7 @@ class Session:
         if baudrate != self._baudrate:
             self._exchange.set_baudrate(baudrate)
             self._baudrate = baudrate
-            self._known = self._known_at.setdefault(baudrate, _Known())
+            self._known = self._known_at.setdefault(baudrate, Known())
 
     # -------------------------------------------------- services
     def read_user_data(
@@ -155,7 +137,7 @@ class Session:
         """
         if isinstance(address, SecondaryAddress) and not address.is_exact:
             return self._read_open(address, repeats, reset=reset, max_telegrams=max_telegrams)
-        self._known.links.setdefault(address, _Link()).meter = meter
+        self._known.link(address).meter = meter
         return self._read(address, repeats, reset=reset, max_telegrams=max_telegrams)
 
     def _read_open(self, address: SecondaryAddress, repeats: int, *, reset: bool, max_telegrams: int) -> Answer:
@@ -177,7 +159,7 @@ class Session:
 
     def _find(self, address: SecondaryAddress) -> SecondaryAddress:
         """The whole address of the meter that fits. Raises ``Collision`` where several do."""
-        link = self._known.links.setdefault(address, _Link())
+        link = self._known.link(address)
         self._select(address, link)
         try:
             raw = self._next_telegram(address, link, 0)
@@ -188,19 +170,19 @@ class Session:
         return sender(parse_long(raw), address)
 
     def _read(self, address: Address, repeats: int, *, reset: bool, max_telegrams: int) -> Answer:
-        link = self._known.links.setdefault(address, _Link())
+        link = self._known.link(address)
         reset, link.reset_due = reset or link.reset_due, False
         frames: list[bytes] = []
         try:
             raw = self._first_telegram(address, link, repeats, reset=reset)
-            while not frames or raw != frames[-1]:
+            while raw not in frames:
                 frames.append(raw)
                 if not _more_records_follow(raw):
                     return Answer(tuple(frames))
                 if len(frames) == max_telegrams:
                     break
                 raw = self._next_telegram(address, link, repeats, started=True)
-            return Answer(tuple(frames), complete=False)  # too long, or it sticks to its telegram
+            return Answer(tuple(frames), complete=False)  # too long, or it goes round in circles
         finally:
             # In the middle of a readout only SND_NKE leads back to the first telegram. And a selected meter whose
             # answer was lost might send the same one as it was then, if it remembers the FCB of its last selection.
@@ -215,19 +197,54 @@ class Session:
         """Sends ``frame``; the answer must be a plain acknowledgement (E5). One try."""
         self._exchange.ask(encode(frame), address, wants_data=False)
 
+    def switch_baudrate(self, address: Address, baudrate: int) -> None:
+        """Asks a meter to talk at ``baudrate`` from now on; it acknowledges at the speed of the session. One try.
+
+        A meter goes back to its own speed when nobody speaks to it at the new one for a while (EN 13757-3, 6: two
+        to ten minutes; some after half a minute). Raises ``LinkError``; a meter that cannot is silent.
+        """
+        link = self._known.link(address)
+        link.reset_due = True  # whether it counts this among the requests, only an initialisation settles
+        on_wire = ADDRESS_NETWORK_LAYER if isinstance(address, SecondaryAddress) else address
+        if isinstance(address, SecondaryAddress):
+            self._select(address, link)
+        control = SND_UD | FCB if link.fcb else SND_UD
+        frame = encode(LongFrame(control, on_wire, CI_BAUDRATE[baudrate]))
+        self._exchange.ask(frame, address, wants_data=False)
+
     def look(self) -> None:
         """Between two exchanges: throws away what nobody asked for. Raises ``TransportLost`` if the port has gone."""
         self._exchange.look()
 
     # -------------------------------------------------- link layer
-    def _first_telegram(self, address: Address, link: _Link, repeats: int, *, reset: bool) -> bytes:
+    def _first_telegram(self, address: Address, link: Link, repeats: int, *, reset: bool) -> bytes:
         if isinstance(address, SecondaryAddress):
             return self._first_of_selected(address, link, repeats, reset=reset)
-        if reset:
+        if reset or link.reset_always:
             self._initialise(address, link, repeats)
-        return self._first_sure_telegram(address, link, repeats)
+        before = link.last
+        raw = self._first_sure_telegram(address, link, repeats)
+        if not link.doubts(raw, before):
+            return raw
+        raw = self._next_telegram(address, link, repeats)
+        if raw == before:
+            raw = self._freed_telegram(address, link, repeats)
+        link.asked_anew(raw, before)
+        return raw
 
-    def _first_of_selected(self, address: SecondaryAddress, link: _Link, repeats: int, *, reset: bool) -> bytes:
+    def _freed_telegram(self, address: int, link: Link, repeats: int) -> bytes:
+        """A meter may be stuck in its FCB; if SND_NKE frees it, it needs one each time."""
+        before = link.last
+        try:
+            self._initialise(address, link, repeats)
+        except LinkError:  # it said the same to both frame counts, so that is what it has to say
+            link.unsure = False
+            return before
+        raw = self._next_telegram(address, link, repeats)
+        link.reset_always = link.reset_always or raw != before
+        return raw
+
+    def _first_of_selected(self, address: SecondaryAddress, link: Link, repeats: int, *, reset: bool) -> bytes:
         """Selects and asks; where that is disturbed, all selections are ended and it begins anew.
 
         Some meters do not notice that another one was selected, and disturb it until SND_NKE.
@@ -241,8 +258,9 @@ class Session:
                     reset = False
                 before = link.last
                 raw = self._first_sure_telegram(address, link, 0)
-                if raw == before:  # a repeat, from a meter that remembers the FCB of its last selection
+                if link.doubts(raw, before):  # some meters remember the FCB of their last selection
                     raw = self._next_telegram(address, link, 0)
+                    link.asked_anew(raw, before)
                 return raw
             except (FrameDamaged, FrameUnexpected, Collision):
                 if repeat == repeats:
@@ -250,7 +268,7 @@ class Session:
                 self._deselect(address)
         raise AssertionError("the last try returns or raises")
 
-    def _select(self, address: SecondaryAddress, link: _Link) -> None:
+    def _select(self, address: SecondaryAddress, link: Link) -> None:
         """Selects. A meter forgets its last FCB then. Raises ``Collision`` for anything but one acknowledgement."""
         try:
             self._exchange.ask(encode(select(address)), address, wants_data=False)
@@ -270,14 +288,14 @@ class Session:
             return False
         return True
 
-    def _initialise(self, address: int, link: _Link, repeats: int) -> None:
+    def _initialise(self, address: int, link: Link, repeats: int) -> None:
         link.unsure = True
         frame = encode(ShortFrame(SND_NKE, address))
         damaged = (FrameDamaged, FrameUnexpected)
         self._repeat(lambda: self._exchange.ask(frame, address, wants_data=False), repeats, damaged)
         link.fcb, link.unsure = True, False
 
-    def _first_sure_telegram(self, address: Address, link: _Link, repeats: int) -> bytes:
+    def _first_sure_telegram(self, address: Address, link: Link, repeats: int) -> bytes:
         """What comes first after an unconfirmed initialisation may be a repeat of a telegram long past."""
         if link.unsure:
             old = b""
@@ -288,16 +306,14 @@ class Session:
             link.unsure = False
         return self._next_telegram(address, link, repeats)
 
-    def _next_telegram(self, address: Address, link: _Link, repeats: int, *, started: bool = False) -> bytes:
+    def _next_telegram(self, address: Address, link: Link, repeats: int, *, started: bool = False) -> bytes:
         on_wire = ADDRESS_NETWORK_LAYER if isinstance(address, SecondaryAddress) else address
         frame = encode(ShortFrame(REQ_UD2 | FCB if link.fcb else REQ_UD2, on_wire))
         again = LinkError if started else (FrameDamaged, FrameUnexpected)
         raw = self._repeat(
             lambda: self._exchange.ask(frame, address, wants_data=True, meter=link.meter), repeats, again
         )
-        link.fcb = not link.fcb
-        if on_wire != address:
-            link.last = raw
+        link.fcb, link.last = not link.fcb, raw
         return raw
 
     @staticmethod

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from math import inf
 from typing import Any
 
 from mbusgw.config.models import DeviceConfig
@@ -21,17 +23,19 @@ from mbusgw.runtime.mailbox import Mailbox
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.runtime.worker import Worker
 from mbusgw.wired.bus import Bus, thread_name
+from mbusgw.wired.calendar import Calendar
 from mbusgw.wired.handover import Handover
 from mbusgw.wired.opinion import differences
 from mbusgw.wired.readout import Readout, build_reading
 from mbusgw.wired.schedule import Schedule
+from mbusgw.wired.speed import MeterSpeed
 from mbusgw.wired.turns import Urgency
 
 log = logging.getLogger(__name__)
 
 OnFailure = Callable[[str, MbusgwError], None]
 
-#: A job may wait for its turn this long at least, however short the interval. A line of meters that is longer than
+#: A job may wait for its turn this long, however short the interval. A line of meters that is longer than
 #: that at 300 baud does not occur; and were they refused, those at its end would never be read.
 PATIENCE_S = 4 * 3600.0
 #: A readout that has begun ends within this time even at 300 baud.
@@ -51,19 +55,22 @@ NAP_S = 20.0
 class MeterState:
     """How a wired meter is read, for ``GET /state``. **immutable**
 
-    ``address`` is a number, or the text of a secondary address.
+    ``address`` is a number, or the text of a secondary address; ``baudrate`` the speed of the last answer.
+    ``fixed_time_pending``: the time of the day (``at``) whose reading is still to come.
     ``failures``: failed reads in all; ``failures_in_a_row``: since the last good one.
     """
 
     device_id: str
     bus: str
     address: int | str
+    baudrate: int | None
     reads: int
     failures: int
     failures_in_a_row: int
     last_error: str | None
     last_read_at: datetime | None
     next_read_at: datetime | None
+    fixed_time_pending: datetime | None
     breaker: str
     waiting_to_be_stored: int
 
@@ -106,7 +113,9 @@ class WiredMeter(Worker):
         self._bus = bus
         self._metrics = metrics
         self._on_failure = on_failure
-        self._schedule = Schedule(config.id, config.interval_on(bus.config))
+        self._schedule = Schedule(config.id, config.due_on(bus.config))
+        self._calendar = Calendar(config.at)
+        self._speed = MeterSpeed(config.id, config.baudrate, switch=config.baud_switch, clock=clock)
         self._breaker = CircuitBreaker(clock, first_pause_s=PROBE_FIRST_S, max_pause_s=PROBE_MAX_S)
         self._pause = Backoff(RETRY_FIRST_S, RETRY_MAX_S)
         self._events: Mailbox[Future[Any]] = Mailbox(4 * WISHES_MAX)
@@ -120,21 +129,28 @@ class WiredMeter(Worker):
     # -------------------------------------------------- any thread
     def snapshot(self) -> MeterState:
         """How the meter is read now."""
-        due_in_s = self._schedule.due_mono - self.clock.mono()
         address = self.config.address
         return MeterState(
             device_id=self.config.id,
             bus=self.config.bus,
             address=str(address) if isinstance(address, SecondaryAddress) else address,
+            baudrate=self._speed.used,
             reads=self._reads,
             failures=self._failures,
             failures_in_a_row=self._failures_in_a_row,
             last_error=self._last_error,
             last_read_at=self._last_read_at,
-            next_read_at=self.clock.now() + timedelta(seconds=max(0.0, due_in_s)) if self._schedule.begun else None,
+            next_read_at=self._next_read_at() if self._schedule.begun else None,
+            fixed_time_pending=self._calendar.pending,
             breaker=self._breaker.state.value,
             waiting_to_be_stored=len(self._handover),
         )
+
+    def _next_read_at(self) -> datetime | None:
+        now, due_in_s = self.clock.now(), self._schedule.due_mono - self.clock.mono()
+        fixed = self._calendar.next_after(now)
+        due = now + timedelta(seconds=max(0.0, due_in_s)) if due_in_s < inf else None
+        return min((moment for moment in (due, fixed) if moment is not None), default=None)
 
     def stop(self) -> None:
         self._events.close()
@@ -161,15 +177,32 @@ class WiredMeter(Worker):
             self.setup()
         if self._handover.retry_in_s() == 0:
             self._handover.retry()
+        self._follow_calendar()
         due_in_s = self._schedule.due_mono - self.clock.mono()
         if self._wishes:
             self._read()
         elif due_in_s > 0:
+            due_in_s = min(due_in_s, self._fixed_in_s())
             self._listen(min(due_in_s, NAP_S, self._handover.retry_in_s() or NAP_S))
         elif self._breaker.allow():
             self._read()
         else:
             self._schedule.postpone(self.clock.mono(), max(0.1, self._breaker.retry_in_s()))
+
+    def _follow_calendar(self) -> None:
+        """A time of the day that has come makes the meter due, and keeps it so until it was read."""
+        now = self.clock.now()
+        if self._calendar.begins(now):
+            self._schedule.postpone(self.clock.mono(), 0)
+        if (missed := self._calendar.given_up(now)) is not None:
+            local = missed.astimezone().isoformat(sep=" ", timespec="minutes")
+            log.warning("%s: there is no reading of %s; it was tried for an hour", self.config.id, local)
+            self._schedule.advance(self.clock.mono())
+
+    def _fixed_in_s(self) -> float:
+        now = self.clock.now()
+        fixed = self._calendar.next_after(now)
+        return inf if fixed is None else max(0.0, (fixed - now).total_seconds())
 
     def teardown(self) -> None:
         if self.stopping:
@@ -241,13 +274,11 @@ class WiredMeter(Worker):
 
         def exchange(session: Session) -> _Exchange:
             begun_mono = self.clock.mono()
-            answer = session.read_user_data(
-                self.config.address, repeats=self._bus.config.max_retries, reset=reset, meter=self.config.meter
-            )
+            answer = self._speed.read(session, self.config.address, partial(self._talk, session), reset=reset)
             return _Exchange(answer, self.clock.now(), self.clock.mono() - begun_mono)
 
-        deadline_mono = self.clock.mono() + max(PATIENCE_S, self._schedule.interval_s)
-        urgency = Urgency.NOW if self._wishes else Urgency.ROUTINE
+        deadline_mono = self.clock.mono() + PATIENCE_S
+        urgency = Urgency.NOW if self._wishes or self._calendar.pending is not None else Urgency.ROUTINE
         future = self._bus.submit(exchange, deadline_mono=deadline_mono, urgency=urgency)
         future.add_done_callback(self._events.offer)
         while not future.done():
@@ -258,6 +289,16 @@ class WiredMeter(Worker):
             self._listen(min(left_s, NAP_S))
             self.heartbeat.beat()
         return future.result()
+
+    def _talk(self, session: Session, reset: bool) -> Answer:
+        """The bus thread: one readout at the speed that the session has now."""
+        return session.read_user_data(
+            self.config.address,
+            repeats=self._bus.config.max_retries,
+            reset=reset,
+            max_telegrams=self.config.max_telegrams,
+            meter=self.config.meter,
+        )
 
     def _wait(self, seconds: float) -> None:
         until_mono = self.clock.mono() + seconds
@@ -276,6 +317,7 @@ class WiredMeter(Worker):
         self._condition.cleared("answers again")
         self._metrics.read_done(self.config.id, readout.seconds)
         self._schedule.advance(self.clock.mono())
+        self._calendar.read(readout.reading.read_at)
         self._handover.hand(readout.reading)
 
     def _failed(self, error: MbusgwError) -> None:
@@ -286,15 +328,17 @@ class WiredMeter(Worker):
             self._failures_in_a_row += 1
             self._breaker.failure()
             self._condition.failed(error)
-            pause_s = max(self._breaker.retry_in_s(), min(self._pause.next_s(), self._schedule.interval_s))
+            pause_s = max(self._breaker.retry_in_s(), min(self._pause.next_s(), self._schedule.interval_s or inf))
             self._schedule.postpone(now_mono, pause_s)
         elif isinstance(error, BusError):  # not the meter's trouble: its bus has said what is wrong
             self._end_probe()
-            self._schedule.postpone(now_mono, min(PORT_AWAY_S, self._schedule.interval_s))
+            self._schedule.postpone(now_mono, min(PORT_AWAY_S, self._schedule.interval_s or inf))
         else:  # it answers, but not what we can read: as often as ever
             self._breaker.success()
             self._condition.failed(error)
             self._schedule.advance(now_mono)
+            if self._calendar.pending is not None:
+                self._schedule.postpone(now_mono, RETRY_MAX_S)
         self._on_failure(self.config.id, error)
 
     def _end_probe(self) -> None:

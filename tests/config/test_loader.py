@@ -104,8 +104,8 @@ def test_a_problem_reads_as_one_line() -> None:
 
 
 def test_a_key_in_the_wrong_section_is_told_where_it_belongs() -> None:
-    problem = only(BUS + "devices: [{id: a, bus: main, address: 1, baudrate: 300}]")
-    assert problem.suggestion == "`baudrate` is a key of buses"
+    problem = only(BUS + "devices: [{id: a, bus: main, address: 1, max_retries: 3}]")
+    assert problem.suggestion == "`max_retries` is a key of buses"
 
 
 def test_a_key_like_no_other_is_answered_with_those_known() -> None:

@@ -304,6 +304,65 @@ def test_a_meter_that_repeats_its_telegram_for_ever_is_left() -> None:
     assert len(line.written) == 3
 
 
+def telegram(access_no: int, *, more: bool = False, value: int = 0) -> bytes:
+    header = bytes.fromhex("785634124C480107") + bytes((access_no, 0, 0, 0))
+    records = bytes.fromhex("0413") + value.to_bytes(4, "little") + (b"\x1F" if more else b"")
+    return encode(LongFrame(0x08, 1, 0x72, header + records))
+
+
+def test_a_meter_that_goes_round_in_circles_is_left() -> None:
+    first, second = telegram(1, more=True), telegram(2, more=True)
+    line, session = scripted(b"\xE5", *[first, second] * 30)
+    answer = session.read_user_data(1)
+    assert answer.frames == (first, second) and not answer.complete
+    assert len(line.written) == 4
+
+
+def test_a_telegram_of_the_last_read_once_more_is_not_taken_for_news() -> None:
+    _, session = scripted(b"\xE5", telegram(1), telegram(1), telegram(2))
+    assert session.read_user_data(1).frames == (telegram(1),)
+    assert session.read_user_data(1).frames == (telegram(2),), "the meter had missed that the FCB toggled"
+
+
+def test_the_last_part_of_the_last_readout_is_not_taken_for_a_new_one() -> None:
+    parts = [telegram(1, more=True), telegram(2)]
+    again = [telegram(3, more=True), telegram(4)]
+    _, session = scripted(b"\xE5", *parts, telegram(2), *again)
+    assert session.read_user_data(1).frames == tuple(parts)
+    assert session.read_user_data(1).frames == tuple(again)
+
+
+def test_a_meter_that_is_stuck_in_its_fcb_is_freed_and_initialised_each_time_from_then_on() -> None:
+    line, session = scripted(b"\xE5", *[telegram(1)] * 3, b"\xE5", telegram(2), b"\xE5", telegram(3))
+    frames = [session.read_user_data(1).frames[0] for _ in range(3)]
+    assert frames == [telegram(1), telegram(2), telegram(3)]
+    assert [request[1] for request in line.written] == [NKE, FIRST, SECOND, FIRST, NKE, FIRST, NKE, FIRST]
+
+
+def test_a_meter_with_nothing_new_to_say_is_found_out_and_costs_little() -> None:
+    line, session = scripted(*[b"\xE5", telegram(1)], *[telegram(1), telegram(1), b"\xE5", telegram(1)] * 3)
+    line.script += [telegram(1)] * 9
+    for _ in range(4):
+        assert session.read_user_data(1).frames == (telegram(1),)
+    before = len(line.written)
+    for _ in range(7):
+        assert session.read_user_data(1).frames == (telegram(1),)
+    assert len(line.written) - before == 7
+
+
+def test_a_meter_that_never_acknowledges_is_believed_when_it_says_the_same_to_both_frame_counts() -> None:
+    _, session = scripted(b"\xE5", telegram(1), telegram(1), telegram(1), b"")
+    for _ in range(2):
+        assert session.read_user_data(1).frames == (telegram(1),)
+
+
+def test_without_an_access_number_the_same_bytes_are_the_same_values() -> None:
+    line, session = scripted(b"\xE5", *[ANSWER] * 5)
+    for _ in range(5):
+        session.read_user_data(1)
+    assert len(line.written) == 6
+
+
 class PacedLine(ScriptedLine):
     """Every entry of the script is bytes that come so many seconds after the request."""
 

@@ -76,14 +76,16 @@ def bus_config(port: str, **options: Any) -> BusConfig:
 class Lane:
     """A bus and its meters, with everything they tell."""
 
-    def __init__(self, bus: Bus, addresses: Mapping[str, Address], *, interval: float | None = 0.1) -> None:
+    def __init__(
+        self, bus: Bus, addresses: Mapping[str, Address], *, interval: float | None = 0.1, **options: Any
+    ) -> None:
         self.bus = bus
         self.delivery = KeepingDelivery()
         self.failures = Failures()
         self.metrics = Metrics()
         self.meters = {
             device_id: WiredMeter(
-                DeviceConfig(id=device_id, bus=bus.config.name, address=address, interval=interval),
+                DeviceConfig(id=device_id, bus=bus.config.name, address=address, interval=interval, **options),
                 bus,
                 delivery=self.delivery,
                 metrics=self.metrics,

@@ -14,7 +14,8 @@ from mbusgw.mbus.session import Answer, Session
 from mbusgw.model.errors import BusError, BusLocked, NoAnswer, TransportLost, TransportOpenFailed
 from mbusgw.simulator.line import PtyLine, TcpLine
 from mbusgw.transports.serialport import open_port
-from mbusgw.wired.bus import Bus, Urgency, thread_name
+from mbusgw.wired.bus import Bus, thread_name
+from mbusgw.wired.turns import Urgency
 from tests.simulator.wire import CLOCK, running_segment
 from tests.wait import PATIENCE_S, wait_until
 from tests.wired.house import bus_config, running

@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import Future
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from mbusgw.simulator.catalogue import KINDS, build_meter
 from mbusgw.simulator.fault import Fault, FaultKind
 from mbusgw.simulator.line import PtyLine
 from mbusgw.wired.bus import Bus
+from tests.fakes.clock import FakeClock
 from tests.simulator.wire import CLOCK, running_segment
 from tests.wait import PATIENCE_S, wait_until
 from tests.wired.house import Lane, bus_config, running
@@ -261,3 +263,49 @@ def test_two_meters_that_fit_an_open_address_are_a_collision_and_harm_nobody_els
         assert not lane.failures.kinds("heat")
     assert set(lane.failures.kinds("water")) == {"Collision"}
     assert "several meters seem to answer to FFFFFFFFFFFFFF07" in (state.last_error or "")
+
+
+def test_a_meter_is_read_at_its_times_of_the_day_and_not_otherwise() -> None:
+    with running_segment() as segment:
+        bus = Bus(bus_config(segment.port), clock=CLOCK)
+        soon = (CLOCK.now() + timedelta(seconds=2)).astimezone()
+        lane = Lane(bus, {"billed": 1}, interval=False, at=f"{soon:%H:%M:%S}")
+        meter = lane.meters["billed"]
+        moment = soon.replace(microsecond=0)
+        with running(*lane.workers()):
+            wait_until(lambda: any(reading.read_at >= moment for reading in lane.delivery.of("billed")))
+            wait_until(lambda: meter.snapshot().fixed_time_pending is None)
+            next_read_at = meter.snapshot().next_read_at
+            assert next_read_at is not None and next_read_at > moment + timedelta(hours=20)
+        assert 1 <= len(lane.delivery.of("billed")) <= 2, "the first one, and the one of that time"
+
+
+def test_a_reading_of_a_fixed_time_is_tried_for_until_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mbusgw.wired.meter.RETRY_FIRST_S", 0.05)
+    with running_segment() as segment:
+        bus = Bus(bus_config(segment.port, max_retries=0), clock=CLOCK)
+        lane = Lane(bus, {"billed": 1}, interval=3600, at="12:00")
+        meter = lane.meters["billed"]
+        with running(*lane.workers()):
+            wait_until(lane.has_read("billed", 1))
+            segment.meters[0].fault = Fault(FaultKind.SILENT, times=3)
+            meter._calendar._handled = CLOCK.now() - timedelta(days=1)  # noon has just been, for all it knows
+            meter._calendar._times = ((CLOCK.now().astimezone() - timedelta(seconds=1)).time(),)
+            meter._events.offer(Future())
+            wait_until(lane.has_read("billed", 2))
+        assert lane.failures.kinds("billed") == ["NoAnswer"] * 3
+        assert meter.snapshot().fixed_time_pending is None
+
+
+def test_a_time_of_the_day_that_could_not_be_had_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock()
+    meter = Lane(Bus(bus_config("/dev/null"), clock=clock), {"billed": 1}, interval=False, at="00:00").meters["billed"]
+    meter.clock = clock
+    meter._follow_calendar()
+    clock.advance(24 * 3600)
+    meter._follow_calendar()
+    clock.advance(3700)
+    for _ in range(3):
+        meter._follow_calendar()
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(told) == 1 and "billed: there is no reading of 2026-03-02 00:00" in told[0]
