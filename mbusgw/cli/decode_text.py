@@ -21,9 +21,9 @@ _STATUS_BITS = {
 _APPLICATION_STATUS = {1: "application busy", 2: "application error", 3: "alarm"}
 
 
-def explanation(raw: bytes, telegram: DecodedTelegram) -> str:
-    """Some lines for a person."""
-    lines = [*_header_lines(raw, telegram), "", *_table(telegram.records)]
+def explanation(raw: bytes, telegram: DecodedTelegram, *, telegrams: int = 1) -> str:
+    """Some lines for a person. ``telegrams``: how many of a readout were put together to this one."""
+    lines = [*_header_lines(raw, telegram, telegrams), "", *_table(telegram.records)]
     if telegram.manufacturer_data is not None:
         lines.append(f"manufacturer's own data: {telegram.manufacturer_data.hex(' ').upper() or '(none)'}")
     if telegram.more_records_follow:
@@ -32,9 +32,11 @@ def explanation(raw: bytes, telegram: DecodedTelegram) -> str:
     return "\n".join(lines)
 
 
-def _header_lines(raw: bytes, telegram: DecodedTelegram) -> list[str]:
+def _header_lines(raw: bytes, telegram: DecodedTelegram, telegrams: int) -> list[str]:
     header = telegram.header
     what = "wired M-Bus frame" if header.address is not None else "radio telegram"
+    if telegrams > 1:
+        what = f"{what}s ({telegrams})"
     lines = [f"{what}, {len(raw)} bytes, CI {header.ci:02X}, {telegram.structure} structure"]
     if header.address is not None:
         lines.append(f"  address        {header.address}")

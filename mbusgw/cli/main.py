@@ -16,18 +16,21 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from mbusgw import __version__
-from mbusgw.model.errors import ConfigError, MbusgwError
+from mbusgw.model.errors import ConfigError, MbusgwError, RequestError
 
 #: Command → module, in the order of ``--help``.
 COMMANDS: dict[str, str] = {
     "run": "mbusgw.cli.run",
     "check-config": "mbusgw.cli.check_config",
+    "status": "mbusgw.cli.status",
+    "read": "mbusgw.cli.read",
     "decode": "mbusgw.cli.decode",
     "simulate": "mbusgw.cli.simulate",
     "demo": "mbusgw.cli.demo",
 }
 
 EXIT_FAILED = 1
+EXIT_USAGE = 2
 EXIT_CONFIG = 3
 EXIT_INTERRUPTED = 130
 
@@ -57,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_CONFIG
     except MbusgwError as error:
         _complain(f"mbusgw: {error}", error.hint)
-        return EXIT_FAILED
+        asked_wrongly = isinstance(error, RequestError) and error.status in (400, 404)
+        return EXIT_USAGE if asked_wrongly else EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:

@@ -82,7 +82,7 @@ class Task:
         if self.result is not None:
             document["result"] = dict(self.result)
         if self.error is not None:
-            document["error"] = error_document(self.error)
+            document["error"] = {**error_document(self.error), "status": status_of(self.error)}
         return document
 
 
@@ -91,8 +91,8 @@ def error_document(error: MbusgwError) -> dict[str, Any]:
 
     ``code`` is a word for programs: the request error's own, or the kind of error (``no_answer``).
     """
-    own = error.code if isinstance(error, RequestError) else None
-    document: dict[str, Any] = {"code": own or _HUMP.sub("_", type(error).__name__).lower(), "message": str(error)}
+    code = error.code if isinstance(error, RequestError) else kind_of(type(error))
+    document: dict[str, Any] = {"code": code, "message": str(error)}
     if error.hint:
         document["hint"] = error.hint
     if isinstance(error, RequestError) and error.field is not None:
@@ -100,6 +100,11 @@ def error_document(error: MbusgwError) -> dict[str, Any]:
     if isinstance(error, ConfigError):
         document["problems"] = [str(problem) for problem in error.problems]
     return document
+
+
+def kind_of(error: type[MbusgwError]) -> str:
+    """The word for a kind of error: ``no_answer``."""
+    return _HUMP.sub("_", error.__name__).lower()
 
 
 def status_of(error: MbusgwError) -> int:

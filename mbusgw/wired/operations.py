@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from mbusgw.commands.params import Params
+from mbusgw.config.models import BAUDRATES
 from mbusgw.mbus.session import Answer, Session
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.command import Document, Tell
 from mbusgw.model.document import telegram_document
-from mbusgw.model.errors import NoAnswer, RequestError
+from mbusgw.model.errors import Collision, FrameDamaged, FrameUnexpected, NoAnswer, RequestError
 from mbusgw.runtime.chain import then
 from mbusgw.runtime.clock import Clock, iso
 from mbusgw.wired.bus import Bus
@@ -20,6 +21,8 @@ from mbusgw.wired.readout import Readout, decode_answer
 from mbusgw.wired.turns import Urgency
 
 T = TypeVar("T")
+
+_ALONE_HINT = "all of them answer to 254 at once; name one by its address"
 
 #: The address that every meter answers to: only for one that is alone on its bus.
 ANYBODY = 254
@@ -52,7 +55,7 @@ class WiredOperations:
 
     # -------------------------------------------------- operations
     def read(self, given: Document, _tell: Tell) -> Future[Document]:
-        """``{device}``, or ``{bus, address}``, or ``{bus, any: true}`` for a meter that is alone on its bus.
+        """``{device}``, or ``{bus, address, baudrate}``, or ``{bus, any: true}`` for a meter that is alone on its bus.
 
         A configured device is read by its own thread, and the reading is delivered as usual too. The bus may be left
         out where there is one only.
@@ -64,13 +67,14 @@ class WiredOperations:
             return then(meter.read_now(), lambda readout: _meter_document(meter, readout))
         bus = self.bus(params.text("bus", None))
         address = _one_address(params)
+        baudrate = _baudrate(params, bus)
         params.done()
         repeats = bus.config.max_retries
 
         def read(session: Session) -> tuple[Answer, datetime]:
             return _read(session, address, repeats), self._clock.now()
 
-        answered = self.job(bus, read)
+        answered = self.job(bus, read, baudrate=baudrate)
         return then(answered, lambda answer: readout_document(*answer, bus=bus.config.name, address=address))
 
     # -------------------------------------------------- who is meant
@@ -93,9 +97,14 @@ class WiredOperations:
                 return meter
         raise RequestError(404, "unknown_device", f"there is no wired device {device_id!r}", field="device")
 
-    def job(self, bus: Bus, run: Callable[[Session], T]) -> Future[T]:
-        """``run`` in the thread of ``bus``, before what is only due."""
-        return bus.submit(run, deadline_mono=self._clock.mono() + PATIENCE_S, urgency=Urgency.NOW)
+    def job(self, bus: Bus, run: Callable[[Session], T], *, baudrate: int) -> Future[T]:
+        """``run`` in the thread of ``bus``, at ``baudrate``, before what is only due."""
+
+        def at_its_speed(session: Session) -> T:
+            with session.at(baudrate):
+                return run(session)
+
+        return bus.submit(at_its_speed, deadline_mono=self._clock.mono() + PATIENCE_S, urgency=Urgency.NOW)
 
 
 def _one_address(params: Params) -> Address:
@@ -111,6 +120,15 @@ def _one_address(params: Params) -> Address:
     return address
 
 
+def _baudrate(params: Params, bus: Bus) -> int:
+    """The speed to talk at: as asked for, or that of the bus."""
+    baudrate = params.number("baudrate", BAUDRATES[0], BAUDRATES[-1], bus.config.baudrate)
+    if baudrate not in BAUDRATES and baudrate != bus.config.baudrate:
+        known = ", ".join(str(rate) for rate in BAUDRATES)
+        raise RequestError(400, "bad_request", f"baudrate is one of {known}", field="baudrate")
+    return baudrate
+
+
 def _read(session: Session, address: Address, repeats: int) -> Answer:
     for attempt in range(TRIES):
         try:
@@ -118,6 +136,10 @@ def _read(session: Session, address: Address, repeats: int) -> Answer:
         except NoAnswer:
             if attempt == TRIES - 1:
                 raise
+        except (FrameDamaged, FrameUnexpected) as error:
+            if address != ANYBODY:
+                raise
+            raise Collision(f"more than one meter seems to be on this bus: {error}", hint=_ALONE_HINT) from error
     raise AssertionError("the last try returns or raises")
 
 

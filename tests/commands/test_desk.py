@@ -63,7 +63,9 @@ def test_work_that_fails_keeps_its_error() -> None:
     work.futures[0].set_exception(NoAnswer("nobody is there", hint="look at the wiring"))
     document = desk.get(task.id).document()
     assert document["state"] == "failed"
-    assert document["error"] == {"code": "no_answer", "message": "nobody is there", "hint": "look at the wiring"}
+    assert document["error"] == {
+        "code": "no_answer", "message": "nobody is there", "hint": "look at the wiring", "status": 503,
+    }  # fmt: skip
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -106,7 +106,7 @@ def test_work_that_failed_is_an_error_like_any_other(works: Works) -> None:
     task = works.ask("POST", f"{PATH}/wait", b"").json["id"]
     works.futures[0].set_exception(NoAnswer("nobody is there", hint="look at the wiring"))
     document = works.ask("GET", f"{PATH}/{task}").json
-    assert document["error"] == {"code": "no_answer", "message": "nobody is there", "hint": "look at the wiring"}
+    assert (document["error"]["code"], document["error"]["hint"]) == ("no_answer", "look at the wiring")
 
 
 def test_a_scan_is_triggered_and_stopped(works: Works) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from mbusgw.model.command import Document
 from mbusgw.model.document import plain_value
-from mbusgw.model.errors import NoAnswer, RequestError
+from mbusgw.model.errors import Collision, NoAnswer, RequestError
 from mbusgw.simulator.catalogue import build_meter
 from mbusgw.simulator.meter import Fault, FaultKind
 from mbusgw.simulator.segment import Segment
@@ -128,6 +128,19 @@ def test_one_lost_answer_is_asked_for_again() -> None:
         assert desk.ask("read", address=1)["ok"]
 
 
+def test_several_meters_that_all_answer_are_no_only_one() -> None:
+    with counter(3) as desk, pytest.raises(Collision, match="more than one meter"):
+        desk.ask("read", any=True)
+
+
+def test_another_speed_is_that_of_this_one_question() -> None:
+    with counter(1) as desk:
+        assert desk.ask("read", address=1)["ok"]
+        with pytest.raises(NoAnswer):
+            desk.ask("read", address=1, baudrate=300)
+        assert desk.ask("read", address=1)["ok"]
+
+
 @pytest.mark.parametrize(
     ("given", "status", "field"),
     [
@@ -136,6 +149,7 @@ def test_one_lost_answer_is_asked_for_again() -> None:
         ({"address": 1, "any": True}, 400, "address"),
         ({"address": 1, "bus": "attic"}, 404, "bus"),
         ({"address": 1, "speed": 5}, 400, "speed"),
+        ({"address": 1, "baudrate": 2401}, 400, "baudrate"),
         ({"device": "cellar"}, 404, "device"),
         ({"device": "heat", "address": 1}, 400, "address"),
     ],

@@ -1,0 +1,79 @@
+"""Carrying out a command in this process, where no gateway runs that has the bus: with the same parts."""
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from mbusgw.app.commands import add_wired_commands
+from mbusgw.cli.remote import Asker, OnProgress, Remote
+from mbusgw.commands.desk import Desk
+from mbusgw.config.models import BusConfig, Config
+from mbusgw.model.command import Document
+from mbusgw.runtime.clock import SystemClock
+from mbusgw.runtime.ending import end
+from mbusgw.wired.bus import Bus
+from mbusgw.wired.meter import WiredMeter
+from mbusgw.wired.operations import WiredOperations
+
+LOOK_S = 0.2
+STOP_S = 3.0
+
+
+@contextmanager
+def asker_for(config: Config, bus: BusConfig, baudrate: int | None = None) -> Iterator[tuple[Asker, str]]:
+    """Who carries out commands on ``bus``, and the name that the bus has there; ``baudrate`` if not at its own speed.
+
+    That is the running gateway where it has this port, because it would not share it; else this process,
+    for the length of the block. Raises ``MbusgwError``.
+    """
+    remote = Remote.find(config)
+    name = remote.bus_on(bus.port) if remote is not None else None
+    if remote is not None and name is not None:
+        yield remote, name
+        return
+    direct = Direct(bus if baudrate is None else bus.model_copy(update={"baudrate": baudrate}))
+    direct.start()
+    try:
+        yield direct, bus.name
+    finally:
+        direct.stop()
+
+
+class Direct:
+    """One bus and a desk of its own. **own thread**"""
+
+    def __init__(self, bus: BusConfig) -> None:
+        clock = SystemClock()
+        self.meters: Sequence[WiredMeter] = ()
+        self.buses: Sequence[Bus] = (Bus(bus, clock=clock),)
+        self._desk = Desk(clock, rate_per_s=math.inf)
+        add_wired_commands(self._desk, WiredOperations(self, clock))
+
+    def start(self) -> None:
+        """Opens the port."""
+        logging.getLogger("mbusgw").addHandler(logging.NullHandler())  # what goes wrong is the command's answer
+        for bus in self.buses:
+            bus.start()
+
+    def stop(self) -> None:
+        """Gives it back."""
+        end(self.buses, STOP_S)
+
+    def run(self, command: str, params: Document, on_progress: OnProgress | None = None) -> dict[str, Any]:
+        """As ``Asker`` says."""
+        task, told = self._desk.submit(command, params), None
+        try:
+            while not task.ended:
+                task = self._desk.wait(task.id, LOOK_S)
+                if on_progress is not None and task.progress and task.progress is not told:
+                    told = task.progress
+                    on_progress(told)
+        except KeyboardInterrupt:
+            self._desk.cancel(task.id)
+            raise
+        if task.error is not None:
+            raise task.error
+        return dict(task.result or {})
