@@ -107,6 +107,22 @@ class Exchange:
         """Waits for the silence that must precede a request; what came before it."""
         return self._wire.await_idle()
 
+    def hear(self, request: bytes, *, patience: int = 1, enough: bytes = b"") -> tuple[bytes, bytes]:
+        """Sends ``request`` and judges nothing: what came before it unasked, and everything that came after it.
+
+        For a search, where every answer tells something, damaged ones too. ``patience``: how many of the
+        standard's windows are waited; nothing more is, once exactly ``enough`` has come. Raises ``FrameDamaged``
+        only where the line does not fall silent.
+        """
+        before = self._wire.await_idle()
+        sent_mono = self._wire.send(request)
+        self._unanswered, self._stray = None, b""
+        window_s = self._wire.answer_window_s(patience)
+        heard = self._wire.listen(sent_mono + window_s, echo=request if self._echo else b"", enough=enough)
+        if heard:
+            self._trace("rx", heard)
+        return before, heard
+
     def ask(
         self, request: bytes, address: Address, *, wants_data: bool, meter: SecondaryAddress | None = None
     ) -> bytes:

@@ -12,6 +12,8 @@ from mbusgw.mbus.frames import (
     CI_BAUDRATE,
     FCB,
     REQ_UD2,
+    RSP_UD,
+    RSP_UD_MASK,
     SND_NKE,
     SND_UD,
     Frame,
@@ -212,6 +214,26 @@ class Session:
         frame = encode(LongFrame(control, on_wire, CI_BAUDRATE[baudrate]))
         self._exchange.ask(frame, address, wants_data=False)
 
+    def hear(self, frame: Frame, *, patience: int = 1, enough: bytes = b"") -> tuple[bytes, bytes]:
+        """Sends ``frame``; what came before it unasked, and all that came after it (``Exchange.hear``)."""
+        return self._exchange.hear(encode(frame), patience=patience, enough=enough)
+
+    def knock(self, address: int, *, patience: int = 1, again: bool = False) -> tuple[bytes, bytes]:
+        """REQ_UD2 to a primary address of which nothing is expected; as ``hear``. ``again``: for the next telegram.
+
+        Whoever reads the meter there goes on undisturbed: the request has the FCB that is due, and where the answer
+        does not tell what the meter thinks now, its link is initialised before the next read.
+        """
+        link = self._known.links.get(address)
+        fcb = not again if link is None else link.fcb
+        before, heard = self.hear(ShortFrame(REQ_UD2 | FCB if fcb else REQ_UD2, address), patience=patience)
+        if link is not None:
+            if is_answer(heard, address) and not _more_records_follow(heard):
+                link.fcb = not fcb
+            else:
+                link.reset_due = True
+        return before, heard
+
     def look(self) -> None:
         """Between two exchanges: throws away what nobody asked for. Raises ``TransportLost`` if the port has gone."""
         self._exchange.look()
@@ -334,6 +356,15 @@ def parse_long(raw: bytes) -> LongFrame:
     if not isinstance(frame, LongFrame):
         raise FrameUnexpected(f"{raw.hex(' ')} is no long frame")
     return frame
+
+
+def is_answer(heard: bytes, address: int) -> bool:
+    """``heard`` is one whole frame of user data from ``address`` and nothing else."""
+    try:
+        frame = parse(heard)
+    except FrameDamaged:
+        return False
+    return isinstance(frame, LongFrame) and frame.address == address and frame.control & RSP_UD_MASK == RSP_UD
 
 
 def _more_records_follow(raw: bytes) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from mbusgw.mbus.frames import START_LONG, expected_length
+from mbusgw.mbus.frames import START_LONG, expected_length, parse
 from mbusgw.model.address import Address
 from mbusgw.model.errors import FrameDamaged
 
@@ -142,6 +142,32 @@ class Wire:
             noise += skipped
         return bytes(buffer), noise
 
+    def listen(self, deadline_mono: float, *, echo: bytes = b"", enough: bytes = b"") -> bytes:
+        """Everything that comes, without judging it; what begins before the deadline is heard to its end.
+
+        ``echo`` is taken away where it comes first, and the window begins anew. After ``enough`` nothing
+        more is waited for. A line that never falls silent is left after the time of two frames.
+        """
+        heard = bytearray()
+        window_s = deadline_mono - self._last_byte_mono
+        limit_mono = deadline_mono + 2 * LONGEST_FRAME_BYTES * BITS_PER_BYTE * self._bit_s
+        while True:
+            pause_s = 0.0
+            if heard:
+                if bytes(heard) == enough:
+                    break
+                pause_s = self._quiet_s if _is_frame(heard) else self._gap_s
+            left_s = max(deadline_mono, self._last_byte_mono + pause_s) - self._mono()
+            if left_s <= 0 or self._mono() > limit_mono:
+                break
+            if some := self._line.read(4096, left_s):
+                self._last_byte_mono = self._mono()
+                heard += some
+                if echo and heard.startswith(echo):
+                    del heard[: len(echo)]
+                    echo, deadline_mono = b"", max(deadline_mono, self._last_byte_mono + window_s)
+        return bytes(heard)
+
     def await_quiet(self) -> None:
         """After a damaged frame: until its remains have passed, or as long as the longest frame takes."""
         limit_mono = self._mono() + LONGEST_FRAME_BYTES * BITS_PER_BYTE * self._bit_s
@@ -189,6 +215,14 @@ def _frame_length(buffer: bytearray) -> tuple[int | None, int]:
             del buffer[0]
             skipped += 1
     return None, skipped
+
+
+def _is_frame(heard: bytearray) -> bool:
+    try:
+        parse(bytes(heard))
+    except FrameDamaged:
+        return False
+    return True
 
 
 def _start(buffer: bytearray) -> str:
