@@ -6,19 +6,27 @@ from collections.abc import Sequence
 from functools import partial
 
 from mbusgw import __version__
+from mbusgw.app.administration import admin_routes
 from mbusgw.app.advice import advise
 from mbusgw.app.checks import build_checks, parser_reachable
 from mbusgw.app.commands import add_wired_commands
 from mbusgw.app.documents import Documents
 from mbusgw.app.gateway import Gateway
-from mbusgw.app.lanes import Base, WayOut, build_base, build_way_out, build_wired_lane, build_wireless_lane
+from mbusgw.app.lanes import (
+    Base,
+    WayOut,
+    WirelessLane,
+    build_base,
+    build_way_out,
+    build_wired_lane,
+    build_wireless_lane,
+)
 from mbusgw.app.memory import Memory
 from mbusgw.app.stages import Stage, Stages
 from mbusgw.commands.desk import Desk
 from mbusgw.config.models import Config, HttpConfig
 from mbusgw.health.monitor import HealthMonitor
 from mbusgw.health.watchdog import Watchdog
-from mbusgw.ingest.intake import Intake
 from mbusgw.ingest.outcomes import Outcomes
 from mbusgw.mqtt.topics import Topics
 from mbusgw.runtime.clock import Clock
@@ -92,7 +100,7 @@ def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
         publish=lambda report: base.recorder.publish_report(report.document()),
     )
     watchdog = Watchdog(service, clock, interval_s=service.watchdog_interval_s(), watched=workers)
-    server = _server(base, radio.intake, documents, monitor, desk)
+    server = _server(base, radio, documents, monitor, desk)
 
     # Started in this order, stopped in the reverse. With the farewell of the way out it all ends within five seconds.
     stages = Stages(
@@ -118,13 +126,15 @@ def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
 
 
 # ------------------------------------------------------------------ HTTP
-def _server(base: Base, intake: Intake, documents: Documents, monitor: HealthMonitor, desk: Desk) -> HttpServer:
+def _server(
+    base: Base, radio: WirelessLane, documents: Documents, monitor: HealthMonitor, desk: Desk
+) -> HttpServer:
     config, clock = base.config, base.clock
     ingest = config.ingest
     keys = {name: key.get_secret_value() for name, key in ingest.keys.items()}
     ingress = TelegramRoutes(
         GatewayKeys(keys, trusted=ingest.trusted_networks),
-        intake.accept,
+        radio.intake.accept,
         Outcomes(base.store, clock).wait,
         clock=clock,
         metrics=base.metrics,
@@ -136,9 +146,9 @@ def _server(base: Base, intake: Intake, documents: Documents, monitor: HealthMon
         state=documents.state,
         metrics=base.metrics.render,
     )
-    token = config.http.admin_token
-    commands = CommandRoutes(desk, token.get_secret_value() if token else None)
-    routes = [*ingress.routes(), *probes.routes(), *commands.routes()]
+    token = config.http.admin_token.get_secret_value() if config.http.admin_token else None
+    commands = CommandRoutes(desk, token)
+    routes = [*ingress.routes(), *probes.routes(), *commands.routes(), *admin_routes(base, radio, token)]
     router = Router([*routes, index_route(routes, __version__)])
     return HttpServer(
         config.http.host,

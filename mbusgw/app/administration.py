@@ -1,0 +1,21 @@
+"""What administrators may do over HTTP with the wireless lane: keys and telegrams."""
+from __future__ import annotations
+
+from functools import partial
+
+from mbusgw.app.lanes import Base, WirelessLane
+from mbusgw.store.replays import Telegrams
+from mbusgw.web.archive import ArchiveRoutes
+from mbusgw.web.keys import KeyRoutes
+from mbusgw.web.router import Route
+
+
+def admin_routes(base: Base, radio: WirelessLane, token: str | None) -> list[Route]:
+    """The rows for the table."""
+    telegrams = Telegrams(
+        base.store,
+        max_backlog=base.config.ingest.max_backlog,
+        ring=radio.backlog.ring,
+        count=partial(base.metrics.telegram, result="replayed"),
+    )
+    return [*KeyRoutes(base.keyring, token).routes(), *ArchiveRoutes(telegrams, token).routes()]
