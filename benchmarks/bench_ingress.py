@@ -17,7 +17,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import quantiles
 
+from mbusgw.ingest.fleet import Fleet
 from mbusgw.ingest.intake import Intake
+from mbusgw.ingest.receptions import Receptions
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.metrics import Metrics
@@ -75,6 +77,8 @@ def serve(kind: str) -> None:
             dedup_window_s=300,
             max_backlog=10_000_000,
             max_outbox=10_000_000,
+            receptions=Receptions(lambda _device_id, _reception: None),
+            fleet=Fleet(clock),
             metrics=metrics,
             clock=clock,
         )

@@ -64,6 +64,7 @@ def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
         base.store,
         out.broker,
         wired,
+        radio.fleet,
         parser_reachable=partial(parser_reachable, config, radio.lobaro),
         parser_queue=radio.backlog.__len__,
         clock=clock,

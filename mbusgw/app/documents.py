@@ -3,14 +3,16 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mbusgw.health.readiness import Readiness
+from mbusgw.ingest.fleet import Fleet
 from mbusgw.model.device import DeviceState
-from mbusgw.model.document import fields_document, meter_document
+from mbusgw.model.document import fields_document, meter_document, radio_document
 from mbusgw.mqtt.client import Broker
 from mbusgw.registry.registry import Registry
 from mbusgw.runtime.clock import Clock
@@ -29,6 +31,7 @@ class Documents:
         store: Store,
         broker: Broker,
         lane: WiredLane,
+        fleet: Fleet,
         *,
         parser_reachable: Callable[[], bool | None],
         parser_queue: Callable[[], int],
@@ -38,6 +41,7 @@ class Documents:
         self._store = store
         self._broker = broker
         self._lane = lane
+        self._fleet = fleet
         self._parser_reachable = parser_reachable
         self._parser_queue = parser_queue
         self._clock = clock
@@ -49,9 +53,23 @@ class Documents:
         devices = sorted(self._registry.snapshot().items())
         meters = {meter.config.id: meter for meter in self._lane.meters}
         return {
+            "gateways": self._gateways([state for _, state in devices]),
             "devices": {device_id: self._device(state, meters.get(device_id)) for device_id, state in devices},
             "buses": {bus.config.name: asdict(bus.snapshot()) for bus in self._lane.buses},
             "queues": self.queues(),
+        }
+
+    def _gateways(self, states: Sequence[DeviceState]) -> dict[str, Any]:
+        """The radio gateways heard of since the start, and how many meters each hears (and hears best)."""
+        hears: Counter[str] = Counter()
+        best: Counter[str] = Counter()
+        for state in states:
+            if state.radio is not None:
+                hears.update(one.gateway_id for one in state.radio.receptions)
+                best.update([state.radio.best.gateway_id] if state.radio.best else [])
+        return {
+            one.gateway_id: {**asdict(one), "meters_heard": hears[one.gateway_id], "meters_best": best[one.gateway_id]}
+            for one in self._fleet.snapshot()
         }
 
     def readiness(self) -> dict[str, Any]:
@@ -78,6 +96,7 @@ class Documents:
             "status": state.status,
             "gateway_id": state.gateway_id,
             "rssi_dbm": state.rssi_dbm,
+            "radio": radio_document(state.radio),
             "last_error": state.last_error,
             "values": fields_document(state.fields),
             "problems": state.problems,
@@ -104,6 +123,18 @@ class Documents:
         metrics.gauge("oms_queue_depth", "Telegrams that wait for the parser", lambda: self._store.count("backlog"))
         metrics.gauge("mbusgw_meters_online", "Meters that are online", lambda: self.meters()[0])
         metrics.gauge("mbusgw_meters_known", "Meters that are known", lambda: self.meters()[1])
+        metrics.gauges(
+            "oms_gateway_silent_seconds",
+            "Since a radio gateway's last telegram",
+            "gateway",
+            lambda: {one.gateway_id: one.silent_s for one in self._fleet.snapshot()},
+        )
+        metrics.gauges(
+            "oms_gateway_telegrams_per_minute",
+            "Of a radio gateway, over the last quarter of an hour",
+            "gateway",
+            lambda: {one.gateway_id: one.telegrams_per_min for one in self._fleet.snapshot()},
+        )
         metrics.gauge("mbusgw_uptime_seconds", "Since the start", lambda: self._clock.mono() - self._started_mono)
         metrics.gauge("mbusgw_threads", "Threads of the process", threading.active_count)
         metrics.gauge("mbusgw_resident_memory_bytes", "Resident memory of the process", resident_bytes)

@@ -11,8 +11,10 @@ from mbusgw.commands.desk import Desk
 from mbusgw.config.master_key import find_master_key
 from mbusgw.config.models import Config
 from mbusgw.ingest.backlog import Backlog
+from mbusgw.ingest.fleet import Fleet
 from mbusgw.ingest.intake import Intake
 from mbusgw.ingest.pool import ParseWorker, format_name
+from mbusgw.ingest.receptions import Receptions
 from mbusgw.mqtt.announcer import Announcer
 from mbusgw.mqtt.client import Broker, Incoming
 from mbusgw.mqtt.commands import MqttCommands
@@ -68,7 +70,12 @@ def build_base(config: Config, clock: Clock) -> Base:
         keep_readings_s=config.storage.keep_readings,
         keep_telegrams_s=config.storage.keep_telegrams,
     )
-    registry = Registry(clock, radio_ttl_s=config.ingest.offline_after)
+    registry = Registry(
+        clock,
+        radio_ttl_s=config.ingest.offline_after,
+        radio_intervals=config.ingest.offline_intervals,
+        is_quiet=lambda moment: any(hours.hold(moment.astimezone()) for hours in config.ingest.quiet),
+    )
     topics = Topics(config.mqtt, config.homeassistant)
     recorder = StateRecorder(registry, store, topics, clock=clock)
     keyring = Keyring(store, open_vault(config, os.environ), clock=clock)
@@ -167,6 +174,7 @@ class WirelessLane:
     """From a gateway's POST to a reading. ``stop`` ends a wait for the Lobaro API. **immutable**"""
 
     intake: Intake
+    fleet: Fleet
     backlog: Backlog
     parsers: Sequence[ParseWorker]
     backend: ParserBackend
@@ -186,6 +194,7 @@ def build_wireless_lane(base: Base) -> WirelessLane:
     def recall() -> None:
         base.store.submit(telegrams.recall(clock.now()))
 
+    fleet, receptions = Fleet(clock), Receptions(base.registry.heard)
     stop, lobaro = threading.Event(), CircuitBreaker(clock, max_pause_s=LOBARO_PAUSE_MAX_S, on_close=recall)
     formats = FormatMemory(on_new=partial(_format_heard, base))
     parts = Parts(stop.wait, clock, formats=formats, breaker=lobaro, on_result=metrics.lobaro_request)
@@ -201,6 +210,7 @@ def build_wireless_lane(base: Base) -> WirelessLane:
             backend,
             messages=messages,
             delivery=base.recorder,
+            receptions=receptions,
             max_outbox=config.mqtt.max_queue,
             keyring=base.keyring,
             strict_keys=config.ingest.key_policy == "strict",
@@ -216,11 +226,13 @@ def build_wireless_lane(base: Base) -> WirelessLane:
         dedup_window_s=config.ingest.dedup_window if config.ingest.dedup else None,
         max_backlog=config.ingest.max_backlog,
         max_outbox=config.mqtt.max_queue,
+        receptions=receptions,
+        fleet=fleet,
         metrics=metrics,
         clock=clock,
         vault=base.keyring.vault,
     )
-    return WirelessLane(intake, backlog, parsers, backend, formats, lobaro, stop)
+    return WirelessLane(intake, fleet, backlog, parsers, backend, formats, lobaro, stop)
 
 
 def _format_heard(base: Base, signature: int, format_bytes: bytes) -> None:

@@ -10,7 +10,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr
+
+from mbusgw.model.quiet import QuietHours
 
 DURATION_UNITS_S = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?)\s*([a-z]+)\s*")
@@ -129,5 +131,11 @@ def check_network(value: Any) -> IPv4Network | IPv6Network:
         raise ValueError("no network: write ADDRESS/BITS, such as 192.168.1.0/24, or one address") from None
 
 
+def _check_quiet_time(value: Any) -> QuietHours:
+    return value if isinstance(value, QuietHours) else QuietHours.parse(str(value))
+
+
+#: Hours of a day, or days of the week, such as ``20:00-06:00`` or ``Sat Sun``.
+QuietTime = Annotated[QuietHours, PlainValidator(_check_quiet_time)]
 #: An IP network.
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(check_network)]

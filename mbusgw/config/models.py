@@ -24,6 +24,7 @@ from mbusgw.config.kinds import (
     MeterId,
     Network,
     Period,
+    QuietTime,
     TopicLevel,
 )
 from mbusgw.config.section import Count, Section, check_port
@@ -115,7 +116,8 @@ class HttpConfig(Section):
 
 class IngestConfig(Section):
     """Radio telegrams: ``keys`` is bearer key by gateway; ``trusted_networks`` are those whose gateways need none;
-    ``max_rate`` is telegrams a second of one gateway; ``offline_after`` the silence that makes a radio meter offline.
+    ``max_rate`` is telegrams a second of one gateway. A radio meter is offline after a silence of
+    ``offline_intervals`` of its own, or of ``offline_after``; ``quiet`` are the times at which they keep silent.
     """
 
     keys: dict[TopicLevel, SecretStr] = Field(default_factory=dict)
@@ -126,6 +128,8 @@ class IngestConfig(Section):
     max_backlog: Count = 100_000
     key_policy: Literal["strict", "lenient"] = "strict"
     offline_after: Period = 86400.0
+    offline_intervals: Annotated[int, Field(ge=2, le=1000)] = 3
+    quiet: tuple[QuietTime, ...] = ()
 
     @field_validator("keys")
     @classmethod

@@ -4,11 +4,15 @@ from __future__ import annotations
 import logging
 import sqlite3
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import datetime
 from typing import Protocol
 
+from mbusgw.ingest.content import content_of
+from mbusgw.ingest.fleet import Fleet
+from mbusgw.ingest.receptions import Receptions
 from mbusgw.model.errors import RequestError, StoreBusy, StoreError
 from mbusgw.model.submission import Accepted, Submission
 from mbusgw.model.telegram import ReceivedTelegram
@@ -46,12 +50,16 @@ class Intake:
         dedup_window_s: float | None,
         max_backlog: int,
         max_outbox: int,
+        receptions: Receptions,
+        fleet: Fleet,
         metrics: Metrics,
         clock: Clock,
         vault: Vault = PLAIN,
     ) -> None:
         self._store = store
         self._vault = vault
+        self._receptions = receptions
+        self._fleet = fleet
         self._messages = messages
         self._ring = ring
         self._dedup_window_s = dedup_window_s
@@ -70,16 +78,29 @@ class Intake:
         now = self._clock.now()
         received = [self._received(submission, now) for submission in submissions]
         try:
-            accepted: list[Accepted] = self._store.submit(self._write(received)).result(COMMIT_TIMEOUT_S)[0]
+            unit = self._write([(telegram, content_of(telegram.raw)) for telegram in received])
+            accepted: list[Accepted] = self._store.submit(unit).result(COMMIT_TIMEOUT_S)[0]
         except (RequestError, StoreError) as error:
             raise self._refused(received, error) from None
         except FutureTimeout:
             raise self._refused(received, StoreBusy("the database does not answer")) from None
         self._condition.cleared("works again")
-        for telegram, answer in zip(received, accepted):
-            self._metrics.telegram(telegram.gateway_id, "duplicate" if answer.duplicate else "accepted")
         self._ring([answer.ingest_id for answer in accepted if not answer.duplicate])
+        self._note(received, accepted)
         return accepted
+
+    def _note(self, received: Sequence[ReceivedTelegram], accepted: Sequence[Accepted]) -> None:
+        """Counts what was taken in, and tells who heard what again."""
+        taken: Counter[str] = Counter()
+        known: Counter[str] = Counter()
+        for telegram, answer in zip(received, accepted):
+            taken[telegram.gateway_id] += 1
+            if answer.duplicate_of is not None:
+                known[telegram.gateway_id] += 1
+                self._receptions.again(telegram, answer.duplicate_of)
+            self._metrics.telegram(telegram.gateway_id, "duplicate" if answer.duplicate else "accepted")
+        for gateway_id, count in taken.items():
+            self._fleet.contact(gateway_id, telegrams=count, duplicates=known[gateway_id])
 
     def _received(self, submission: Submission, now: datetime) -> ReceivedTelegram:
         return ReceivedTelegram(
@@ -95,16 +116,22 @@ class Intake:
             key=submission.key,
         )
 
-    def _write(self, received: Sequence[ReceivedTelegram]) -> Callable[[sqlite3.Connection], list[Accepted]]:
+    def _write(
+        self, received: Sequence[tuple[ReceivedTelegram, bytes]]
+    ) -> Callable[[sqlite3.Connection], list[Accepted]]:
         def write(connection: sqlite3.Connection) -> list[Accepted]:
             if telegrams.backlog(connection) + len(received) > self._max_backlog:
                 raise RequestError(
                     503, "backlog_full", "too many telegrams wait for the parser", retry_after_s=RETRY_AFTER_S
                 )
             accepted = []
-            for telegram in received:
+            for telegram, content in received:
                 answer = telegrams.insert(
-                    connection, telegram, dedup_window_s=self._dedup_window_s, vault=self._vault
+                    connection,
+                    telegram,
+                    dedup_window_s=self._dedup_window_s,
+                    content=content,
+                    vault=self._vault,
                 )
                 if answer.duplicate:
                     # It is not parsed again, but whoever counts what was acknowledged must find it.

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from mbusgw.ingest.backlog import Backlog
 from mbusgw.ingest.keys import candidates, names
 from mbusgw.ingest.readings import to_reading
+from mbusgw.ingest.receptions import Receptions
 from mbusgw.model.errors import FormatPending, KeyMissing, KeyWrong, MbusgwError, ParserError, StoreError
 from mbusgw.model.ports import Delivery, Write
 from mbusgw.model.reading import Reading
@@ -68,6 +69,7 @@ class ParseWorker(Worker):
         *,
         messages: TelegramMessages,
         delivery: Delivery,
+        receptions: Receptions,
         max_outbox: int,
         keyring: Keyring,
         strict_keys: bool,
@@ -81,6 +83,7 @@ class ParseWorker(Worker):
         self._backend = backend
         self._messages = messages
         self._delivery = delivery
+        self._receptions = receptions
         self._max_outbox = max_outbox
         self._keyring = keyring
         self._strict_keys = strict_keys
@@ -155,7 +158,7 @@ class ParseWorker(Worker):
 
     def _parse_with(self, telegram: ReceivedTelegram, key: OpenKey | None) -> tuple[Reading | None, Message]:
         parsed = self._backend.parse(telegram, key.key if key else None)
-        reading = to_reading(telegram, parsed)
+        reading = to_reading(telegram, parsed, self._receptions)
         return reading, self._messages.reading(telegram, reading, parsed.domain_model)
 
     @staticmethod

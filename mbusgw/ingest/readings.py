@@ -3,13 +3,14 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from mbusgw.ingest.receptions import Receptions
 from mbusgw.model.fields import name_fields
 from mbusgw.model.reading import Lane, Reading
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.parsers.base import ParsedTelegram
 
 
-def to_reading(telegram: ReceivedTelegram, parsed: ParsedTelegram) -> Reading | None:
+def to_reading(telegram: ReceivedTelegram, parsed: ParsedTelegram, receptions: Receptions) -> Reading | None:
     """The reading of ``telegram``; None where the parser gave no records of its own form.
 
     The device is ``<manufacturer>_<id>``; without a named meter ``unknown``.
@@ -18,8 +19,9 @@ def to_reading(telegram: ReceivedTelegram, parsed: ParsedTelegram) -> Reading | 
     if decoded is None:
         return None
     meter = decoded.header.meter
+    device_id = meter.device_id if meter else "unknown"
     return Reading(
-        device_id=meter.device_id if meter else "unknown",
+        device_id=device_id,
         read_at=telegram.rx_time,
         lane=Lane.WIRELESS,
         header=decoded.header,
@@ -30,4 +32,5 @@ def to_reading(telegram: ReceivedTelegram, parsed: ParsedTelegram) -> Reading | 
         gateway_id=telegram.gateway_id,
         rssi_dbm=telegram.rssi_dbm,
         ingest_id=telegram.ingest_id,
+        receptions=receptions.of(telegram, device_id),
     )

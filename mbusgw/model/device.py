@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.reading import Field, Lane, Reading
+from mbusgw.model.reception import RadioLink, Reception
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class DeviceState:
     ``fields`` holds the newest value of every field ever read, also of those that the last
     telegram did not carry (radio meters alternate). ``stale``: loaded from the database at
     start, not yet confirmed by a reading. ``last_error`` is why the last try failed, or None.
+    ``radio``: how it is heard, of radio meters.
     """
 
     device_id: str
@@ -35,17 +37,20 @@ class DeviceState:
     gateway_id: str | None = None
     rssi_dbm: float | None = None
     last_error: str | None = None
+    radio: RadioLink | None = None
 
-    def read(self, reading: Reading) -> DeviceState:
+    def read(self, reading: Reading, *, learn: bool = True) -> DeviceState:
         """The next state after ``reading``; an older reading than the last one only fills gaps in ``fields``.
 
-        Of another meter under the same name (it was replaced) nothing is carried over.
+        Of another meter under the same name (it was replaced) nothing is carried over. Without ``learn`` the pause
+        before it tells nothing of how often a radio meter sends.
         """
         newer = self.read_at is None or reading.read_at >= self.read_at
         known = {} if self._is_replaced_by(reading.header.meter) else self.fields
         fields = {**known, **reading.fields} if newer else {**reading.fields, **self.fields}
+        radio = self._radio(reading, learn=learn)
         if not newer:
-            return replace(self, version=self.version + 1, fields=MappingProxyType(fields))
+            return replace(self, version=self.version + 1, fields=MappingProxyType(fields), radio=radio)
         header = reading.header
         return replace(
             self,
@@ -63,7 +68,17 @@ class DeviceState:
             gateway_id=reading.gateway_id,
             rssi_dbm=reading.rssi_dbm,
             last_error=None,
+            radio=radio,
         )
+
+    def heard(self, reception: Reception) -> DeviceState:
+        """The next state after another gateway was heard with the last telegram: no news, and no new version."""
+        return replace(self, radio=(self.radio or RadioLink()).add(reception))
+
+    def _radio(self, reading: Reading, *, learn: bool) -> RadioLink | None:
+        if not reading.receptions:
+            return self.radio
+        return (self.radio or RadioLink()).hear(reading.receptions, learn=learn)
 
     def _is_replaced_by(self, meter: MeterIdentity | None) -> bool:
         # Maker and number say which meter it is; the medium of one may alternate (heating and cooling).

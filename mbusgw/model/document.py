@@ -15,6 +15,7 @@ from mbusgw.model.errors import ApplicationError, MbusgwError
 from mbusgw.model.fields import field_names
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.reading import Field
+from mbusgw.model.reception import RadioLink
 from mbusgw.model.record import Record, Value
 from mbusgw.model.telegram import DecodedTelegram, Header
 
@@ -113,6 +114,21 @@ def meter_document(meter: MeterIdentity | None) -> Document | None:
 def fields_document(fields: Mapping[str, Field]) -> Document:
     """Each field's value and unit, by name."""
     return {name: {"value": plain_value(field.value), "unit": field.unit} for name, field in fields.items()}
+
+
+def radio_document(radio: RadioLink | None) -> Document | None:
+    """How a radio meter is heard; None of a wired one."""
+    if radio is None:
+        return None
+    best, completeness = radio.best, radio.completeness
+    return {
+        "last_heard_at": radio.last_at,
+        "interval_s": None if radio.interval_s is None else round(radio.interval_s, 1),
+        "completeness_percent": None if completeness is None else round(100 * completeness, 1),
+        "best_gateway": best.gateway_id if best else None,
+        "best_rssi_dbm": best.rssi_dbm if best else None,
+        "gateways": {one.gateway_id: {"rssi_dbm": one.rssi_dbm, "heard_at": one.heard_at} for one in radio.receptions},
+    }
 
 
 def plain_value(value: Value | None) -> Decimal | int | str | None:

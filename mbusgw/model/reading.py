@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from mbusgw.model.reception import Reception
 from mbusgw.model.record import Record, Value
 from mbusgw.model.telegram import Header
 
@@ -37,7 +38,7 @@ class Reading:
 
     ``fields`` keeps the order of the records. ``read_at`` is aware UTC: when the answer
     was complete, or when the radio telegram was received. ``manufacturer_data`` is kept raw.
-    ``ingest_id`` is the radio telegram's.
+    ``ingest_id`` is the radio telegram's; ``receptions`` by which gateways it came, that of ``gateway_id`` first.
     """
 
     device_id: str
@@ -51,3 +52,4 @@ class Reading:
     gateway_id: str | None = None
     rssi_dbm: float | None = None
     ingest_id: str | None = None
+    receptions: tuple[Reception, ...] = ()

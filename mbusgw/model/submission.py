@@ -24,4 +24,9 @@ class Accepted:
     """A telegram that is on disk. **immutable**"""
 
     ingest_id: str
-    duplicate: bool = False
+    duplicate_of: str | None = None
+
+    @property
+    def duplicate(self) -> bool:
+        """It was heard before."""
+        return self.duplicate_of is not None

@@ -65,8 +65,13 @@ class Announcer(Worker):
     # -------------------------------------------------- any thread
     def changed(self, change: Change) -> None:
         """A registry observer: a new device, a new field, or one that is shown otherwise now, is to be announced."""
-        if change.structure or _shown_otherwise(change):
+        if change.structure or _shown_otherwise(change) or self._expires_otherwise(change):
             self._orders.offer(change.after.device_id)
+
+    def _expires_otherwise(self, change: Change) -> bool:
+        """More is known of how often a radio meter sends."""
+        expire_after_s = self._discovery.expire_after_s
+        return change.after.radio is not None and expire_after_s(change.before) != expire_after_s(change.after)
 
     def birth(self, message: Incoming) -> None:
         """Home Assistant says ``online``. Its retained word at our subscribing is no birth: we announce then anyway."""

@@ -13,6 +13,7 @@ from mbusgw.model.device import DeviceState
 from mbusgw.model.fields import slug
 from mbusgw.model.reading import Field
 from mbusgw.mqtt.quantities import Look, entity_name, look
+from mbusgw.mqtt.radio import expiry_s, radio_entities
 from mbusgw.mqtt.topics import Topics
 from mbusgw.mqtt.words import device_kind
 from mbusgw.runtime import exactjson
@@ -55,11 +56,13 @@ class Discovery:
         if state.read_at is None:
             return None
         root = self._root(state)
-        expire_after_s = int(max(self._expire_after_s, 3 * (interval_s or 0)))
+        expire_after_s = self.expire_after_s(state, interval_s)
         components = {"status": self._status(state, root), "last_reading": self._last_reading(state, root)}
         names = self._names(state)
         for field in state.fields.values():
-            components[field.name] = self._sensor(state, field, names[field.name], root, expire_after_s)
+            components[field.name] = self._sensor(state, field, names[field.name], root, int(expire_after_s))
+        if state.radio is not None:
+            components |= self._radio(state, root)
         document = {
             "device": self._device(state, root),
             "origin": ORIGIN,
@@ -71,6 +74,11 @@ class Discovery:
             "components": components,
         }
         return Announcement(self._topics.discovery(root), state.device_id, exactjson.dumps(document))
+
+    def expire_after_s(self, state: DeviceState, interval_s: float | None = None) -> float:
+        """For how long a meter's values are shown without news; ``interval_s`` is that of a wired one."""
+        first_s = max(self._expire_after_s, 3 * (interval_s or 0))
+        return first_s if state.radio is None else expiry_s(state.radio, first_s)
 
     def _root(self, state: DeviceState) -> str:
         meter = state.meter
@@ -131,6 +139,18 @@ class Discovery:
             "state_topic": self._topics.attributes(state.device_id),
             # Of an empty message (the device is forgotten) there is no value_json, which would be logged as an error.
             "value_template": "{{ value_json.read_at if value_json is defined else None }}",
+        }
+
+    def _radio(self, state: DeviceState, root: str) -> dict[str, Any]:
+        return {
+            f"radio_{key}": {
+                "unique_id": f"{root}_radio_{key}",
+                **_entity_id("sensor", self._entity_slug(state, name)),
+                "name": name,
+                "state_topic": self._topics.attributes(state.device_id),
+                **component,
+            }
+            for key, name, component in radio_entities(self._language)
         }
 
     def _names(self, state: DeviceState) -> dict[str, str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from mbusgw.model.device import DeviceState
 from mbusgw.model.reading import Lane, Reading
+from mbusgw.model.reception import RadioLink, Reception
 from mbusgw.registry.changes import Change, difference
 from mbusgw.runtime.clock import Clock
 
@@ -29,13 +30,23 @@ class Registry:
     """Holds a ``DeviceState`` for every device; each change is atomic and raises its version. **any thread**
 
     A device that is not read within its time to live goes offline when ``expire`` is
-    called. Observers get every change, in the thread that made it and outside the lock;
-    they must not block.
+    called. Of a radio meter that time is ``radio_intervals`` of the intervals learned of it, ``radio_ttl_s`` at the
+    most and until one is known; while ``is_quiet`` (radio meters keep silent then) it does not run.
+    Observers get every change, in the thread that made it and outside the lock; they must not block.
     """
 
-    def __init__(self, clock: Clock, *, radio_ttl_s: float) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        radio_ttl_s: float,
+        radio_intervals: int = 3,
+        is_quiet: Callable[[datetime], bool] = lambda moment: False,
+    ) -> None:
         self._clock = clock
         self._radio_ttl_s = radio_ttl_s
+        self._radio_intervals = radio_intervals
+        self._is_quiet = is_quiet
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
         self._observers: tuple[Observer, ...] = ()
@@ -62,7 +73,7 @@ class Registry:
         with self._lock:
             for state in states:
                 known = self._entries.get(state.device_id)
-                ttl_s = known.ttl_s if known else self._radio_ttl_s
+                ttl_s = self._restored_ttl(state) if known is None else known.ttl_s
                 fresh = state.read_at is not None and (now - state.read_at).total_seconds() < ttl_s
                 restored = replace(
                     state,
@@ -73,6 +84,9 @@ class Registry:
                 )
                 self._entries[state.device_id] = _Entry(restored, ttl_s, mono + ttl_s)
 
+    def _restored_ttl(self, state: DeviceState) -> float:
+        return self._radio_ttl_s if state.radio is None else self._radio_ttl(state.radio)
+
     # -------------------------------------------------- what happens
     def record(self, reading: Reading) -> Change:
         """Takes in a reading; the device becomes known and online by it."""
@@ -82,9 +96,29 @@ class Registry:
                 entry = _Entry(DeviceState(reading.device_id, reading.device_id), self._radio_ttl_s, 0.0)
                 self._entries[reading.device_id] = entry
             before = entry.state
-            entry.state = after = self._comparable(before, reading).read(reading)
+            entry.state = after = self._comparable(before, reading).read(reading, learn=self._tells(before, reading))
+            if after.radio is not None:
+                entry.ttl_s = self._radio_ttl(after.radio)
             entry.expires_mono = self._clock.mono() + entry.ttl_s
         return self._tell(Change(before, after, difference(before.fields, after.fields)))
+
+    def heard(self, device_id: str, reception: Reception) -> None:
+        """One more gateway has heard the last telegram of a device."""
+        with self._lock:
+            entry = self._entries.get(device_id)
+            if entry is not None:
+                entry.state = entry.state.heard(reception)
+
+    def _radio_ttl(self, link: RadioLink) -> float:
+        silence_s = link.silence_s(self._radio_intervals)
+        return self._radio_ttl_s if silence_s is None else min(silence_s, self._radio_ttl_s)
+
+    def _tells(self, before: DeviceState, reading: Reading) -> bool:
+        """The pause before ``reading`` was the meter's own: we were there, and no quiet time lay in it."""
+        if before.stale or before.radio is None or before.radio.last_at is None:
+            return False
+        begun, ended = before.radio.last_at, reading.read_at
+        return not any(self._is_quiet(moment) for moment in (begun, begun + (ended - begun) / 2, ended))
 
     def _comparable(self, before: DeviceState, reading: Reading) -> DeviceState:
         """``before``, without its time where that is from a clock which has been set back since.
@@ -106,9 +140,12 @@ class Registry:
     def expire(self) -> list[Change]:
         """Takes those offline whose time to live is over."""
         mono = self._clock.mono()
+        quiet = self._is_quiet(self._clock.now())
         changes = []
         with self._lock:
             for entry in self._entries.values():
+                if quiet and entry.state.lane is Lane.WIRELESS:
+                    entry.expires_mono = mono + entry.ttl_s
                 if entry.state.online and mono >= entry.expires_mono:
                     before = entry.state
                     entry.state = replace(before, online=False, version=before.version + 1)

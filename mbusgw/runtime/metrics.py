@@ -1,10 +1,12 @@
 """What is counted. The home of prometheus-client; the names are a contract."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 READ_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 PARSE_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5, 10)
@@ -12,6 +14,26 @@ PARSE_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5, 10)
 GATEWAYS_MAX = 2000
 OTHERS = "others"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class _Gauges(Collector):
+    """One gauge whose labels are those that there are when it is asked. **any thread**"""
+
+    def __init__(self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+        self._family = (name, help_text)
+        self._label = label
+        self._read = read
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """The numbers of this moment."""
+        family = GaugeMetricFamily(*self._family, labels=[self._label])
+        for value, number in self._read().items():
+            family.add_metric([value], number)
+        return [family]
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """What it will be, so that nothing is looked up at the registration."""
+        return [GaugeMetricFamily(*self._family, labels=[self._label])]
 
 
 class Metrics:
@@ -76,6 +98,10 @@ class Metrics:
     def gauge(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """A number that is looked up when somebody asks."""
         Gauge(name, help_text, registry=self._registry).set_function(read)
+
+    def gauges(self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+        """Numbers by ``label`` that are looked up when somebody asks."""
+        self._registry.register(_Gauges(name, help_text, label, read))
 
     def render(self) -> bytes:
         """The exposition text for ``GET /metrics``."""

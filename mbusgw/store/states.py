@@ -8,6 +8,7 @@ from typing import Any
 from mbusgw.model.device import DeviceState
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.reading import Lane
+from mbusgw.model.reception import RadioLink, Reception
 from mbusgw.runtime import exactjson
 from mbusgw.runtime.clock import iso, parse_iso
 from mbusgw.store.fieldtext import from_fields, to_fields
@@ -65,7 +66,31 @@ def _document(state: DeviceState) -> dict[str, Any]:
         "problems": state.problems,
         "gateway_id": state.gateway_id,
         "rssi_dbm": state.rssi_dbm,
+        **({"radio": _radio_document(state.radio)} if state.radio is not None else {}),
     }
+
+
+def _radio_document(radio: RadioLink) -> dict[str, Any]:
+    return {
+        "last_at": radio.last_at,
+        "gaps_s": radio.gaps_s,
+        "heard": radio.heard,
+        "expected": radio.expected,
+        "receptions": [[one.gateway_id, one.rssi_dbm, one.heard_at] for one in radio.receptions],
+    }
+
+
+def _radio(document: dict[str, Any]) -> RadioLink:
+    return RadioLink(
+        last_at=parse_iso(document["last_at"]) if document["last_at"] else None,
+        gaps_s=tuple(float(gap_s) for gap_s in document["gaps_s"]),
+        heard=float(document["heard"]),
+        expected=float(document["expected"]),
+        receptions=tuple(
+            Reception(gateway_id, None if rssi_dbm is None else float(rssi_dbm), parse_iso(heard_at))
+            for gateway_id, rssi_dbm, heard_at in document["receptions"]
+        ),
+    )
 
 
 def _state(device_id: str, version: int, document: dict[str, Any]) -> DeviceState:
@@ -86,4 +111,5 @@ def _state(device_id: str, version: int, document: dict[str, Any]) -> DeviceStat
         problems=tuple(document["problems"]),
         gateway_id=document["gateway_id"],
         rssi_dbm=float(rssi) if rssi is not None else None,
+        radio=_radio(document["radio"]) if document.get("radio") else None,
     )

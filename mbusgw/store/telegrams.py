@@ -2,7 +2,6 @@
 failed, duplicate."""
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from datetime import datetime, timedelta
 
@@ -29,35 +28,32 @@ class Status:
     DUPLICATE = "duplicate"
 
 
-def digest(gateway_id: str, raw: bytes) -> bytes:
-    """What makes two receptions the same: ``sha256(gateway_id + raw_hex)``."""
-    return hashlib.sha256(gateway_id.encode() + raw.hex().encode()).digest()
-
-
 def insert(
     connection: sqlite3.Connection,
     telegram: ReceivedTelegram,
     *,
     dedup_window_s: float | None,
+    content: bytes | None = None,
     vault: Vault = PLAIN,
 ) -> Accepted:
-    """Stores one telegram; one that was heard within the window is stored as ``duplicate`` of the first.
+    """Stores one telegram; one that was heard within the window, by whichever gateway, is stored as ``duplicate`` of
+    the first. ``content`` is what receptions of one telegram have in common, its bytes unless given.
 
     One that brings a key of its own is no duplicate of one that could not be read: with the key it may be.
     """
-    fingerprint = digest(telegram.gateway_id, telegram.raw)
     original = None
+    content = content or telegram.raw
     if dedup_window_s is not None:
         window = timedelta(seconds=dedup_window_s)
         # Both ends: after a clock was set back, what is "in the future" must not count for days.
         original = connection.execute(
-            "SELECT ingest_id FROM telegrams WHERE digest = ? AND created_at BETWEEN ? AND ? AND status != 'duplicate'"
+            "SELECT ingest_id FROM telegrams WHERE content = ? AND created_at BETWEEN ? AND ? AND status != 'duplicate'"
             " AND NOT (? AND status IN ('key_missing', 'failed')) ORDER BY created_at DESC LIMIT 1",
-            (fingerprint, iso(telegram.created_at - window), iso(telegram.created_at + window), bool(telegram.key)),
+            (content, iso(telegram.created_at - window), iso(telegram.created_at + window), bool(telegram.key)),
         ).fetchone()
     connection.execute(
         "INSERT INTO telegrams (ingest_id, gateway_id, rx_time, rssi, raw_hex, status, created_at, mode,"
-        " hint_meter_id, hint_manufacturer, key_hex, digest, duplicate_of) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        " hint_meter_id, hint_manufacturer, key_hex, content, duplicate_of) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (
             telegram.ingest_id,
             telegram.gateway_id,
@@ -70,11 +66,11 @@ def insert(
             telegram.hint_meter_id,
             telegram.hint_manufacturer,
             _own_key(telegram, vault) if telegram.key and not original else None,
-            fingerprint,
+            content,
             original[0] if original else None,
         ),
     )
-    return Accepted(telegram.ingest_id, duplicate=original is not None)
+    return Accepted(telegram.ingest_id, duplicate_of=original[0] if original else None)
 
 
 def _own_key(telegram: ReceivedTelegram, vault: Vault) -> str | None:

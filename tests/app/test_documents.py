@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from mbusgw.commands.desk import Desk
 from mbusgw.config.loader import loads
 from mbusgw.health import checks
 from mbusgw.health.report import Status
+from mbusgw.ingest.fleet import Fleet
+from mbusgw.model.reading import Lane
+from mbusgw.model.reception import Reception
 from mbusgw.runtime.breaker import CircuitBreaker
 from tests.fakes.clock import FakeClock
 from tests.fakes.telegrams import reading
@@ -41,6 +45,7 @@ def documents(base: Base) -> Documents:
         base.store,
         build_way_out(base, wired.interval_s, Desk(base.clock)).broker,
         wired,
+        Fleet(base.clock),
         parser_reachable=lambda: None,
         parser_queue=lambda: 3,
         clock=base.clock,
@@ -118,3 +123,32 @@ def test_a_parser_counts_as_away_only_where_telegrams_wait_for_it(
     if broken:
         lobaro.open_for(60)
     assert parser_reachable(loads(config, {}), lobaro) is reachable
+
+
+def test_state_tells_of_each_radio_gateway_and_how_each_radio_meter_is_heard(base: Base, tmp_path: Path) -> None:
+    fleet = Fleet(base.clock)
+    wired = build_wired_lane(base)
+    documents = Documents(
+        base.registry,
+        base.store,
+        build_way_out(base, wired.interval_s).broker,
+        wired,
+        fleet,
+        parser_reachable=lambda: None,
+        parser_queue=lambda: 0,
+        clock=base.clock,
+    )
+    documents.add_gauges(base.metrics)
+    fleet.contact("gw1", telegrams=2, duplicates=0)
+    fleet.contact("gw2", telegrams=1, duplicates=1)
+    heard = (Reception("gw1", -90.0, base.clock.now()), Reception("gw2", -60.0, base.clock.now()))
+    base.registry.record(replace(reading("els_12345678", lane=Lane.WIRELESS, volume=5), receptions=heard))
+    document = documents.state()
+    assert [(name, one["meters_heard"], one["meters_best"]) for name, one in document["gateways"].items()] == [
+        ("gw1", 1, 0),
+        ("gw2", 1, 1),
+    ]
+    radio = document["devices"]["els_12345678"]["radio"]
+    assert radio["best_gateway"] == "gw2" and radio["best_rssi_dbm"] == -60.0 and radio["interval_s"] is None
+    assert 'oms_gateway_telegrams_per_minute{gateway="gw1"} 2.0' in base.metrics.render().decode()
+    assert 'oms_gateway_silent_seconds{gateway="gw2"} 0.0' in base.metrics.render().decode()

@@ -10,8 +10,10 @@ import pytest
 
 from mbusgw.config.models import HomeAssistantConfig, MqttConfig
 from mbusgw.ingest.backlog import LOOK_S, Backlog
+from mbusgw.ingest.fleet import Fleet
 from mbusgw.ingest.intake import Intake
 from mbusgw.ingest.pool import ParseWorker
+from mbusgw.ingest.receptions import Receptions
 from mbusgw.model.submission import Submission
 from mbusgw.mqtt.states import StateRecorder
 from mbusgw.mqtt.telegrams import TelegramMessages
@@ -44,6 +46,8 @@ class Lane:
         self.backend = backend
         self.metrics = Metrics()
         self.registry = Registry(clock, radio_ttl_s=3600)
+        self.fleet = Fleet(clock)
+        self.receptions = Receptions(self.registry.heard)
         topics = Topics(MqttConfig(), HomeAssistantConfig())
         self.messages = TelegramMessages(topics)
         self.delivery = StateRecorder(self.registry, store, topics, clock=clock)
@@ -59,6 +63,8 @@ class Lane:
             dedup_window_s=options.pop("dedup_window_s", 300.0),
             max_backlog=options.pop("max_backlog", 1000),
             max_outbox=self.max_outbox,
+            receptions=self.receptions,
+            fleet=self.fleet,
             metrics=self.metrics,
             clock=clock,
             vault=self.keyring.vault,
@@ -74,6 +80,7 @@ class Lane:
             self.backend,
             messages=self.messages,
             delivery=self.delivery,
+            receptions=self.receptions,
             max_outbox=self.max_outbox,
             keyring=self.keyring,
             strict_keys=self.strict_keys,

@@ -254,7 +254,10 @@ def test_as_soon_as_the_key_arrives_all_that_waited_for_it_are_parsed(
     store: Store, clock: FakeClock
 ) -> None:
     lane = Lane(store, clock, LocalBackend())  # type: ignore[arg-type]
-    ids = lane.accept(ENCRYPTED, Submission("gw2", OMS_GAS))
+    ids = lane.accept(ENCRYPTED)
+    lane.work()
+    clock.advance(301)  # the same again would be a duplicate within the window
+    ids += lane.accept(Submission("gw2", OMS_GAS))
     lane.work()
     assert [lane.status(ingest_id) for ingest_id in ids] == [Status.KEY_MISSING] * 2
     put_key(lane, "87654321")

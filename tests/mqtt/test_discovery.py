@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -16,9 +16,14 @@ from mbusgw.model.device import DeviceState
 from mbusgw.model.fields import name_fields
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.quantity import QUANTITIES
+from mbusgw.model.reading import Lane
+from mbusgw.model.reception import Reception
 from mbusgw.model.record import Function, Record
 from mbusgw.mqtt.discovery import Discovery
 from mbusgw.mqtt.topics import Topics
+from mbusgw.runtime import exactjson
+from tests.fakes.clock import START
+from tests.fakes.telegrams import reading
 
 TOPICS = Topics(MqttConfig(), HomeAssistantConfig())
 RECORDS = (
@@ -170,3 +175,36 @@ def test_the_gateway_has_the_entities_of_the_promise() -> None:
 def test_a_meter_hangs_on_its_gateway() -> None:
     gateway = json.loads(discovery().gateway().payload)
     assert document(meter())["device"]["via_device"] in gateway["device"]["identifiers"]
+
+
+# ------------------------------------------------------------------ radio meters
+def radio_state(interval_s: float = 60.0) -> DeviceState:
+    state = DeviceState("els_12345678", "els_12345678")
+    for number in range(10):
+        at = START + timedelta(seconds=number * interval_s)
+        heard = (Reception("gw1", -70.0, at),)
+        state = state.read(replace(reading("els_12345678", at=at, lane=Lane.WIRELESS, energy=1), receptions=heard))
+    return state
+
+
+@pytest.mark.parametrize("language, name", [("en", "Signal strength"), ("de", "Signalstärke")])
+def test_a_radio_meter_has_diagnostics_of_its_reception(language: str, name: str) -> None:
+    discovery = Discovery(TOPICS, gateway_id="mbusgw", language=language, expire_after_s=300)
+    announcement = discovery.meter(radio_state())
+    assert announcement is not None
+    components = exactjson.loads(announcement.payload)["components"]
+    rssi = components["radio_rssi"]
+    assert rssi["name"] == name and rssi["device_class"] == "signal_strength"
+    assert rssi["state_topic"] == "mbus/els_12345678/attributes" and "best_rssi_dbm" in rssi["value_template"]
+    diagnostics = {key for key, one in components.items() if key.startswith("radio_")}
+    assert diagnostics == {"radio_rssi", "radio_best_gateway", "radio_interval", "radio_completeness"}
+    assert all(components[key]["entity_category"] == "diagnostic" for key in diagnostics)
+    assert len({one["unique_id"] for one in components.values()}) == len(components)
+
+
+def test_values_of_a_meter_that_sends_seldom_do_not_expire_between_two_telegrams() -> None:
+    discovery = Discovery(TOPICS, gateway_id="mbusgw", language="en", expire_after_s=300)
+    assert discovery.expire_after_s(radio_state(16)) == 300
+    hourly_s = discovery.expire_after_s(radio_state(3600))
+    assert hourly_s >= 3 * 3600
+    assert discovery.expire_after_s(radio_state(3700)) == hourly_s, "in steps: what is learned announces nothing anew"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mbusgw.model.device import DeviceState
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.reading import Lane
+from mbusgw.model.reception import Reception
 from mbusgw.registry.changes import Change
 from mbusgw.registry.registry import GATEWAY_AHEAD, Registry
 from mbusgw.runtime.worker import spawn
@@ -328,3 +329,76 @@ def test_no_change_is_lost_or_mixed_between_threads(clock: FakeClock) -> None:
     assert sorted(change.after.version for change in shared) == list(range(1, 801))
     assert all(change.after.version == change.before.version + 1 for change in seen)
     assert all(state(registry, f"own{who}").fields["a"].value == 199 for who in range(4))
+
+
+# ------------------------------------------------------------------ radio meters
+def hear(registry: Registry, clock: FakeClock, device_id: str = "els_12345678") -> None:
+    heard = (Reception("gw1", -70.0, clock.now()),)
+    registry.record(replace(reading(device_id, at=clock.now(), lane=Lane.WIRELESS, energy=1), receptions=heard))
+
+
+def learn(registry: Registry, clock: FakeClock, interval_s: float = 60.0) -> None:
+    for _ in range(20):
+        hear(registry, clock)
+        clock.advance(interval_s)
+
+
+def test_a_radio_meter_is_offline_after_three_of_its_own_intervals(registry: Registry, clock: FakeClock) -> None:
+    learn(registry, clock)
+    clock.advance(110)
+    assert registry.expire() == []
+    clock.advance(30)
+    assert [change.after.online for change in registry.expire()] == [False]
+    hear(registry, clock)
+    assert state(registry, "els_12345678").online
+
+
+def test_while_radio_meters_keep_silent_by_design_none_goes_offline(clock: FakeClock) -> None:
+    quiet = [False]
+    registry = Registry(clock, radio_ttl_s=RADIO_TTL_S, is_quiet=lambda moment: quiet[0])
+    registry.expect("wired", name="wired", ttl_s=WIRED_TTL_S)
+    registry.record(reading("wired", energy=1))
+    learn(registry, clock)
+    quiet[0] = True
+    clock.advance(36_000)
+    assert [change.after.device_id for change in registry.expire()] == ["wired"]
+    quiet[0] = False
+    clock.advance(100)
+    assert registry.expire() == [], "its time begins again with the end of the quiet"
+    clock.advance(100)
+    assert [change.after.device_id for change in registry.expire()] == ["els_12345678"]
+
+
+def test_a_quiet_time_is_not_taken_for_the_meters_interval(clock: FakeClock) -> None:
+    quiet = [False]
+    registry = Registry(clock, radio_ttl_s=RADIO_TTL_S, is_quiet=lambda moment: quiet[0])
+    learn(registry, clock)
+    quiet[0] = True
+    clock.advance(36_000)
+    hear(registry, clock)
+    radio = state(registry, "els_12345678").radio
+    assert radio is not None and max(radio.gaps_s) == 60
+
+
+def test_what_was_learned_survives_a_restart_but_the_pause_of_it_is_no_interval(
+    registry: Registry, clock: FakeClock
+) -> None:
+    learn(registry, clock)
+    again = Registry(clock, radio_ttl_s=RADIO_TTL_S)
+    again.restore(registry.snapshot().values())
+    clock.advance(5000)
+    hear(again, clock)
+    radio = state(again, "els_12345678").radio
+    assert radio is not None and radio.interval_s == 60 and max(radio.gaps_s) == 60
+    clock.advance(250)
+    assert [change.after.device_id for change in again.expire()] == ["els_12345678"]
+
+
+def test_a_further_reception_is_no_news(registry: Registry, clock: FakeClock, changes: list[Change]) -> None:
+    hear(registry, clock)
+    version = state(registry, "els_12345678").version
+    registry.heard("els_12345678", Reception("gw2", -50.0, clock.now()))
+    registry.heard("nobody", Reception("gw2", -50.0, clock.now()))
+    found = state(registry, "els_12345678")
+    assert found.version == version and len(changes) == 1
+    assert found.radio is not None and found.radio.best is not None and found.radio.best.gateway_id == "gw2"

@@ -15,6 +15,7 @@ from mbusgw.model.device import DeviceState
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.quantity import QUANTITIES
 from mbusgw.model.reading import Field, Lane
+from mbusgw.model.reception import RadioLink, Reception
 from mbusgw.model.record import Function, Record
 from mbusgw.runtime import exactjson
 from mbusgw.store import states
@@ -226,3 +227,18 @@ def test_a_forgotten_device_is_gone_and_may_begin_at_version_1(store: Store) -> 
 def test_read_at_is_kept_in_utc(store: Store) -> None:
     save(store, replace(STATE, read_at=datetime(2026, 3, 1, 13, 0, tzinfo=timezone(timedelta(hours=1)))))
     assert load(store)[0].read_at == START
+
+
+def test_how_a_radio_meter_is_heard_comes_back(store: Store) -> None:
+    link = RadioLink()
+    for number in range(5):
+        at = START + timedelta(seconds=60 * number)
+        link = link.hear([Reception("gw1", -70.5, at), Reception("gw2", None, at)])
+    state = DeviceState("els_12345678", "els_12345678", version=1, read_at=START, lane=Lane.WIRELESS, radio=link)
+    write(store, lambda connection: states.save(connection, state))
+    reader = store.reader()
+    try:
+        (loaded,) = states.load(reader)
+    finally:
+        reader.close()
+    assert loaded.radio == link

@@ -41,7 +41,7 @@ class Intake:
             raise self.error
         seen = [telegram.raw for telegram in self.kept]
         accepted = [
-            Accepted(f"id-{len(self.kept) + index}", duplicate=telegram.raw in seen)
+            Accepted(f"id-{len(self.kept) + index}", "id-0" if telegram.raw in seen else None)
             for index, telegram in enumerate(telegrams)
         ]
         self.kept += telegrams
