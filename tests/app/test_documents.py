@@ -131,7 +131,7 @@ def test_state_tells_of_each_radio_gateway_and_how_each_radio_meter_is_heard(bas
     documents = Documents(
         base.registry,
         base.store,
-        build_way_out(base, wired.interval_s).broker,
+        build_way_out(base, wired.interval_s, Desk(base.clock)).broker,
         wired,
         fleet,
         parser_reachable=lambda: None,

@@ -10,7 +10,7 @@ import pytest
 from mbusgw.store import database
 
 TELEGRAM = (
-    "INSERT INTO telegrams (ingest_id, gateway_id, rx_time, raw_hex, status, created_at, digest)"
+    "INSERT INTO telegrams (ingest_id, gateway_id, rx_time, raw_hex, status, created_at, content)"
     " VALUES ('t1', 'gw', 'now', '00', 'deferred', 'now', x'00')"
 )
 
