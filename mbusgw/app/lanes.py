@@ -43,6 +43,8 @@ from mbusgw.wired.lane import WiredLane
 
 #: While the Lobaro API is away one telegram asks again so often, which finds out that it is back.
 LOBARO_PAUSE_MAX_S = 60.0
+#: How long a telegram waits for its turn at the Lobaro API where our own decoder can take it at once.
+OWN_DECODER_S = 0.25
 
 
 # ------------------------------------------------------------------ what everything stands on
@@ -253,6 +255,11 @@ def _backend(config: Config, parts: Parts) -> ParserBackend:
             token=token.get_secret_value() if token else None,
             endpoint=config.lobaro.endpoint,
             timeout_s=config.lobaro.timeout,
+            connect_timeout_s=config.lobaro.connect_timeout,
+            tries=config.lobaro.tries,
+            per_second=config.lobaro.rate,
+            parallel=config.lobaro.max_parallel,
+            patience_s=OWN_DECODER_S if config.parser.backend == "lobaro_then_local" else config.lobaro.timeout,
         ),
         mapping_file=config.lobaro.mapping_file,
     )

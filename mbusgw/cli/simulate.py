@@ -6,6 +6,7 @@ import signal
 import threading
 from pathlib import Path
 
+from mbusgw.cli import simulate_lobaro
 from mbusgw.model.errors import MbusgwError, TransportOpenFailed
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.simulator.catalogue import build_meters
@@ -25,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``mbusgw simulate``."""
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--pty", metavar="LINK", type=Path, help="make LINK point to the pseudo terminal")
+    where.add_argument(
+        "--lobaro", metavar="HOST:PORT", type=_address, help="no meters: a stand-in for the Lobaro parser's web API"
+    )
     where.add_argument("--tcp", metavar="HOST:PORT", type=_address, help="listen like a serial-over-TCP converter")
     parser.add_argument("--baud", metavar="N", type=_baud, default=2400, help="speed of the wire (default 2400)")
     parser.add_argument(
@@ -43,10 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"a lasting fault of one meter; KIND is one of {', '.join(kind.value for kind in FaultKind)}",
     )
     parser.add_argument("--duration", metavar="SECONDS", type=float, default=None, help="end by itself")
+    simulate_lobaro.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the segment until Ctrl-C, SIGTERM or ``--duration``. Raises ``TransportOpenFailed``."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with the link taken away
+    if args.lobaro:
+        return simulate_lobaro.serve(args)
     clock = SystemClock()
     meters = build_meters(args.meters, clock=clock, first_address=args.first_address)
     if meters[-1].address > MAX_METERS:
@@ -55,7 +63,6 @@ def run(args: argparse.Namespace) -> int:
     line: SimulatedLine = TcpLine(*args.tcp) if args.tcp else PtyLine(args.pty)
     segment = Segment(line, meters, clock=clock, baudrate=args.baud, echo=args.echo)
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with the link taken away
     try:
         segment.start()
     except OSError as error:

@@ -148,12 +148,16 @@ class ParserConfig(Section):
 
 
 class LobaroConfig(Section):
-    """The Lobaro wMbus parser's web API."""
+    """The Lobaro wMbus parser's web API. ``rate``: requests a second."""
 
     url: str = "https://platform.lobaro.com"
     token: SecretStr | None = None
     endpoint: Literal["meterData", "mbus"] = "meterData"
     timeout: Period = 10.0
+    connect_timeout: Period = 5.0
+    tries: Annotated[int, Field(ge=1, le=10)] = 3
+    rate: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] = 10.0
+    max_parallel: Annotated[int, Field(ge=1, le=64)] = 2
     mapping_file: FilePath | None = None
 
     @field_validator("url")

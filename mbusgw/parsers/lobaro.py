@@ -11,8 +11,6 @@ from collections.abc import Callable
 
 from mbusgw.model.errors import (
     ConfigError,
-    KeyMissing,
-    KeyWrong,
     LobaroAuthError,
     LobaroBadRequestError,
     LobaroRateLimitError,
@@ -25,9 +23,20 @@ from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.parsers.base import ParsedTelegram
 from mbusgw.parsers.lobaro_answer import decode_answer, find_telegram
 from mbusgw.parsers.lobaro_http import Answer, Broken, Http, retry_after_s
+from mbusgw.parsers.lobaro_outcome import (
+    NoTurn,
+    Outcome,
+    ServerError,
+    ServerSaysParse,
+    Suspects,
+    json_object,
+    refused,
+    result_of,
+    settled,
+)
 from mbusgw.parsers.mapping import MappingFile
 from mbusgw.parsers.settings import LobaroSettings
-from mbusgw.runtime import exactjson
+from mbusgw.parsers.turns import Turns
 from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.breaker import CircuitBreaker
 from mbusgw.runtime.clock import Clock
@@ -40,7 +49,6 @@ AUTH_PAUSE_S = 60.0
 
 #: Words of an error text that speak of the telegram and not of the service.
 _ABOUT_THE_TELEGRAM = re.compile(r"pars|telegram|decode|crc|frame|invalid|mapping|decrypt|\bkey\b", re.IGNORECASE)
-_ABOUT_THE_KEY = re.compile(r"decrypt|\bkey\b", re.IGNORECASE)
 _LONG_HEX = re.compile(r"[0-9A-Fa-f]{16,}")
 
 
@@ -48,7 +56,8 @@ class LobaroBackend:
     """Asks the web API. **any thread**
 
     ``wait(seconds)`` waits and says whether to stop. ``on_result`` is told how each request ended: ``ok``,
-    ``auth``, ``rate_limit``, ``bad_request``, ``timeout``, ``unavailable``, ``refused`` (not asked: breaker open).
+    ``auth``, ``rate_limit``, ``bad_request``, ``timeout``, ``unavailable``, or why nobody asked: ``refused`` (breaker
+    open), ``throttled`` (no turn within our own limits).
     """
 
     name = "lobaro"
@@ -70,6 +79,8 @@ class LobaroBackend:
         self._mapping = mapping
         self._on_result = on_result or (lambda result: None)
         self._http = Http(clock)
+        self._turns = Turns(clock, wait, per_second=settings.per_second, parallel=settings.parallel)
+        self._suspects = Suspects(clock)
         self._away = Condition(log, "Lobaro API", clock)
         self._shut = Condition(log, "Lobaro API", clock, level=logging.ERROR)
 
@@ -103,26 +114,34 @@ class LobaroBackend:
         except ConfigError as problem:
             raise LobaroUnavailableError(f"the mapping file cannot be used: {problem}") from None
 
-    def _ask(self, raw: bytes, key: bytes | None, mapping: bytes | None) -> dict[str, object] | MbusgwError:
+    def _ask(self, raw: bytes, key: bytes | None, mapping: bytes | None) -> Outcome:
         """The answer, or the error that stays after all tries; the breaker knows of either."""
         pauses = Backoff(self._settings.first_pause_s, self._settings.max_pause_s)
-        outcome: dict[str, object] | MbusgwError = LobaroUnavailableError("Lobaro was not asked")
+        outcome: Outcome = LobaroUnavailableError("Lobaro was not asked")
         for attempt in range(1, self._settings.tries + 1):
-            outcome = self._once(raw, key, mapping)
+            with self._turns.turn(self._settings.patience_s) as ours:
+                outcome = self._once(raw, key, mapping) if ours else self._no_turn()
             if not isinstance(outcome, MbusgwError):
                 break
             pause_s = self._pause_s(outcome, pauses)
             if pause_s is None or attempt == self._settings.tries or self._wait(pause_s):
                 break
+        outcome = self._suspects.judge(raw, outcome)
+        if isinstance(outcome, NoTurn):
+            return settled(outcome)
         self._say(outcome)
         self._tell_breaker(outcome)
-        return _settled(outcome)
+        return settled(outcome)
+
+    def _no_turn(self) -> MbusgwError:
+        self._on_result("throttled")
+        return NoTurn("Lobaro is not asked now: our own limits (lobaro.rate, lobaro.max_parallel) are used up")
 
     def _pause_s(self, failure: MbusgwError, pauses: Backoff) -> float | None:
         """How long to wait before the next try; None where there is none."""
-        if isinstance(failure, _ServerSaysParse):
+        if isinstance(failure, ServerSaysParse):
             return pauses.next_s()
-        if isinstance(failure, LobaroAuthError) or not failure.retryable:
+        if isinstance(failure, (LobaroAuthError, NoTurn)) or not failure.retryable:
             return None
         asked_s = failure.retry_after_s if isinstance(failure, LobaroRateLimitError) else None
         if asked_s is None:
@@ -133,7 +152,7 @@ class LobaroBackend:
         """A refused token is an alarm: nothing but a person ends it."""
         if isinstance(outcome, LobaroAuthError):
             self._shut.failed(outcome)
-        elif isinstance(outcome, MbusgwError) and outcome.retryable and not isinstance(outcome, _ServerSaysParse):
+        elif isinstance(outcome, MbusgwError) and outcome.retryable and not isinstance(outcome, ServerSaysParse):
             self._away.failed(outcome)
         else:
             self._away.cleared("answers again")
@@ -154,7 +173,7 @@ class LobaroBackend:
         if isinstance(outcome, ParserError) and outcome.retryable and (pause_s := self._breaker.retry_in_s()):
             outcome.retry_after_s = pause_s
 
-    def _once(self, raw: bytes, key: bytes | None, mapping: bytes | None) -> dict[str, object] | MbusgwError:
+    def _once(self, raw: bytes, key: bytes | None, mapping: bytes | None) -> Outcome:
         """One try."""
         query = {"raw": raw.hex()} | ({"key": key.hex().upper()} if key is not None else {})
         settings = self._settings
@@ -164,9 +183,10 @@ class LobaroBackend:
             query=query,
             body=mapping,
             timeout_s=settings.timeout_s,
+            connect_timeout_s=settings.connect_timeout_s,
         )
         outcome = self._broken(answer) if isinstance(answer, Broken) else self._judge(answer, key)
-        self._on_result(_result(outcome))
+        self._on_result(result_of(outcome))
         return outcome
 
     def _broken(self, why: Broken) -> MbusgwError:
@@ -177,27 +197,33 @@ class LobaroBackend:
         return LobaroUnavailableError(f"Lobaro: {why.value}")
 
     # ------------------------------------------------------------------ judging
-    def _judge(self, answer: Answer, key: bytes | None) -> dict[str, object] | MbusgwError:
+    def _judge(self, answer: Answer, key: bytes | None) -> Outcome:
         """The answer's object, or what its status and body mean."""
         if answer.status == 200:
-            return _object(answer.body)
+            return json_object(answer.body)
         if answer.status in (401, 403):
             return LobaroAuthError(
                 f"Lobaro refuses the token (HTTP {answer.status})",
                 hint="is the token valid, and its account allowed to use the parser?",
             )
-        if answer.status == 429:
+        if answer.status in (425, 429):
             return LobaroRateLimitError(
-                "Lobaro: too many requests (HTTP 429)",
+                f"Lobaro: too many requests (HTTP {answer.status})",
                 retry_after_s=retry_after_s(answer.retry_after, self._clock),
             )
         if answer.status == 408:
             return LobaroTimeoutError("Lobaro took too long (HTTP 408)")
         text = self._excerpt(answer.body)
-        if 400 <= answer.status < 425:
-            return _refused(answer.status, text, key)
+        if answer.status == 404 and not self._suspects.answered:
+            return LobaroUnavailableError(
+                f"Lobaro knows no {self._settings.endpoint} there (HTTP 404)", hint="is lobaro.url right?"
+            )
+        if 400 <= answer.status < 500:
+            return refused(answer.status, text, key)
         if answer.status == 500 and _ABOUT_THE_TELEGRAM.search(text):
-            return _ServerSaysParse(f"Lobaro cannot parse this telegram (HTTP 500): {text}")
+            return ServerSaysParse(f"Lobaro cannot parse this telegram (HTTP 500): {text}")
+        if answer.status == 500:
+            return ServerError("Lobaro is out of order (HTTP 500)")
         return LobaroUnavailableError(f"Lobaro is out of order (HTTP {answer.status})")
 
     def _excerpt(self, body: bytes) -> str:
@@ -205,47 +231,3 @@ class LobaroBackend:
         text = " ".join(body[:2000].decode("utf-8", "replace").split())
         text = text.replace(self._settings.token or "", "…") if self._settings.token else text
         return _LONG_HEX.sub("…", text)[:200] or "no text"
-
-
-class _ServerSaysParse(LobaroUnavailableError):
-    """A 500 that speaks of the telegram: tried again like an outage, but in the end it is this telegram's."""
-
-
-def _settled(outcome: dict[str, object] | MbusgwError) -> dict[str, object] | MbusgwError:
-    return LobaroBadRequestError(str(outcome)) if isinstance(outcome, _ServerSaysParse) else outcome
-
-
-def _result(outcome: dict[str, object] | MbusgwError) -> str:
-    """How a try ended, in the words of ``on_result``."""
-    if isinstance(outcome, LobaroAuthError):
-        return "auth"
-    if isinstance(outcome, LobaroRateLimitError):
-        return "rate_limit"
-    if isinstance(outcome, LobaroTimeoutError):
-        return "timeout"
-    if isinstance(outcome, LobaroUnavailableError):
-        return "unavailable"
-    return "bad_request" if isinstance(outcome, MbusgwError) else "ok"
-
-
-def _object(body: bytes) -> dict[str, object] | MbusgwError:
-    """The JSON object of a 200; anything else means that the parser failed on this telegram."""
-    if not body.strip():
-        return LobaroBadRequestError("Lobaro gave an empty answer for this telegram")
-    try:
-        document = exactjson.loads(body)
-    except (ValueError, RecursionError):
-        return LobaroBadRequestError("Lobaro's answer for this telegram is not JSON")
-    if not isinstance(document, dict):
-        said = "null" if document is None else f"a {type(document).__name__}"
-        return LobaroBadRequestError(f"Lobaro's answer for this telegram is {said} and not an object")
-    return document
-
-
-def _refused(status: int, text: str, key: bytes | None) -> MbusgwError:
-    """A 4xx for this telegram; with the endpoint meterData a wrong key ends here."""
-    if status != 404 and _ABOUT_THE_KEY.search(text):
-        if key is None:
-            return KeyMissing(f"Lobaro cannot decrypt this telegram without a key (HTTP {status})")
-        return KeyWrong(f"Lobaro cannot decrypt this telegram with the key given (HTTP {status})")
-    return LobaroBadRequestError(f"Lobaro refuses this telegram (HTTP {status}): {text}")

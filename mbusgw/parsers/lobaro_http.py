@@ -80,7 +80,14 @@ class Http:
     _sessions: list[requests.Session] = field(default_factory=list)
 
     def post(
-        self, url: str, token: str, *, query: dict[str, str], body: bytes | None, timeout_s: float
+        self,
+        url: str,
+        token: str,
+        *,
+        query: dict[str, str],
+        body: bytes | None,
+        timeout_s: float,
+        connect_timeout_s: float | None = None,
     ) -> Answer | Broken:
         """One request; ``timeout_s`` bounds the whole exchange. Nothing is raised: an exception would know the URL."""
         headers = {"Accept": "application/json"}
@@ -94,7 +101,7 @@ class Http:
                 data=body,
                 headers=headers,
                 auth=_Bearer(token),
-                timeout=timeout_s,
+                timeout=(min(connect_timeout_s or timeout_s, timeout_s), timeout_s),
                 allow_redirects=False,
                 stream=True,
             ) as response:

@@ -10,13 +10,18 @@ class LobaroSettings:
     """Where the service is and how it is asked. **immutable**
 
     ``endpoint`` is ``meterData`` (domain model) or ``mbus`` (records). ``tries`` counts the first one.
+    ``patience_s`` is how long a telegram waits for its turn; where our own decoder is at hand, hardly.
     """
 
     url: str
     token: str | None = field(default=None, repr=False)
     endpoint: str = "meterData"
     timeout_s: float = 10.0
+    connect_timeout_s: float = 5.0
     tries: int = 3
+    per_second: float = 10.0
+    parallel: int = 2
+    patience_s: float = 10.0
     first_pause_s: float = 0.5
     max_pause_s: float = 10.0
 

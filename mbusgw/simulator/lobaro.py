@@ -8,6 +8,8 @@ import socket
 import struct
 import threading
 from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -18,6 +20,7 @@ from mbusgw.runtime import exactjson
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.worker import Worker, spawn
 from mbusgw.simulator.lobaro_answer import mbus_answer, meter_data_answer
+from mbusgw.wmbus.frame import parse_frame
 
 _HUGE_BYTES = 10 << 20
 _ENDPOINTS = {"/api/mbus": mbus_answer, "/api/meterData": meter_data_answer}
@@ -87,13 +90,21 @@ class Seen:
 class StandInLobaro(Worker):
     """The stand-in server, on a port of its own choosing. **own thread**; ``behave`` and ``seen``: any thread
 
-    ``token`` is the only one it takes; None takes any.
+    ``token`` is the only one it takes; None takes any. ``keys``: the organisation's own, by meter number, used for
+    requests without one. ``poison``: telegrams that get HTTP 500, whatever the others get. ``delay_s`` goes before
+    each answer; ``busiest`` is how many were asked at the same time at most.
     """
 
     def __init__(self, clock: Clock, *, host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> None:
         super().__init__("sim-lobaro", clock)
         self.token = token
         self.seen: deque[Seen] = deque(maxlen=1000)
+        self.keys: dict[str, bytes] = {}
+        self.poison: set[bytes] = set()
+        self.delay_s = 0.0
+        self.busiest = 0
+        self._busy = 0
+        self._lock = threading.Lock()
         self._host, self._port = host, port
         self._server: _Server | None = None
         self._ahead: deque[Behaviour] = deque()
@@ -118,6 +129,18 @@ class StandInLobaro(Worker):
             return self._ahead.popleft()
         except IndexError:
             return self._always
+
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """One request is being answered."""
+        with self._lock:
+            self._busy += 1
+            self.busiest = max(self.busiest, self._busy)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._busy -= 1
 
     def start(self) -> None:
         """Binds the port, so that ``url`` is known, and starts."""
@@ -191,7 +214,12 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
         stand_in.seen.append(Seen(parts.path, token, "key" in query, body))
-        self._reply(stand_in.next_behaviour(), parts.path, query, token)
+        with stand_in.asked():
+            if stand_in.delay_s:
+                stand_in.wait(stand_in.delay_s)
+            poisoned = query.get("raw", [""])[0].lower() in {raw.hex() for raw in stand_in.poison}
+            behaviour = BEHAVIOURS["error"] if poisoned else stand_in.next_behaviour()
+            self._reply(behaviour, parts.path, query, token)
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: the request line holds keys."""
@@ -216,7 +244,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif stand_in.token is not None and token != stand_in.token:
             self._send(401, b'{"error":"invalid token"}')
         else:
-            self._send(*_answer(path, query))
+            self._send(*_answer(path, query, stand_in.keys))
 
     def _send(
         self, status: int, body: bytes, content_type: str = "application/json", retry_after: str | None = None
@@ -235,8 +263,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
 
-def _answer(path: str, query: dict[str, list[str]]) -> tuple[int, bytes]:
-    """The answer to a well-behaved request."""
+def _answer(path: str, query: dict[str, list[str]], keys: Mapping[str, bytes]) -> tuple[int, bytes]:
+    """The answer to a well-behaved request; without a key the organisation's own is used."""
     endpoint = _ENDPOINTS.get(path)
     if endpoint is None:
         return 404, b"404 page not found"
@@ -246,6 +274,7 @@ def _answer(path: str, query: dict[str, list[str]]) -> tuple[int, bytes]:
     except ValueError:
         return 400, b"raw or key: no hex string"
     try:
+        key = key or keys.get(parse_frame(raw).id)
         return 200, exactjson.dumps(endpoint(raw, key)).encode()
     except DecodeError as error:
         words = "decryption failed" if type(error).__name__.startswith("Key") else str(error)

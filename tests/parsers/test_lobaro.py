@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
@@ -27,9 +28,11 @@ from mbusgw.parsers.lobaro_http import retry_after_s
 from mbusgw.parsers.local import decode_telegram
 from mbusgw.parsers.mapping import MappingFile
 from mbusgw.parsers.settings import LobaroSettings
+from mbusgw.parsers.turns import Turns
 from mbusgw.runtime.breaker import CircuitBreaker
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.simulator.lobaro import StandInLobaro
+from tests.fakes.clock import FakeClock
 from tests.parsers.received import received
 from tests.parsers.test_mapping import GOOD
 from tests.wait import PATIENCE_S
@@ -78,9 +81,20 @@ def make(service: StandInLobaro) -> Iterator[Callable[..., LobaroBackend]]:
         token: str | None = TOKEN,
         url: str | None = None,
         timeout_s: float = 5,
+        parallel: int = 8,
+        per_second: float = 1000,
+        patience_s: float = 10,
         **more: object,
     ) -> LobaroBackend:
-        settings = LobaroSettings(url or service.url, token, endpoint, timeout_s)
+        settings = LobaroSettings(
+            url or service.url,
+            token,
+            endpoint,
+            timeout_s,
+            parallel=parallel,
+            per_second=per_second,
+            patience_s=patience_s,
+        )
         arguments: dict[str, object] = {"clock": FixedClock(), "wait": Waits()} | more
         made.append(LobaroBackend(settings, **arguments))  # type: ignore[arg-type]
         return made[-1]
@@ -169,7 +183,7 @@ def test_a_wrong_key_is_told_apart_from_a_missing_one(make: Callable[..., Lobaro
         ("rate_limit_minutes", LobaroRateLimitError, 1, "rate_limit"),
         ("rate_limit_date", LobaroRateLimitError, 1, "rate_limit"),
         ("bad_request", LobaroBadRequestError, 1, "bad_request"),
-        ("not_found", LobaroBadRequestError, 1, "bad_request"),
+        ("not_found", LobaroUnavailableError, 3, "unavailable"),
         ("unprocessable", LobaroBadRequestError, 1, "bad_request"),
         ("error", LobaroUnavailableError, 3, "unavailable"),
         ("parse_error", LobaroBadRequestError, 3, "unavailable"),
@@ -379,3 +393,76 @@ def test_no_log_shows_a_key_a_token_or_a_telegram_even_at_debug_level(
 
 def test_settings_and_back_end_do_not_show_the_token(make: Callable[..., LobaroBackend]) -> None:
     assert TOKEN not in repr(LobaroSettings("http://x", TOKEN)) + repr(make())
+
+
+# ------------------------------------------------------------------ one telegram, or all of them
+OTHER = bytes.fromhex("2e44931578563412330378") + bytes.fromhex("0c1427048502" * 6)[:36]
+
+
+def test_an_unknown_address_is_the_configurations_trouble_until_something_was_answered(
+    make: Callable[..., LobaroBackend], service: StandInLobaro
+) -> None:
+    backend = make()
+    service.behave("not_found")
+    assert isinstance(failure(backend), LobaroUnavailableError)
+    service.behave("ok")
+    backend.parse(received(OMS_GAS), KEY)
+    service.behave("not_found")
+    assert type(failure(backend)) is LobaroBadRequestError
+
+
+def test_a_telegram_that_makes_the_service_stumble_fails_and_the_others_go_on(
+    make: Callable[..., LobaroBackend], service: StandInLobaro
+) -> None:
+    backend = make()
+    service.poison.add(OMS_GAS)
+    assert type(failure(backend)) is LobaroUnavailableError  # it may be an outage: it is tried again later
+    assert type(failure(backend)) is LobaroUnavailableError
+    assert backend.parse(received(OTHER), None).decoded is not None
+    assert type(failure(backend)) is LobaroBadRequestError
+
+
+def test_an_outage_never_fails_a_telegram(make: Callable[..., LobaroBackend], service: StandInLobaro) -> None:
+    backend = make()
+    backend.parse(received(OTHER), None)
+    service.behave("error")
+    for _ in range(5):
+        assert type(failure(backend)) is LobaroUnavailableError
+
+
+# ------------------------------------------------------------------ our own limits
+def test_only_so_many_ask_at_the_same_time(make: Callable[..., LobaroBackend], service: StandInLobaro) -> None:
+    service.delay_s = 0.05
+    backend = make(wait=threading.Event().wait, parallel=2)
+    answers: list[ParsedTelegram] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(backend.parse(received(OMS_GAS), KEY))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert len(answers) == 8 and service.busiest <= 2
+
+
+def test_who_gets_no_turn_is_told_so_and_nobody_is_asked(
+    make: Callable[..., LobaroBackend], service: StandInLobaro
+) -> None:
+    results: list[str] = []
+    backend = make(on_result=results.append, per_second=0.01, patience_s=0.0)
+    backend.parse(received(OMS_GAS), KEY)
+    error = failure(backend)
+    assert type(error) is LobaroRateLimitError and error.retryable and "lobaro.rate" in str(error)
+    assert results == ["ok", "throttled"] and len(service.seen) == 1
+
+
+def test_a_burst_is_a_seconds_worth_and_then_each_waits_its_turn() -> None:
+    clock, waits = FakeClock(), Waits()
+    turns = Turns(clock, waits, per_second=4, parallel=10)
+    for _ in range(6):
+        with turns.turn(10) as ours:
+            assert ours
+    assert waits.asked == pytest.approx([0.25, 0.5])
+    clock.advance(60)
+    with turns.turn(0) as ours:
+        assert ours

@@ -89,3 +89,15 @@ def test_requests_are_remembered(service: StandInLobaro) -> None:
     ask(service, f"/api/mbus?raw={OMS_GAS.hex()}&key={KEY.hex()}")
     (seen,) = service.seen
     assert (seen.path, seen.token, seen.with_key) == ("/api/mbus", "token", True)
+
+
+def test_the_organisations_own_key_is_used_where_none_is_given(service: StandInLobaro) -> None:
+    assert json.loads(ask(service, f"/api/mbus?raw={OMS_GAS.hex()}")[1])["Body"]["DecryptionFailed"]
+    service.keys["12345678"] = KEY
+    assert not json.loads(ask(service, f"/api/mbus?raw={OMS_GAS.hex()}")[1])["Body"]["DecryptionFailed"]
+
+
+def test_a_poisonous_telegram_gets_an_error_and_others_their_answer(service: StandInLobaro) -> None:
+    service.poison.add(OMS_GAS)
+    assert ask(service, f"/api/mbus?raw={OMS_GAS.hex()}")[0] == 500
+    assert ask(service, f"/api/mbus?raw={OMS_GAS.hex()}00")[0] == 200
