@@ -13,7 +13,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 #: After this time something that a test waits for hangs. No test waits that long while all is well.
-PATIENCE_S = 90.0
+PATIENCE_S = 60.0
 
 
 def wait_until(predicate: Callable[[], T], *, timeout: float = PATIENCE_S, what: Callable[[], str] | str = "") -> T:

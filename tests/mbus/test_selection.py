@@ -1,4 +1,4 @@
-"""Meters called by their secondary address: over real ptys with simulated meters, and over a line that plays a list."""
+"""Meters called by their secondary address: simulated ones, and over a line that plays a list."""
 from __future__ import annotations
 
 from dataclasses import replace
@@ -18,7 +18,9 @@ from mbusgw.simulator.fault import Fault, FaultKind
 from mbusgw.simulator.line import TcpLine
 from mbusgw.simulator.meter import SimulatedMeter
 from mbusgw.simulator.segment import Segment
+from mbusgw.transports.serialport import LOCAL_SLACK_S
 from tests.mbus.test_session import PacedLine, ScriptedLine, session_on
+from tests.simulator.memory import memory_segment
 from tests.simulator.wire import CLOCK, FAST, running_segment
 
 SELECT, NKE, FIRST, SECOND = "select", 0x40, 0x7B, 0x5B
@@ -50,7 +52,7 @@ def who(raw: bytes) -> MeterIdentity | None:
 
 # ------------------------------------------------------------------ the right way
 def test_a_meter_is_reset_once_and_then_selected_before_each_readout_with_a_fresh_fcb() -> None:
-    with running_segment() as segment, session_on(segment) as session:
+    with memory_segment() as segment, session_on(segment) as session:
         address = segment.meters[1].secondary_address
         answers = [session.read_user_data(address) for _ in range(3)]
         assert spoken(segment) == [*FRESH, SELECT, FIRST, SELECT, FIRST]
@@ -72,14 +74,14 @@ def test_all_meters_of_a_bus_are_read_one_after_the_other_beside_primary_address
     "mask", ["6FFFFFFFFFFFFFFF", "60000001FFFFFFFF", "FFFFFFFFFFFFFF04", "FFFFFFFFFFFF28FF", "FFFFFFF1FFFFFFFF"]
 )
 def test_open_places_of_an_address_fit_any_meter(mask: str) -> None:
-    with running_segment() as segment, session_on(segment) as session:
+    with memory_segment() as segment, session_on(segment) as session:
         answer = session.read_user_data(SecondaryAddress.parse(mask))
     assert who(answer.frames[0]) == segment.meters[0].identity
 
 
 def test_telegrams_of_a_selected_meter_are_read_until_no_more_records_follow() -> None:
     meter = build_meter("electricity", 1, clock=CLOCK, telegrams=3)
-    with running_segment(meters=[meter]) as segment, session_on(segment) as session:
+    with memory_segment(meters=[meter]) as segment, session_on(segment) as session:
         answers = [session.read_user_data(meter.secondary_address) for _ in range(2)]
         assert spoken(segment) == [*FRESH, SECOND, FIRST, SELECT, FIRST, SECOND, FIRST]
     assert all(answer.complete and len(answer.frames) == 3 for answer in answers)
@@ -87,7 +89,7 @@ def test_telegrams_of_a_selected_meter_are_read_until_no_more_records_follow() -
 
 def test_a_readout_that_broke_off_begins_anew_with_a_reset() -> None:
     meter = build_meter("electricity", 1, clock=CLOCK, telegrams=3)
-    with running_segment(meters=[meter]) as segment, session_on(segment) as session:
+    with memory_segment(meters=[meter]) as segment, session_on(segment) as session:
         whole = session.read_user_data(meter.secondary_address)
         assert not session.read_user_data(meter.secondary_address, max_telegrams=2).complete
         again = session.read_user_data(meter.secondary_address)
@@ -97,35 +99,31 @@ def test_a_readout_that_broke_off_begins_anew_with_a_reset() -> None:
 
 
 def test_a_selected_meter_costs_the_selection_and_nothing_else() -> None:
-    with running_segment(baudrate=9600) as segment, session_on(segment) as session:
+    with memory_segment(baudrate=9600) as segment, session_on(segment) as session:
         address = segment.meters[0].secondary_address
         session.read_user_data(address)
-        took_s = 10.0
-        for _ in range(4):  # the best counts: the machine may be busy
-            started = CLOCK.mono()
-            raw = session.read_user_data(address).frames[0]
-            took_s = min(took_s, CLOCK.mono() - started)
+        started_mono = segment.clock.mono()
+        raw = session.read_user_data(address).frames[0]
+        took_s = segment.clock.mono() - started_mono
     limit_s = (2 * 33 + (17 + 1 + 5 + len(raw)) * 11) / 9600 + 2 * segment.answer_delay_s
-    assert took_s < limit_s * 1.06
+    assert took_s == pytest.approx(limit_s, abs=0.0002)
 
 
 # ------------------------------------------------------------------ what goes wrong
 def test_an_absent_meter_costs_one_answer_window_and_is_named_by_its_address() -> None:
-    with running_segment(baudrate=2400) as segment, session_on(segment) as session:
-        took_s = []
-        for _ in range(3):
-            started = CLOCK.mono()
-            with pytest.raises(NoAnswer, match="no answer from address 1234567824401007") as caught:
-                session.read_user_data(EXACT, repeats=3)
-            took_s.append(CLOCK.mono() - started)
-    window_s = (330 + 17 * 11) / 2400 + 0.05
-    assert window_s <= min(took_s) < 1.25 * window_s
+    with memory_segment(baudrate=2400) as segment, session_on(segment) as session:
+        started_mono = segment.clock.mono()
+        with pytest.raises(NoAnswer, match="no answer from address 1234567824401007") as caught:
+            session.read_user_data(EXACT, repeats=3)
+        took_s = segment.clock.mono() - started_mono
+    assert len(segment.requests) == 1
+    assert took_s == pytest.approx((330 + 17 * 11) / 2400 + 0.05 + LOCAL_SLACK_S, abs=0.0001)
     assert "secondary address" in caught.value.hint
 
 
 @pytest.mark.parametrize("shift_s", [0.0, 0.0001, 0.0007])
 def test_two_meters_that_fit_are_a_collision_however_their_answers_meet(shift_s: float) -> None:
-    with running_segment(meters=twins()) as segment, session_on(segment) as session:
+    with memory_segment(meters=twins()) as segment, session_on(segment) as session:
         segment.meters[1].fault = Fault(FaultKind.LATE, delay_s=shift_s)
         with pytest.raises(Collision, match="several meters seem to answer to 1234567F") as caught:
             session.read_user_data(SecondaryAddress(id="1234567F"), repeats=1)
@@ -136,7 +134,7 @@ def test_two_meters_that_fit_are_a_collision_however_their_answers_meet(shift_s:
 
 
 def test_two_meters_that_answer_one_after_the_other_are_a_collision_too() -> None:
-    with running_segment(meters=twins()) as segment, session_on(segment) as session:
+    with memory_segment(meters=twins()) as segment, session_on(segment) as session:
         segment.meters[1].fault = Fault(FaultKind.LATE, delay_s=0.0005)
         with pytest.raises(Collision, match="after the acknowledgement came e5"):
             session.read_user_data(SecondaryAddress(id="1234567F"))
@@ -147,14 +145,14 @@ def test_meters_that_differ_in_make_version_or_medium_only_are_told_apart() -> N
     ways = ({}, {"manufacturer": "KAM"}, {"version": 9}, {"medium": 7})
     for meter, way in zip(meters, ways, strict=True):
         meter.identity = replace(meter.identity, **way)  # type: ignore[arg-type]
-    with running_segment(meters=meters) as segment, session_on(segment) as session:
+    with memory_segment(meters=meters) as segment, session_on(segment) as session:
         for meter in meters:
             assert who(session.read_user_data(meter.secondary_address).frames[0]) == meter.identity
         assert len(segment.requests) == 4 * len(FRESH)
 
 
 def test_an_answer_with_the_id_of_another_meter_is_not_taken() -> None:
-    with running_segment() as segment, session_on(segment) as session:
+    with memory_segment() as segment, session_on(segment) as session:
         address = segment.meters[0].secondary_address
         session.read_user_data(address)
         segment.meters[0].fault = Fault(FaultKind.WRONG_ID)
@@ -165,7 +163,7 @@ def test_an_answer_with_the_id_of_another_meter_is_not_taken() -> None:
 
 
 def test_a_meter_that_stays_selected_does_not_keep_another_from_being_read() -> None:
-    with running_segment(meters=twins()) as segment, session_on(segment) as session:
+    with memory_segment(meters=twins()) as segment, session_on(segment) as session:
         segment.meters[0].fault = Fault(FaultKind.STAYS_SELECTED)
         for _ in range(2):
             for meter in segment.meters:
@@ -174,7 +172,7 @@ def test_a_meter_that_stays_selected_does_not_keep_another_from_being_read() -> 
 
 
 def test_a_meter_that_keeps_its_fcb_over_a_selection_never_gives_an_old_telegram() -> None:
-    with running_segment() as segment, session_on(segment) as session:
+    with memory_segment() as segment, session_on(segment) as session:
         meter = segment.meters[0]
         meter.fault = Fault(FaultKind.KEEPS_FCB)
         raws = [session.read_user_data(meter.secondary_address).frames[0] for _ in range(6)]
@@ -185,7 +183,7 @@ def test_a_meter_that_keeps_its_fcb_over_a_selection_never_gives_an_old_telegram
 def test_a_meter_that_ignores_the_reset_of_a_selection_is_read_all_the_same() -> None:
     meter = build_meter("electricity", 1, clock=CLOCK, telegrams=3)
     meter.answer(ShortFrame(FIRST, 1))  # somebody else has begun a readout
-    with running_segment(meters=[meter]) as segment, session_on(segment) as session:
+    with memory_segment(meters=[meter]) as segment, session_on(segment) as session:
         meter.fault = Fault(FaultKind.NO_RESET)
         answer = session.read_user_data(meter.secondary_address)
         assert answer.complete and len(answer.frames) == 3, "the rest of the old readout is not taken for it"
@@ -194,7 +192,7 @@ def test_a_meter_that_ignores_the_reset_of_a_selection_is_read_all_the_same() ->
 
 @pytest.mark.parametrize("kind", [FaultKind.CHECKSUM, FaultKind.TRUNCATED])
 def test_a_damaged_answer_is_asked_for_again_and_refused_if_it_stays_so(kind: FaultKind) -> None:
-    with running_segment() as segment, session_on(segment) as session:
+    with memory_segment() as segment, session_on(segment) as session:
         address = segment.meters[0].secondary_address
         session.read_user_data(address)
         segment.meters[0].fault = Fault(kind, times=1)
@@ -205,7 +203,7 @@ def test_a_damaged_answer_is_asked_for_again_and_refused_if_it_stays_so(kind: Fa
 
 
 def test_a_silent_meter_among_others_does_not_disturb_them() -> None:
-    with running_segment() as segment, session_on(segment) as session:
+    with memory_segment() as segment, session_on(segment) as session:
         quiet, other = segment.meters[:2]
         for _ in range(2):
             session.read_user_data(quiet.secondary_address)
@@ -217,7 +215,7 @@ def test_a_silent_meter_among_others_does_not_disturb_them() -> None:
 
 
 def test_after_a_lost_answer_a_meter_is_reset_so_that_no_old_telegram_comes_instead() -> None:
-    with running_segment() as segment, session_on(segment) as session:
+    with memory_segment() as segment, session_on(segment) as session:
         meter = segment.meters[0]
         session.read_user_data(meter.secondary_address)
         meter.fault = Fault(FaultKind.SILENT, times=1)
@@ -228,7 +226,7 @@ def test_after_a_lost_answer_a_meter_is_reset_so_that_no_old_telegram_comes_inst
 
 
 def test_a_late_answer_of_one_selected_meter_is_not_taken_for_the_next_ones() -> None:
-    with running_segment(baudrate=9600) as segment, session_on(segment) as session:
+    with memory_segment(baudrate=9600) as segment, session_on(segment) as session:
         late, other = segment.meters[:2]
         for meter in (late, other):
             session.read_user_data(meter.secondary_address)
@@ -244,7 +242,7 @@ def test_a_late_answer_of_one_selected_meter_is_not_taken_for_the_next_ones() ->
 
 
 def test_our_own_echo_of_a_selection_is_removed() -> None:
-    with running_segment(echo=True) as segment, session_on(segment) as session:
+    with memory_segment(echo=True) as segment, session_on(segment) as session:
         address = segment.meters[0].secondary_address
         assert [session.read_user_data(address).complete for _ in range(3)] == [True] * 3
 
@@ -319,7 +317,7 @@ def test_a_meter_that_is_only_the_shadow_of_several_is_a_collision() -> None:
 
 
 def test_open_places_cost_no_more_once_the_meter_is_known_and_find_its_successor() -> None:
-    with running_segment() as segment, session_on(segment) as session:
+    with memory_segment() as segment, session_on(segment) as session:
         address, meter = SecondaryAddress(id="6FFFFFFF"), segment.meters[0]
         for _ in range(3):
             session.read_user_data(address)
