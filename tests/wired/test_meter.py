@@ -262,9 +262,8 @@ def test_two_meters_that_fit_an_open_address_are_a_collision_and_harm_nobody_els
 
 
 def test_a_meter_is_read_at_its_times_of_the_day_and_not_otherwise() -> None:
-    with running_segment() as segment:
-        bus = Bus(bus_config(segment.port), clock=CLOCK)
-        soon = (CLOCK.now() + timedelta(seconds=2)).astimezone()
+    with bus_and_meters() as (bus, _):
+        soon = (bus.clock.now() + timedelta(seconds=2)).astimezone()
         lane = Lane(bus, {"billed": 1}, interval=False, at=f"{soon:%H:%M:%S}")
         meter = lane.meters["billed"]
         moment = soon.replace(microsecond=0)
@@ -278,15 +277,14 @@ def test_a_meter_is_read_at_its_times_of_the_day_and_not_otherwise() -> None:
 
 def test_a_reading_of_a_fixed_time_is_tried_for_until_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mbusgw.wired.meter.RETRY_FIRST_S", 0.05)
-    with running_segment() as segment:
-        bus = Bus(bus_config(segment.port, max_retries=0), clock=CLOCK)
+    with bus_and_meters(max_retries=0) as (bus, segment):
         lane = Lane(bus, {"billed": 1}, interval=3600, at="12:00")
         meter = lane.meters["billed"]
         with running(*lane.workers()):
             wait_until(lane.has_read("billed", 1))
             segment.meters[0].fault = Fault(FaultKind.SILENT, times=3)
-            meter._calendar._handled = CLOCK.now() - timedelta(days=1)  # noon has just been, for all it knows
-            meter._calendar._times = ((CLOCK.now().astimezone() - timedelta(seconds=1)).time(),)
+            meter._calendar._handled = bus.clock.now() - timedelta(days=1)  # noon has just been, for all it knows
+            meter._calendar._times = ((bus.clock.now().astimezone() - timedelta(seconds=1)).time(),)
             meter._events.offer(Future())
             wait_until(lane.has_read("billed", 2))
         assert lane.failures.kinds("billed") == ["NoAnswer"] * 3
