@@ -27,7 +27,7 @@ from mbusgw.mqtt.topics import Topics
 from mbusgw.parsers.base import ParserBackend
 from mbusgw.parsers.chain import Parts, build_backend
 from mbusgw.parsers.formats import MOST_FORMATS, FormatMemory
-from mbusgw.parsers.settings import BackendSettings, LobaroSettings
+from mbusgw.parsers.settings import BackendSettings, LobaroSettings, WmbusmetersSettings
 from mbusgw.registry.registry import Registry
 from mbusgw.runtime.breaker import CircuitBreaker
 from mbusgw.runtime.clock import Clock
@@ -199,7 +199,14 @@ def build_wireless_lane(base: Base) -> WirelessLane:
     fleet, receptions = Fleet(clock), Receptions(base.registry.heard)
     stop, lobaro = threading.Event(), CircuitBreaker(clock, max_pause_s=LOBARO_PAUSE_MAX_S, on_close=recall)
     formats = FormatMemory(on_new=partial(_format_heard, base))
-    parts = Parts(stop.wait, clock, formats=formats, breaker=lobaro, on_result=metrics.lobaro_request)
+    parts = Parts(
+        stop.wait,
+        clock,
+        formats=formats,
+        breaker=lobaro,
+        on_result=metrics.lobaro_request,
+        on_wmbusmeters=metrics.wmbusmeters_request,
+    )
     backend = _backend(config, parts)
     backlog = Backlog(clock)
     base.keyring.ring = backlog.ring
@@ -247,7 +254,7 @@ def _format_heard(base: Base, signature: int, format_bytes: bytes) -> None:
 
 
 def _backend(config: Config, parts: Parts) -> ParserBackend:
-    token = config.lobaro.token
+    token, program = config.lobaro.token, config.parser.wmbusmeters
     settings = BackendSettings(
         backend=config.parser.backend,
         lobaro=LobaroSettings(
@@ -262,6 +269,7 @@ def _backend(config: Config, parts: Parts) -> ParserBackend:
             patience_s=OWN_DECODER_S if config.parser.backend == "lobaro_then_local" else config.lobaro.timeout,
         ),
         mapping_file=config.lobaro.mapping_file,
+        wmbusmeters=WmbusmetersSettings(program.command, program.timeout) if program.enabled else None,
     )
     return build_backend(settings, parts)
 

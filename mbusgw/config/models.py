@@ -140,11 +140,20 @@ class IngestConfig(Section):
         return value
 
 
+class WmbusmetersConfig(Section):
+    """The program wmbusmeters, if the operator installed it: it reads meters with protocols of their maker's own."""
+
+    enabled: bool = False
+    command: Annotated[str, Field(min_length=1)] = "wmbusmeters"
+    timeout: Period = 5.0
+
+
 class ParserConfig(Section):
     """Who parses radio telegrams, with how many threads."""
 
     backend: Literal["lobaro", "local", "lobaro_then_local", "compare"] = "lobaro_then_local"
     n_workers: Annotated[int, Field(ge=1, le=8)] = 4
+    wmbusmeters: WmbusmetersConfig = WmbusmetersConfig()
 
 
 class LobaroConfig(Section):

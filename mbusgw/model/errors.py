@@ -8,7 +8,7 @@ MbusgwError(retryable, hint)
 ├ DecodeError            FormatUnknown, FormatPending, ApplicationError, KeyMissing, KeyWrong, KeyLocked,
 │                        ModeUnsupported
 ├ ParserError            LobaroAuthError, LobaroRateLimitError, LobaroBadRequestError,
-│                        LobaroTimeoutError, LobaroUnavailableError
+│                        LobaroTimeoutError, LobaroUnavailableError, WmbusmetersError
 ├ StoreError             StoreBusy, StoreFull, StoreDamaged, SchemaTooNew
 ├ OutputError            the broker or another output
 ├ AlertError             an alert could not be delivered
@@ -196,6 +196,12 @@ class LobaroTimeoutError(ParserError):
 
 class LobaroUnavailableError(ParserError):
     """The service cannot be reached, or is broken (5xx)."""
+
+    retryable = True
+
+
+class WmbusmetersError(ParserError):
+    """The program wmbusmeters is missing or in trouble, or, where not retryable, cannot read this telegram."""
 
     retryable = True
 

@@ -22,6 +22,7 @@ from mbusgw.parsers.base import ParsedTelegram, ParserBackend
 from mbusgw.parsers.formats import FormatMemory
 from mbusgw.parsers.local import LocalBackend
 from mbusgw.parsers.settings import BackendSettings
+from mbusgw.parsers.wmbusmeters import WithWmbusmeters, Wmbusmeters
 from mbusgw.runtime.breaker import CircuitBreaker
 from mbusgw.runtime.clock import Clock
 
@@ -36,7 +37,7 @@ class Parts:
     """What the house gives to its back ends. **immutable**
 
     ``wait(seconds)`` waits and says whether to stop; ``on_result`` is told how each request to Lobaro ended.
-    ``formats`` are those of compact frames.
+    ``formats`` are those of compact frames; ``on_wmbusmeters`` is told how each question to that program ended.
     """
 
     wait: Callable[[float], bool]
@@ -44,6 +45,7 @@ class Parts:
     formats: FormatMemory = field(default_factory=FormatMemory)
     breaker: CircuitBreaker | None = None
     on_result: Callable[[str], None] | None = None
+    on_wmbusmeters: Callable[[str], None] = lambda result: None
 
 
 def build_backend(settings: BackendSettings, parts: Parts) -> ParserBackend:
@@ -183,7 +185,11 @@ def _log_differences(telegram: ReceivedTelegram, found: list[str]) -> None:
 
 # ------------------------------------------------------------------ the table
 def _local(settings: BackendSettings, parts: Parts) -> ParserBackend:
-    return LocalBackend(parts.formats)
+    own = LocalBackend(parts.formats)
+    if settings.wmbusmeters is None:
+        return own
+    program = Wmbusmeters(settings.wmbusmeters, parts.clock, on_result=parts.on_wmbusmeters)
+    return WithWmbusmeters(own, program, parts.clock)
 
 
 def _lobaro(settings: BackendSettings, parts: Parts) -> ParserBackend:
@@ -207,12 +213,12 @@ def _lobaro(settings: BackendSettings, parts: Parts) -> ParserBackend:
 
 def _lobaro_then_local(settings: BackendSettings, parts: Parts) -> ParserBackend:
     if not settings.lobaro.token:  # a newcomer needs no account
-        return LocalBackend(parts.formats)
-    return LobaroThenLocal(_lobaro(settings, parts), LocalBackend(parts.formats))
+        return _local(settings, parts)
+    return LobaroThenLocal(_lobaro(settings, parts), _local(settings, parts))
 
 
 def _compare(settings: BackendSettings, parts: Parts) -> ParserBackend:
-    return Compare(_lobaro(settings, parts), LocalBackend(parts.formats))
+    return Compare(_lobaro(settings, parts), _local(settings, parts))
 
 
 #: Name in the configuration (``parser.backend``) -> how it is built.

@@ -27,9 +27,20 @@ class LobaroSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WmbusmetersSettings:
+    """The program, and how long it may take for a telegram. **immutable**"""
+
+    command: str = "wmbusmeters"
+    timeout_s: float = 5.0
+    first_pause_s: float = 1.0
+    max_pause_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
 class BackendSettings:
-    """Which back end, and what it needs. **immutable**"""
+    """Which back end, and what it needs; ``wmbusmeters`` None: not used. **immutable**"""
 
     backend: str = "lobaro_then_local"
     lobaro: LobaroSettings = field(default_factory=lambda: LobaroSettings("https://platform.lobaro.com"))
     mapping_file: Path | None = None
+    wmbusmeters: WmbusmetersSettings | None = None

@@ -62,6 +62,9 @@ class Metrics:
         )
         self._gateways: set[str] = set()
         self._lobaro = Counter("lobaro_requests", "Calls of the Lobaro API", ["result"], registry=registry)
+        self._wmbusmeters = Counter(
+            "wmbusmeters_requests", "Questions to the program wmbusmeters", ["result"], registry=registry
+        )
         self._crashes = Gauge("mbusgw_worker_crashes", "Crashes since the start", ["worker"], registry=registry)
         # A label look-up costs three times the increment; the sets are small, so remember the children.
         self._child = lru_cache(maxsize=100_000)(lambda metric, *labels: metric.labels(*labels))
@@ -90,6 +93,10 @@ class Metrics:
     def lobaro_request(self, result: str) -> None:
         """A call of the Lobaro API ended."""
         self._child(self._lobaro, result).inc()
+
+    def wmbusmeters_request(self, result: str) -> None:
+        """A question to the program wmbusmeters ended."""
+        self._child(self._wmbusmeters, result).inc()
 
     def worker_crashes(self, worker: str, count: int) -> None:
         """How often a worker crashed so far."""
