@@ -1,11 +1,13 @@
 """Tells Home Assistant what there is, and takes back what is gone."""
 from __future__ import annotations
 
+import hashlib
 import logging
 import random
 import sqlite3
 from collections.abc import Callable, Iterable
 from enum import Enum
+from typing import NamedTuple
 
 from mbusgw.model.device import DeviceState
 from mbusgw.model.reading import Field
@@ -30,6 +32,18 @@ BIRTH_DELAY_S = (3.0, 10.0)
 
 class _Order(Enum):
     EVERYTHING = "everything"
+
+
+class _Told(NamedTuple):
+    """What is remembered of an announcement: a document is some ten kilobytes, and there may be 50,000 of them.
+
+    ``meter`` is maker and number, which tell two meters apart, and not one that names now this medium, now that
+    (heating and cooling): its entities must not come and go with every telegram.
+    """
+
+    device_id: str
+    digest: bytes
+    meter: str
 
 
 class Announcer(Worker):
@@ -59,7 +73,7 @@ class Announcer(Worker):
         self._interval_s = interval_s
         self._uniform = uniform
         self._orders: Mailbox[str | _Order] = Mailbox(100_000)
-        self._announced: dict[str, tuple[str, str]] = {}
+        self._announced: dict[str, _Told] = {}
         self._born_mono: float | None = None
 
     # -------------------------------------------------- any thread
@@ -92,7 +106,9 @@ class Announcer(Worker):
         """Reads what was announced by this or an earlier run."""
         reader = self._store.reader()
         try:
-            self._announced = announced.load(reader)
+            self._announced = {
+                topic: _told(device_id, payload) for topic, device_id, payload in announced.rows(reader)
+            }
         finally:
             reader.close()
 
@@ -112,20 +128,23 @@ class Announcer(Worker):
 
     def _announce_all(self) -> None:
         gateway = self._discovery.gateway()
-        current = {gateway.topic: gateway}
         states = self._registry.snapshot()
         # Of two names that one meter answered to, that under which it is heard now is announced: it comes last.
-        for state in sorted(states.values(), key=_heard):
-            announcement = self._discovery.meter(state, interval_s=self._interval_s(state.device_id))
-            if announcement is not None:
-                current[announcement.topic] = announcement
+        owners = {self._discovery.topic(state): state for state in sorted(states.values(), key=_heard) if state.read_at}
         # A meter that is configured and was not read yet in this run keeps what was said of it.
         unread = {device_id for device_id, state in states.items() if state.read_at is None}
         self._withdraw(
-            [topic for topic, (owner, _) in self._announced.items() if topic not in current and owner not in unread]
+            [
+                topic
+                for topic, told in self._announced.items()
+                if topic not in owners and topic != gateway.topic and told.device_id not in unread
+            ]
         )
-        for announcement in current.values():
-            self._announce(announcement)
+        self._announce(gateway)
+        for state in owners.values():  # one document at a time: those of a large fleet fill the memory
+            announcement = self._discovery.meter(state, interval_s=self._interval_s(state.device_id))
+            if announcement is not None:
+                self._announce(announcement)
 
     def _announce_device(self, device_id: str) -> None:
         state = self._registry.get(device_id)
@@ -135,14 +154,15 @@ class Announcer(Worker):
         if announcement is None:
             return
         # Another meter under the same name: were both announced, the old one would show what the new one counts.
-        replaced = [
-            topic
-            for topic, (owner, payload) in self._announced.items()
-            if owner == device_id and topic != announcement.topic and _tell_two_meters(payload, announcement.payload)
-        ]
-        self._withdraw(replaced)
-        known = self._announced.get(announcement.topic)
-        if known is None or known[1] != announcement.payload:
+        new = _told(device_id, announcement.payload)
+        if announcement.topic not in self._announced:
+            replaced = [
+                topic
+                for topic, told in self._announced.items()
+                if told.device_id == device_id and told.meter != new.meter
+            ]
+            self._withdraw(replaced)
+        if self._announced.get(announcement.topic) != new:
             self._announce(announcement)
 
     def _announce(self, announcement: Announcement) -> None:
@@ -154,7 +174,7 @@ class Announcer(Worker):
             outbox.put(connection, [message], now)
 
         self._store.submit(write)
-        self._announced[announcement.topic] = (announcement.device_id, announcement.payload)
+        self._announced[announcement.topic] = _told(announcement.device_id, announcement.payload)
 
     def _withdraw(self, topics: Iterable[str]) -> None:
         """Takes back what is not any more: an empty retained message removes the device."""
@@ -165,7 +185,7 @@ class Announcer(Worker):
                 announced.forget(connection, gone)
                 outbox.put(connection, [Message(gone, "", retain=True)], now)
 
-            log.info("%s is gone and taken back from Home Assistant", self._announced[topic][0] or topic)
+            log.info("%s is gone and taken back from Home Assistant", self._announced[topic].device_id or topic)
             self._store.submit(write)
             del self._announced[topic]
 
@@ -174,12 +194,10 @@ def _heard(state: DeviceState) -> tuple[bool, float]:
     return state.online, state.read_at.timestamp() if state.read_at else 0.0
 
 
-def _tell_two_meters(one: str, other: str) -> bool:
-    """Two documents are of two meters, not of one that names now this medium, now that (heating and cooling):
-    its entities must not come and go with every telegram."""
-    devices = [exactjson.loads(payload)["device"] for payload in (one, other)]
-    first, second = [(device.get("manufacturer"), device.get("serial_number")) for device in devices]
-    return first != second
+def _told(device_id: str, payload: str) -> _Told:
+    device = exactjson.loads(payload)["device"]
+    meter = f"{device.get('manufacturer')} {device.get('serial_number')}"
+    return _Told(device_id, hashlib.blake2b(payload.encode(), digest_size=16).digest(), meter)
 
 
 def _shown_otherwise(change: Change) -> bool:

@@ -73,7 +73,11 @@ class Discovery:
             "availability_mode": "all",
             "components": components,
         }
-        return Announcement(self._topics.discovery(root), state.device_id, exactjson.dumps(document))
+        return Announcement(self.topic(state), state.device_id, exactjson.dumps(document))
+
+    def topic(self, state: DeviceState) -> str:
+        """Where a meter is announced."""
+        return self._topics.discovery(self._root(state))
 
     def expire_after_s(self, state: DeviceState, interval_s: float | None = None) -> float:
         """For how long a meter's values are shown without news; ``interval_s`` is that of a wired one."""

@@ -2,14 +2,16 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from datetime import datetime
 
 from mbusgw.runtime.clock import iso
 
 
-def load(connection: sqlite3.Connection) -> dict[str, tuple[str, str]]:
-    """topic -> (device_id, payload) of every announcement in force."""
-    return {row[0]: (row[1], row[2]) for row in connection.execute("SELECT topic, device_id, payload FROM discovery")}
+def rows(connection: sqlite3.Connection) -> Iterator[tuple[str, str, str]]:
+    """(topic, device_id, payload) of every announcement in force, one at a time."""
+    for row in connection.execute("SELECT topic, device_id, payload FROM discovery"):
+        yield row[0], row[1], row[2]
 
 
 def remember(connection: sqlite3.Connection, topic: str, device_id: str, payload: str, now: datetime) -> None:

@@ -10,7 +10,7 @@ from tests.fakes.stores import write
 def load(store: Store) -> dict[str, tuple[str, str]]:
     reader = store.reader()
     try:
-        return announced.load(reader)
+        return {topic: (device_id, payload) for topic, device_id, payload in announced.rows(reader)}
     finally:
         reader.close()
 
