@@ -9,7 +9,7 @@ from mbusgw import __version__
 from mbusgw.app.administration import admin_routes
 from mbusgw.app.advice import advise
 from mbusgw.app.checks import build_checks, parser_reachable
-from mbusgw.app.commands import add_wired_commands
+from mbusgw.app.commands import add_scan_commands, add_wired_commands
 from mbusgw.app.documents import Documents
 from mbusgw.app.gateway import Gateway
 from mbusgw.app.lanes import (
@@ -42,6 +42,7 @@ from mbusgw.web.server import HttpServer
 from mbusgw.web.telegrams import TelegramRoutes
 from mbusgw.web.tls import Certificate
 from mbusgw.wired.operations import WiredOperations
+from mbusgw.wired.scan_operations import ScanOperations
 
 #: How long requests in hand may take to be answered at a stop.
 HTTP_BUDGET_S = 0.5
@@ -57,6 +58,7 @@ def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
     radio = build_wireless_lane(base)
     out = build_way_out(base, wired.interval_s, desk)
     add_wired_commands(desk, WiredOperations(wired, clock))
+    add_scan_commands(desk, ScanOperations(wired))
 
     # Who looks, and who may look.
     documents = Documents(
@@ -113,7 +115,7 @@ def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
             Stage("watchers", [monitor, watchdog], 0.3),
         ]
     )
-    memory = Memory(config, base.registry, base.recorder, base.store, base.keyring, radio.formats)
+    memory = Memory(config, base.registry, base.recorder, base.store, base.keyring, radio.formats, wired.finds)
 
     def prepare() -> None:
         advise(config)

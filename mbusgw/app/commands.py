@@ -3,8 +3,16 @@ from __future__ import annotations
 
 from mbusgw.commands.desk import Desk
 from mbusgw.wired.operations import WiredOperations
+from mbusgw.wired.scan_operations import ScanOperations
 
 
 def add_wired_commands(desk: Desk, wired: WiredOperations) -> None:
     """The commands of the wired lane; the command line without a daemon has the same. A new command is a row here."""
     desk.add("read", wired.read, "read a wired meter now: {device} or {bus, address}")
+
+
+def add_scan_commands(desk: Desk, scans: ScanOperations) -> None:
+    """Searching for meters."""
+    summary = "search a bus for meters: {bus, kind: both|primary|secondary, baud, mask, hex, resume}"
+    desk.add("scan", scans.scan, summary)
+    desk.add("scan_cancel", scans.cancel, "stop searching: {bus}; resume goes on later")

@@ -20,6 +20,7 @@ from mbusgw.runtime.metrics import Metrics
 from mbusgw.store.writer import Store
 from mbusgw.wired.lane import WiredLane
 from mbusgw.wired.meter import WiredMeter
+from mbusgw.wired.survey import ScanProgress
 
 
 class Documents:
@@ -49,13 +50,15 @@ class Documents:
 
     # -------------------------------------------------- HTTP
     def state(self) -> dict[str, Any]:
-        """Every device with its newest values, every bus, every queue."""
+        """Every device with its newest values, every bus, scans and what they have found, every queue."""
         devices = sorted(self._registry.snapshot().items())
         meters = {meter.config.id: meter for meter in self._lane.meters}
         return {
             "gateways": self._gateways([state for _, state in devices]),
             "devices": {device_id: self._device(state, meters.get(device_id)) for device_id, state in devices},
             "buses": {bus.config.name: asdict(bus.snapshot()) for bus in self._lane.buses},
+            "scans": {scan.bus: scan.document() for scan in self._scans()},
+            "found": self._lane.finds.documents(self._lane.devices),
             "queues": self.queues(),
         }
 
@@ -83,6 +86,10 @@ class Documents:
             "backlog": self._store.count("backlog"),
             "parser_queue": self._parser_queue(),
         }
+
+    def _scans(self) -> list[ScanProgress]:
+        progress = [scanner.snapshot() for scanner in self._lane.scanners]
+        return [one for one in progress if one is not None]
 
     def _device(self, state: DeviceState, meter: WiredMeter | None) -> dict[str, Any]:
         document: dict[str, Any] = {

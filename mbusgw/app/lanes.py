@@ -39,6 +39,7 @@ from mbusgw.store.janitor import Janitor
 from mbusgw.store.keyring import Keyring
 from mbusgw.store.vault import Vault
 from mbusgw.store.writer import Store
+from mbusgw.wired.finds import Finds
 from mbusgw.wired.lane import WiredLane
 
 #: While the Lobaro API is away one telegram asks again so often, which finds out that it is back.
@@ -284,4 +285,5 @@ def build_wired_lane(base: Base) -> WiredLane:
         delivery=base.recorder,
         metrics=base.metrics,
         clock=base.clock,
+        finds=Finds(base.clock, base.store),
     )

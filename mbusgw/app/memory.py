@@ -12,6 +12,7 @@ from mbusgw.store import formats, states
 from mbusgw.store.keyring import Keyring
 from mbusgw.store.keys import MeterKey
 from mbusgw.store.writer import Store
+from mbusgw.wired.finds import Finds
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ class Memory:
         store: Store,
         keyring: Keyring,
         known_formats: FormatMemory,
+        finds: Finds,
     ) -> None:
         self._config = config
         self._registry = registry
@@ -34,9 +36,11 @@ class Memory:
         self._store = store
         self._keyring = keyring
         self._formats = known_formats
+        self._finds = finds
 
     def load(self) -> None:
-        """Last known states (published as stale), formats, keys of the configuration, telegrams that wait for them.
+        """Last known states (published as stale), formats, finds, keys of the configuration, telegrams that wait for
+        them.
 
         Raises ``StoreError``. What is to be written is queued here and written once the store runs.
         """
@@ -46,6 +50,7 @@ class Memory:
         try:
             known = states.load(reader)
             self._formats.restore(formats.load(reader))
+            self._finds.restore(reader)
         finally:
             reader.close()
         wired = {device.id for device in self._config.devices if device.enabled}

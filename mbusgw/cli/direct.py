@@ -7,16 +7,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from mbusgw.app.commands import add_wired_commands
+from mbusgw.app.commands import add_scan_commands, add_wired_commands
 from mbusgw.cli.remote import Asker, OnProgress, Remote
 from mbusgw.commands.desk import Desk
-from mbusgw.config.models import BusConfig, Config
+from mbusgw.config.models import BusConfig, Config, DeviceConfig
 from mbusgw.model.command import Document
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.ending import end
 from mbusgw.wired.bus import Bus
+from mbusgw.wired.finds import Finds
 from mbusgw.wired.meter import WiredMeter
 from mbusgw.wired.operations import WiredOperations
+from mbusgw.wired.scan import Scanner
+from mbusgw.wired.scan_operations import ScanOperations
 
 LOOK_S = 0.2
 STOP_S = 3.0
@@ -34,7 +37,7 @@ def asker_for(config: Config, bus: BusConfig, baudrate: int | None = None) -> It
     if remote is not None and name is not None:
         yield remote, name
         return
-    direct = Direct(bus if baudrate is None else bus.model_copy(update={"baudrate": baudrate}))
+    direct = Direct(bus if baudrate is None else bus.model_copy(update={"baudrate": baudrate}), config.devices)
     direct.start()
     try:
         yield direct, bus.name
@@ -45,22 +48,26 @@ def asker_for(config: Config, bus: BusConfig, baudrate: int | None = None) -> It
 class Direct:
     """One bus and a desk of its own. **own thread**"""
 
-    def __init__(self, bus: BusConfig) -> None:
+    def __init__(self, bus: BusConfig, devices: Sequence[DeviceConfig] = ()) -> None:
         clock = SystemClock()
+        self.devices = devices
+        self.finds = Finds(clock)
         self.meters: Sequence[WiredMeter] = ()
         self.buses: Sequence[Bus] = (Bus(bus, clock=clock),)
+        self.scanners: Sequence[Scanner] = tuple(Scanner(one, self.finds, clock=clock) for one in self.buses)
         self._desk = Desk(clock, rate_per_s=math.inf)
         add_wired_commands(self._desk, WiredOperations(self, clock))
+        add_scan_commands(self._desk, ScanOperations(self))
 
     def start(self) -> None:
         """Opens the port."""
         logging.getLogger("mbusgw").addHandler(logging.NullHandler())  # what goes wrong is the command's answer
-        for bus in self.buses:
-            bus.start()
+        for worker in (*self.buses, *self.scanners):
+            worker.start()
 
     def stop(self) -> None:
         """Gives it back."""
-        end(self.buses, STOP_S)
+        end([*self.scanners, *self.buses], STOP_S)
 
     def run(self, command: str, params: Document, on_progress: OnProgress | None = None) -> dict[str, Any]:
         """As ``Asker`` says."""

@@ -1,6 +1,7 @@
 """The parameters of a request, checked one by one."""
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TypeVar, overload
 
 from mbusgw.config.address import parse_address
@@ -58,6 +59,19 @@ class Params:
         if not isinstance(value, int) or isinstance(value, bool) or not first <= value <= last:
             raise _wrong(name, f"{name} is a whole number from {first} to {last}")
         return value
+
+    def numbers(self, name: str, allowed: Collection[int]) -> tuple[int, ...]:
+        """Some of the ``allowed`` whole numbers, each once: one, a list, or a text with commas; none where it is not
+        given."""
+        value = self._take(name, None)
+        if value is None:
+            return ()
+        parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
+        known = {str(number): number for number in allowed}
+        chosen = [known[str(part).strip()] for part in parts if str(part).strip() in known]
+        if len(chosen) != len(parts) or not chosen:
+            raise _wrong(name, f"{name} is one or more of {', '.join(map(str, allowed))}")
+        return tuple(dict.fromkeys(chosen))
 
     def flag(self, name: str, default: bool = False) -> bool:
         """``true`` or ``false``."""

@@ -14,7 +14,9 @@ from mbusgw.runtime.ending import end
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.runtime.worker import Worker
 from mbusgw.wired.bus import Bus
+from mbusgw.wired.finds import Finds
 from mbusgw.wired.meter import WiredMeter
+from mbusgw.wired.scan import Scanner
 
 AnyWorker = TypeVar("AnyWorker", bound=Worker)
 
@@ -36,10 +38,10 @@ class LaneChange:
 
 
 class WiredLane:
-    """One thread per bus and one per meter, those of the configuration in force.
+    """One thread per bus, one that scans it, and one per meter, those of the configuration in force.
 
-    ``buses`` and ``meters`` are swapped whole, so whoever looks sees one moment of the lane. Every configured
-    meter is known to the registry from the moment it is here. A meter that is taken out stays there, until
+    ``buses``, ``scanners`` and ``meters`` are swapped whole, so whoever looks sees one moment of the lane. Every
+    configured meter is known to the registry from the moment it is here. A meter that is taken out stays there, until
     the caller, who knows what was published of it, forgets it.
     The constructor and ``change``: the main thread; the rest: **any thread**
     """
@@ -53,12 +55,15 @@ class WiredLane:
         delivery: Delivery,
         metrics: Metrics,
         clock: Clock,
+        finds: Finds | None = None,
     ) -> None:
+        self.finds = finds or Finds(clock)
         self._registry = registry
         self._delivery = delivery
         self._metrics = metrics
         self._clock = clock
         self.buses: tuple[Bus, ...] = tuple(self._new_bus(config) for config in buses)
+        self.scanners: tuple[Scanner, ...] = tuple(map(self._new_scanner, self.buses))
         self.meters: tuple[WiredMeter, ...] = ()
         self.meters = tuple(self._new_meter(config) for config in devices if config.enabled)
 
@@ -66,7 +71,12 @@ class WiredLane:
     @property
     def workers(self) -> list[Worker]:
         """All threads, in the order of their start."""
-        return [*self.buses, *self.meters]
+        return [*self.buses, *self.scanners, *self.meters]
+
+    @property
+    def devices(self) -> list[DeviceConfig]:
+        """The settings of every meter."""
+        return [meter.config for meter in self.meters]
 
     def bus(self, name: str) -> Bus | None:
         """The bus of that name."""
@@ -115,12 +125,14 @@ class WiredLane:
         return bus.config in wanted and (bus.snapshot().connected or not renew_lost)
 
     def _take_out(self, kept_buses: dict[str, Bus], kept: dict[str, WiredMeter]) -> None:
-        """Out of sight first, so that nobody takes for a failure that it stops; a bus ends after its meters."""
+        """Out of sight first, so that nobody takes for a failure that it stops; a bus ends after who uses it."""
         meters = [meter for meter in self.meters if meter.config.id not in kept]
         buses = [bus for bus in self.buses if bus.config.name not in kept_buses]
         self.meters = tuple(kept.values())
+        scanners = [scanner for scanner in self.scanners if scanner.bus in buses]
+        self.scanners = tuple(scanner for scanner in self.scanners if scanner not in scanners)
         self.buses = tuple(kept_buses.values())
-        end([*meters, *buses], CHANGE_BUDGET_S)
+        end([*meters, *scanners, *buses], CHANGE_BUDGET_S)
 
     def _put_in(
         self,
@@ -132,11 +144,16 @@ class WiredLane:
         """In the order of the configuration; what is new runs before it is seen."""
         now = tuple(kept_buses.get(config.name) or _started(self._new_bus(config)) for config in buses)
         self.buses = now
+        scanners = {scanner.bus: scanner for scanner in self.scanners}
+        self.scanners = tuple(scanners.get(bus) or _started(self._new_scanner(bus)) for bus in now)
         self.meters = tuple(kept.get(config.id) or _started(self._new_meter(config)) for config in devices)
 
     # -------------------------------------------------- building
     def _new_bus(self, config: BusConfig) -> Bus:
         return Bus(config, clock=self._clock)
+
+    def _new_scanner(self, bus: Bus) -> Scanner:
+        return Scanner(bus, self.finds, clock=self._clock)
 
     def _new_meter(self, config: DeviceConfig) -> WiredMeter:
         bus = self.bus(config.bus)

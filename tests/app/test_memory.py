@@ -12,6 +12,7 @@ from mbusgw.model.reading import Lane
 from mbusgw.parsers.formats import FormatMemory
 from mbusgw.store import telegrams
 from mbusgw.store.telegrams import Status
+from mbusgw.wired.finds import Finds
 from tests.fakes.clock import FakeClock
 from tests.fakes.stores import one, rows, running_store, write
 from tests.fakes.telegrams import reading, received
@@ -37,7 +38,8 @@ class Run:
         self.base: Base = build_base(loads(f"storage: {{path: {path}}}\n{config}", {}), clock)
         build_wired_lane(self.base)
         base = self.base
-        Memory(base.config, base.registry, base.recorder, base.store, base.keyring, FormatMemory()).load()
+        formats, finds = FormatMemory(), Finds(base.clock)
+        Memory(base.config, base.registry, base.recorder, base.store, base.keyring, formats, finds).load()
         base.store.start()
 
     def close(self) -> None:

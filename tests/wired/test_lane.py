@@ -48,7 +48,9 @@ def lane(registry: Registry) -> Iterator[WiredLane]:
 def test_it_begins_with_the_configured_buses_and_every_meter_that_is_switched_on(registry: Registry) -> None:
     devices = [*DEVICES, device("off", "main", 9, enabled=False)]
     lane = WiredLane(BUSES, devices, registry=registry, delivery=KeepingDelivery(), metrics=Metrics(), clock=CLOCK)
-    assert [worker.name for worker in lane.workers] == ["bus:main", "bus:attic", "mtr:one", "mtr:two", "mtr:three"]
+    assert [worker.name for worker in lane.workers] == [
+        *("bus:main", "bus:attic", "scan:main", "scan:attic"), *("mtr:one", "mtr:two", "mtr:three")
+    ]
     assert not any(worker.alive for worker in lane.workers), "nothing runs before it is started"
     assert registry.snapshot().keys() == {"one", "two", "three"}
 
