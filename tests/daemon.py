@@ -32,13 +32,15 @@ def end_all() -> None:
 class Daemon:
     """``mbusgw run`` with a configuration of its own; ``start`` waits until HTTP answers."""
 
-    def __init__(self, folder: Path, config: str, *, broker: str, environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, config: str, *, broker: str, environ: dict[str, str] | None = None, http_options: str = ""
+    ) -> None:
         self.folder = folder
         self.http_port = free_port()
         self.file = folder / "mbusgw.yaml"
         self.file.write_text(
             f"mqtt: {{url: '{broker}', heartbeat: 2}}\n"
-            f"http: {{listen: '127.0.0.1:{self.http_port}', workers: 4}}\n"
+            f"http: {{listen: '127.0.0.1:{self.http_port}', workers: 4, {http_options}}}\n"
             f"ingest: {{keys: {{gw1: {KEY}}}}}\n"
             f"parser: {{backend: local, n_workers: 2}}\n{config}"
         )
@@ -106,9 +108,11 @@ class Daemon:
 
 
 @contextmanager
-def running(folder: Path, config: str, *, broker: str, environ: dict[str, str] | None = None) -> Iterator[Daemon]:
+def running(
+    folder: Path, config: str, *, broker: str, environ: dict[str, str] | None = None, http_options: str = ""
+) -> Iterator[Daemon]:
     """A daemon for the length of a block."""
-    daemon = Daemon(folder, config, broker=broker, environ=environ)
+    daemon = Daemon(folder, config, broker=broker, environ=environ, http_options=http_options)
     daemon.start()
     try:
         yield daemon

@@ -24,6 +24,8 @@ COMMANDS: dict[str, str] = {
     "check-config": "mbusgw.cli.check_config",
     "status": "mbusgw.cli.status",
     "read": "mbusgw.cli.read",
+    "keys": "mbusgw.cli.keys",
+    "telegrams": "mbusgw.cli.telegrams",
     "decode": "mbusgw.cli.decode",
     "simulate": "mbusgw.cli.simulate",
     "demo": "mbusgw.cli.demo",

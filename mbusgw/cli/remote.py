@@ -66,6 +66,13 @@ class Remote:
         """A document that anybody may look at, whatever its status. Raises ``MbusgwError``."""
         return self._asked("GET", path)[1]
 
+    def admin(self, method: str, path: str, body: Document | None = None) -> Any:
+        """The document of an administrator's request that went well. Raises ``MbusgwError``."""
+        status, document = self._asked(method, path, body)
+        if status >= 400:
+            raise _refusal(status, document)
+        return document
+
     def bus_on(self, port: str) -> str | None:
         """The name of its bus on ``port``, if it has one."""
         for name, bus in self.get("/state")["buses"].items():

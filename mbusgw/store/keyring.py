@@ -71,6 +71,10 @@ class Keyring:
                 self.locked, self.vault.name or "none",
             )
 
+    def look(self) -> None:
+        """Counts the keys that cannot be opened, where nobody has called ``prepare``. Raises ``StoreError``."""
+        self.locked = sum(not self.vault.opens(stored.text, stored.about) for stored in self.entries())
+
     def _take_over(self, connection: sqlite3.Connection, configured: Sequence[MeterKey]) -> tuple[int, int, int]:
         # Without a usable master key they are left out; what is encrypted for them waits.
         new = keys.put(connection, configured if not self.vault.trouble else (), self._clock.now(), self.vault)

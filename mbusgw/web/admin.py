@@ -1,7 +1,7 @@
 """What the routes for administrators have in common."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -85,7 +85,7 @@ def number(field: str, value: Any, *, default: int, largest: int) -> int:
     return int(text)
 
 
-def known_only(document: dict[str, Any], known: Sequence[str]) -> None:
+def known_only(document: Mapping[str, Any], known: Sequence[str]) -> None:
     """Raises ``RequestError`` 400 for a member that means nothing: a filter that is not understood must not be
     taken for none."""
     for name in document:

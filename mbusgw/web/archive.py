@@ -14,7 +14,7 @@ from mbusgw.web.router import Route
 
 PATH = "/v1/admin/telegrams"
 _FILTERS = ("status", "meter", "gateway", "since", "until")
-_PAGE, _LARGEST_PAGE = 100, 1000
+_PAGE, LARGEST_PAGE = 100, 1000
 
 
 class ArchiveRoutes:
@@ -36,13 +36,7 @@ class ArchiveRoutes:
 
     def list(self, request: Request) -> Response:
         """A page of telegrams; ``next`` is the ``cursor`` of the following one, null at the end."""
-        query = dict(request.query)
-        known_only(query, (*_FILTERS, "limit", "cursor"))
-        limit = number("limit", query.get("limit"), default=_PAGE, largest=_LARGEST_PAGE)
-        cursor = number("cursor", query.get("cursor"), default=0, largest=1 << 62) or None
-        documents, following = self._telegrams.select(wanted(query), limit=limit, before=cursor)
-        page = {"telegrams": documents, "next": str(following) if following is not None else None}
-        return json_response(200, page, headers=NO_STORE)
+        return json_response(200, page(self._telegrams, request.query), headers=NO_STORE)
 
     def show(self, request: Request) -> Response:
         """One telegram with what the parser made of it."""
@@ -50,16 +44,29 @@ class ArchiveRoutes:
 
     def replay(self, request: Request) -> Response:
         """202 with how many are parsed again, and whether more would fit the filter."""
-        body = json_object(request)
-        known_only(body, (*_FILTERS, "ingest_ids", "limit"))
-        asked = wanted(body)
-        for status in asked.statuses:
-            if status not in REPLAYABLE:
-                message = f"{status} is not run again; what can be: {', '.join(REPLAYABLE)}"
-                raise RequestError(400, "bad_value", message, field="status")
-        limit = number("limit", body.get("limit"), default=AT_ONCE, largest=AT_ONCE)
-        count, more = self._telegrams.replay(asked, limit=limit)
-        return json_response(202, {"replayed": count, "more": more}, headers=NO_STORE)
+        return json_response(202, replay_answer(self._telegrams, json_object(request)), headers=NO_STORE)
+
+
+def page(telegrams: Telegrams, query: Mapping[str, str]) -> dict[str, Any]:
+    """The document of a page that ``query`` asks for. Raises ``RequestError``, ``StoreError``."""
+    known_only(query, (*_FILTERS, "limit", "cursor"))
+    limit = number("limit", query.get("limit"), default=_PAGE, largest=LARGEST_PAGE)
+    cursor = number("cursor", query.get("cursor"), default=0, largest=1 << 62) or None
+    documents, following = telegrams.select(wanted(query), limit=limit, before=cursor)
+    return {"telegrams": documents, "next": str(following) if following is not None else None}
+
+
+def replay_answer(telegrams: Telegrams, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Has parsed again what ``body`` asks for. Raises ``RequestError``, ``StoreError``."""
+    known_only(body, (*_FILTERS, "ingest_ids", "limit"))
+    asked = wanted(body)
+    for status in asked.statuses:
+        if status not in REPLAYABLE:
+            message = f"{status} is not run again; what can be: {', '.join(REPLAYABLE)}"
+            raise RequestError(400, "bad_value", message, field="status")
+    limit = number("limit", body.get("limit"), default=AT_ONCE, largest=AT_ONCE)
+    count, more = telegrams.replay(asked, limit=limit)
+    return {"replayed": count, "more": more}
 
 
 def wanted(given: Mapping[str, Any]) -> Wanted:

@@ -42,14 +42,7 @@ class KeyRoutes:
 
     def list(self, _request: Request) -> Response:
         """Every key's meter and fingerprint, never the key."""
-        vault = self._keyring.vault
-        document = {
-            "encrypted": vault.sealing,
-            "master_key": vault.name,
-            "locked": self._keyring.locked,
-            "keys": [_document(stored) for stored in self._keyring.entries()],
-        }
-        return json_response(200, document, headers=NO_STORE)
+        return json_response(200, list_document(self._keyring), headers=NO_STORE)
 
     def put(self, request: Request) -> Response:
         """200 once the key is on disk, with how many telegrams are parsed again."""
@@ -102,6 +95,16 @@ class KeyRoutes:
             return self._keyring.set(keys)
         except KeyLocked as error:
             raise RequestError(409, "keys_locked", f"{error}; {error.hint}") from None
+
+
+def list_document(keyring: Keyring) -> dict[str, Any]:
+    """How keys are kept, and each one's meter and fingerprint. Raises ``StoreError``."""
+    return {
+        "encrypted": keyring.vault.sealing,
+        "master_key": keyring.vault.name,
+        "locked": keyring.locked,
+        "keys": [_document(stored) for stored in keyring.entries()],
+    }
 
 
 def _from_path(request: Request, body: dict[str, Any]) -> dict[str, Any]:

@@ -40,12 +40,19 @@ def ask(world: World, method: str, path: str, body: str | None = None, **headers
         ("GET", "/v1/admin/commands/unknown", 404),
         ("DELETE", "/v1/admin/commands/unknown", 404),
         ("GET", "/trigger-scan", 405),
+        ("GET", "/v1/admin/keys", 200),
+        ("PUT", "/v1/admin/keys/12345678", 400),
+        ("DELETE", "/v1/admin/keys/00000000", 404),
+        ("GET", "/v1/admin/telegrams", 200),
+        ("GET", "/v1/admin/telegrams/nobody", 404),
+        ("POST", "/v1/admin/telegrams/replay", 400),
         ("GET", "/nothing/here", 404),
     ],
 )
 def test_a_route_answers_with_its_status(world: World, method: str, path: str, status: int) -> None:
-    headers = {"Content-Length": "2"} if method == "POST" else {}
-    assert ask(world, method, path, "{}" if method == "POST" else None, **headers).status == status
+    body = "{}" if method in ("POST", "PUT") else None
+    headers = {"Content-Length": "2"} if body else {}
+    assert ask(world, method, path, body, **headers).status == status
 
 
 def test_a_wrong_method_is_told_the_right_ones(world: World) -> None:

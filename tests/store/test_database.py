@@ -128,9 +128,9 @@ def test_a_migration_that_fails_half_way_leaves_nothing_behind(path: Path, monke
     connection.close()
 
 
-def test_migrations_have_numbers_of_their_own_in_order() -> None:
+def test_migrations_are_numbered_without_a_gap() -> None:
     numbers = [number for number, _ in database.migrations()]
-    assert numbers == sorted(set(numbers)) and numbers[0] == 1
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
 def test_every_migration_has_its_own_test() -> None:

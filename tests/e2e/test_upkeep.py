@@ -1,0 +1,119 @@
+"""Keys and telegrams of a running gateway, administered from the shell and over HTTP as an operator does it."""
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mbusgw.simulator.radio import Security, telegram
+from mbusgw.store.vault import fingerprint
+from tests.daemon import Daemon, running
+from tests.mosquitto import Mosquitto, subscribed
+from tests.wait import PATIENCE_S, wait_until
+from tests.wmbus.samples import KEY, OMS_GAS, WATER, meter
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_daemon_outlives_its_test")]
+
+WRONG = "99" * 16
+MASTER = "77" * 32
+GATEWAY_KEY, ADMIN = "gateway-secret-1", "admin-secret-1"
+
+
+def mbusgw(daemon: Daemon, *arguments: str, given: str = "") -> str:
+    command = [sys.executable, "-m", "mbusgw", *arguments, "-c", daemon.file, "--state-dir", daemon.folder / "state"]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def admin(daemon: Daemon, method: str, path: str, body: object = None, token: str = ADMIN) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.http_port, timeout=PATIENCE_S)
+    try:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()
+
+
+def post(daemon: Daemon, raw: bytes) -> str:
+    status, answer = daemon.post({"gateway_id": "gw1", "raw_hex": raw.hex()})
+    assert status == 202
+    return str(answer["ingest_id"])
+
+
+def status(daemon: Daemon, ingest_id: str) -> str:
+    return str(admin(daemon, "GET", f"/v1/admin/telegrams/{ingest_id}")[1]["status"])
+
+
+def test_late_wrong_and_right_keys_a_replay_and_nothing_written_shows_a_secret(
+    tmp_path: Path, mosquitto: Mosquitto
+) -> None:
+    (tmp_path / "master").write_text(MASTER)
+    config = f"storage: {{master_key_file: {tmp_path}/master}}\nlogging: {{level: DEBUG}}\n"
+    shown: list[str] = []
+    with subscribed(mosquitto.port, "#") as subscriber, running(
+        tmp_path, config, broker=mosquitto.url, http_options=f"admin_token: {ADMIN}"
+    ) as daemon:
+        gas, water = post(daemon, OMS_GAS), post(daemon, telegram(meter(Security.MODE_5), 1))
+        for ingest_id in (gas, water):
+            wait_until(lambda: status(daemon, ingest_id) == "key_missing")  # noqa: B023
+        shown.append(mbusgw(daemon, "keys", "set", "12345678", given=WRONG))
+        wait_until(lambda: status(daemon, gas) == "failed")
+        error = json.loads(subscriber.payloads(f"oms/v1/gw/gw1/errors/{gas}")[-1])
+        assert error["error"]["key_fingerprint"] == fingerprint(bytes.fromhex(WRONG))
+        keys = tmp_path / "keys.csv"
+        keys.write_text(f"serial;maker;aes\n12345678;;{KEY.hex()}\n{WATER.id};{WATER.manufacturer};{KEY.hex()}\n")
+        shown.append(mbusgw(daemon, "keys", "import", str(keys)))
+        for ingest_id in (gas, water):
+            wait_until(lambda: status(daemon, ingest_id) == "published")  # noqa: B023
+        shown.append(mbusgw(daemon, "keys", "list"))
+        shown.append(mbusgw(daemon, "telegrams", "list", "--json"))
+        assert fingerprint(KEY) in shown[-2] and "keys imported, 2 of them new" in shown[-3]
+
+        topic = "oms/v1/gw/gw1/meter/12345678/reading"
+        assert len(subscriber.payloads(topic)) == 1
+        assert "1 telegrams" in mbusgw(daemon, "telegrams", "replay", "--status", "published", "--meter", "12345678")
+        wait_until(lambda: len(subscriber.payloads(topic)) == 2)
+        wait_until(lambda: status(daemon, gas) == "published")
+        metrics = daemon.get("/metrics")[1]
+        assert 'oms_telegrams_total{gateway="gw1",result="replayed"} 1.0' in metrics
+
+        for path in ("/v1/admin/keys", "/v1/admin/telegrams", f"/v1/admin/telegrams/{gas}"):
+            assert admin(daemon, "GET", path, token="wrong")[0] == 401
+            assert admin(daemon, "GET", path, token="")[0] == 401
+            shown.append(json.dumps(admin(daemon, "GET", path)[1]))
+        for path in ("/state", "/health", "/healthz", "/"):
+            shown.append(json.dumps(daemon.get(path)[1]))
+        shown.append(json.dumps(admin(daemon, "PUT", "/v1/admin/keys/12345678", {"key": KEY.hex() + "0"})[1]))
+        shown.append(json.dumps(admin(daemon, "PUT", f"/v1/admin/keys/{KEY.hex()}", {"key": KEY.hex()})[1]))
+        shown += [metrics, *(payload for _, payload, _ in list(subscriber.messages))]
+        keys.unlink()
+        (tmp_path / "master").unlink()
+    written = [file for file in tmp_path.rglob("*") if file.is_file() and file.suffix != ".yaml"]
+    assert {"main.log", "mbusgw.db", "stderr.log"} <= {file.name for file in written}
+    for secret in (KEY.hex(), WRONG, MASTER, GATEWAY_KEY, ADMIN):
+        assert not [text for text in shown if secret.lower() in text.lower()], secret
+        for file in written:
+            assert secret.lower().encode() not in file.read_bytes().lower(), (secret, file)
+    for raw_key in (KEY, bytes.fromhex(MASTER)):
+        assert not [file for file in written if raw_key in file.read_bytes()]
+
+
+def test_while_the_gateway_is_stopped_the_shell_works_on_the_database_and_the_next_run_goes_on(
+    tmp_path: Path, mosquitto: Mosquitto
+) -> None:
+    with running(tmp_path, "", broker=mosquitto.url) as daemon:
+        locked = post(daemon, OMS_GAS)
+        wait_until(lambda: admin(daemon, "GET", f"/v1/admin/telegrams/{locked}")[1]["status"] == "key_missing")
+        daemon.stop()
+        assert "1 telegrams that waited" in mbusgw(daemon, "keys", "set", "12345678", given=KEY.hex())
+        assert '"status": "received"' in mbusgw(daemon, "telegrams", "show", locked)
+        daemon.start()
+        wait_until(lambda: status(daemon, locked) == "published")
