@@ -96,6 +96,12 @@ class Daemon:
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         return self._request("POST", f"/v1/telegrams{query}", text, headers)
 
+    def command(self, name: str, parameters: object, *, wait_s: int = 20) -> tuple[int, Any]:
+        """Asks for something as an administrator on this machine, and waits for the answer."""
+        headers = {"Content-Type": "application/json"}
+        path = f"/v1/admin/commands/{name}?wait={wait_s}"
+        return self._request("POST", path, json.dumps(parameters), headers)
+
     def _request(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=PATIENCE_S)
         try:

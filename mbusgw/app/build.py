@@ -2,14 +2,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from mbusgw import __version__
 from mbusgw.app.administration import admin_routes
 from mbusgw.app.advice import advise
 from mbusgw.app.checks import build_checks, parser_reachable
-from mbusgw.app.commands import add_scan_commands, add_wired_commands
+from mbusgw.app.commands import add_config_commands, add_scan_commands, add_wired_commands
 from mbusgw.app.documents import Documents
 from mbusgw.app.gateway import Gateway
 from mbusgw.app.lanes import (
@@ -22,9 +22,13 @@ from mbusgw.app.lanes import (
     build_wireless_lane,
 )
 from mbusgw.app.memory import Memory
+from mbusgw.app.operations import ConfigOperations
+from mbusgw.app.reload import Reload
+from mbusgw.app.signals import Controls
 from mbusgw.app.stages import Stage, Stages
 from mbusgw.commands.desk import Desk
 from mbusgw.config.models import Config, HttpConfig
+from mbusgw.config.source import ConfigSource
 from mbusgw.health.monitor import HealthMonitor
 from mbusgw.health.watchdog import Watchdog
 from mbusgw.ingest.outcomes import Outcomes
@@ -50,8 +54,19 @@ HTTP_BUDGET_S = 0.5
 FLUSH_S = 1.0
 
 
-def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
-    """A gateway for ``config``; opens and starts nothing."""
+def build(
+    config: Config,
+    source: ConfigSource,
+    *,
+    controls: Controls,
+    set_level: Callable[[str], None],
+    clock: Clock,
+    service: ServiceManager,
+) -> Gateway:
+    """A gateway for ``config``, which came from ``source``; opens and starts nothing.
+
+    Others ask the main thread by ``controls``; ``set_level`` changes how much is logged.
+    """
     base = build_base(config, clock)
     desk = Desk(clock)
     wired = build_wired_lane(base)
@@ -59,6 +74,7 @@ def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
     out = build_way_out(base, wired.interval_s, desk)
     add_wired_commands(desk, WiredOperations(wired, clock))
     add_scan_commands(desk, ScanOperations(wired))
+    add_config_commands(desk, ConfigOperations(controls))
 
     # Who looks, and who may look.
     documents = Documents(
@@ -125,7 +141,25 @@ def build(config: Config, *, clock: Clock, service: ServiceManager) -> Gateway:
         radio.backend.close()
         base.store.close()
 
-    return Gateway(stages, prepare=prepare, close=close, status=documents.status_line, service=service)
+    reload = Reload(
+        config,
+        source,
+        wired,
+        registry=base.registry,
+        recorder=base.recorder,
+        announcer=out.announcer,
+        metrics=base.metrics,
+        set_level=set_level,
+    )
+    return Gateway(
+        stages,
+        prepare=prepare,
+        close=close,
+        status=documents.status_line,
+        service=service,
+        file_changed=source.changed,
+        reload=reload.run,
+    )
 
 
 # ------------------------------------------------------------------ HTTP

@@ -1,6 +1,7 @@
 """What can be asked of the running gateway: the table of the commands."""
 from __future__ import annotations
 
+from mbusgw.app.operations import ConfigOperations
 from mbusgw.commands.desk import Desk
 from mbusgw.wired.operations import WiredOperations
 from mbusgw.wired.scan_operations import ScanOperations
@@ -16,3 +17,8 @@ def add_scan_commands(desk: Desk, scans: ScanOperations) -> None:
     summary = "search a bus for meters: {bus, kind: both|primary|secondary, baud, mask, hex, resume}"
     desk.add("scan", scans.scan, summary)
     desk.add("scan_cancel", scans.cancel, "stop searching: {bus}; resume goes on later")
+
+
+def add_config_commands(desk: Desk, operations: ConfigOperations) -> None:
+    """The commands that only a running gateway has."""
+    desk.add("reload", operations.reload, "take over what the configuration file says now: {}")

@@ -2,25 +2,38 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from queue import Empty
+from typing import Protocol
 
-from mbusgw.app.signals import Control, Controls
+from mbusgw.app.reload import Outcome
+from mbusgw.app.signals import Control, Controls, ReloadRequest
 from mbusgw.app.stages import Stages
+from mbusgw.config.models import Config
 from mbusgw.model.errors import MbusgwError
 from mbusgw.runtime.notify import ServiceManager
 
 log = logging.getLogger(__name__)
 
+#: How often what could not start is tried again, and the status line renewed.
 STATUS_S = 5.0
+#: How often the configuration file is looked at.
+LOOK_S = 1.0
+
+
+class Reloading(Protocol):
+    """Takes over what the file says now."""
+
+    def __call__(self, *, asked: bool) -> Outcome: ...
 
 
 class Gateway:
-    """One run of the whole house with one configuration. The main thread only.
+    """One run of the whole house. The main thread only.
 
     ``prepare`` opens what must be there before anything starts (the database) and loads
     what an earlier run left; ``close`` is its counterpart. ``status`` is a line for
-    ``systemctl status``.
+    ``systemctl status``. ``file_changed`` is asked every second; ``reload`` takes over what the file says then.
     """
 
     def __init__(
@@ -31,44 +44,91 @@ class Gateway:
         close: Callable[[], None],
         status: Callable[[], str],
         service: ServiceManager,
+        file_changed: Callable[[], bool],
+        reload: Reloading,
     ) -> None:
         self._stages = stages
         self._prepare = prepare
         self._close = close
         self._status = status
         self._service = service
+        self._file_changed = file_changed
+        self._reload = reload
 
-    def run(self, controls: Controls, accept: Callable[[Control], bool]) -> Control:
-        """Runs until a request that ``accept`` agrees to (a reload of a bad file is refused); returns it.
+    def run(self, controls: Controls) -> Config | None:
+        """Runs until it is told to stop, or until a configuration comes that needs a new start; returns that.
 
+        A configuration that cannot be used is refused, and the one in force stays.
         Raises ``MbusgwError`` when it cannot start. Everything accepted is on disk when it returns.
         """
-        outcome = Control.STOP
+        following: Config | None = None
         try:
             self._prepare()
             self._stages.start()
             self._service.ready(self._status())
             log.info("ready: %s", self._status())
-            outcome = self._wait(controls, accept)
-            return outcome
+            following = self._wait(controls)
+            return following
         finally:
-            for_good = outcome is Control.STOP
-            if for_good:
+            if following is None:
                 self._service.stopping()
-            clean = self._stages.stop(for_good=for_good)
+            clean = self._stages.stop(for_good=following is None)
             self._close()
             log.info("stopped%s", "" if clean else ", but not everything ended in its time")
 
-    def _wait(self, controls: Controls, accept: Callable[[Control], bool]) -> Control:
+    def _wait(self, controls: Controls) -> Config | None:
+        told_mono = time.monotonic()
         while True:
             try:
-                control = controls.get(timeout=STATUS_S)
+                control = controls.get(timeout=LOOK_S)
             except Empty:
+                following = self._take_over() if self._file_changed() else None
+            else:
+                if control is Control.STOP:
+                    return None
+                following = self._answer(control) if isinstance(control, ReloadRequest) else self._take_over(asked=True)
+            if following is not None:
+                return following
+            if time.monotonic() - told_mono >= STATUS_S:
+                told_mono = time.monotonic()
                 self._stages.retry()
                 self._service.status(self._status())
-                continue
-            try:
-                if accept(control):
-                    return control
-            except MbusgwError as error:
-                log.error("%s refused: %s", control.value, error)
+
+    # -------------------------------------------------- reloads
+    def _take_over(self, *, asked: bool = False) -> Config | None:
+        """The configuration to start anew with; None if there is no need to, or it is wrong."""
+        try:
+            return _following(self._reloaded(asked=asked))
+        except MbusgwError as error:
+            log.error("the changed configuration cannot be used; the old one stays in force: %s", error)
+            return None
+
+    def _answer(self, request: ReloadRequest) -> Config | None:
+        """The same for somebody who waits for it."""
+        if not request.future.set_running_or_notify_cancel():
+            return None
+        try:
+            done = request.change() if request.change is not None else {}
+            outcome = self._reloaded(asked=request.change is None)
+        except MbusgwError as error:
+            request.future.set_exception(error)
+            return None
+        request.future.set_result({**done, **outcome.document()})
+        return _following(outcome)
+
+    def _reloaded(self, *, asked: bool) -> Outcome:
+        """Raises ``MbusgwError``. The service manager is told of the beginning and the end (sd_notify(3))."""
+        self._service.reloading()
+        restart = False
+        try:
+            outcome = self._reload(asked=asked)
+            restart = bool(outcome.restart)
+            return outcome
+        finally:
+            if not restart:  # the next run says when it is ready
+                self._service.ready(self._status())
+                log.info("ready: %s", self._status())
+
+
+def _following(outcome: Outcome) -> Config | None:
+    return outcome.config if outcome.restart else None

@@ -2,9 +2,14 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from enum import Enum
 from queue import SimpleQueue
 from types import FrameType
+
+from mbusgw.model.command import Document
 
 
 class Control(Enum):
@@ -14,7 +19,19 @@ class Control(Enum):
     RELOAD = "reload"
 
 
-Controls = SimpleQueue[Control]
+@dataclass(frozen=True, slots=True, eq=False)
+class ReloadRequest:
+    """A reload that somebody waits for, perhaps after a change of the file that only the main thread makes.
+
+    ``change`` returns what it did, and may raise ``MbusgwError``: then nothing is reloaded. **immutable**
+    """
+
+    change: Callable[[], Document] | None = None
+    future: Future[Document] = field(default_factory=Future)
+
+
+#: What the main thread is asked for.
+Controls = SimpleQueue[Control | ReloadRequest]
 
 _MEANING = {signal.SIGTERM: Control.STOP, signal.SIGINT: Control.STOP, signal.SIGHUP: Control.RELOAD}
 

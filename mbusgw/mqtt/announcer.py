@@ -49,7 +49,7 @@ class _Told(NamedTuple):
 class Announcer(Worker):
     """Owns the discovery topics, and the table that remembers what was announced.
 
-    ``changed``, ``birth``, ``everything``: **any thread** (they only post); the rest: **own thread**
+    ``changed``, ``refresh``, ``birth``, ``everything``: **any thread** (they only post); the rest: **own thread**
     """
 
     def __init__(
@@ -81,6 +81,10 @@ class Announcer(Worker):
         """A registry observer: a new device, a new field, or one that is shown otherwise now, is to be announced."""
         if change.structure or _shown_otherwise(change) or self._expires_otherwise(change):
             self._orders.offer(change.after.device_id)
+
+    def refresh(self, device_id: str) -> None:
+        """A device was configured otherwise, or forgotten: what is said of it may not be true any more."""
+        self._orders.offer(device_id)
 
     def _expires_otherwise(self, change: Change) -> bool:
         """More is known of how often a radio meter sends."""
@@ -149,6 +153,7 @@ class Announcer(Worker):
     def _announce_device(self, device_id: str) -> None:
         state = self._registry.get(device_id)
         if state is None:
+            self._withdraw([topic for topic, told in self._announced.items() if told.device_id == device_id])
             return
         announcement = self._discovery.meter(state, interval_s=self._interval_s(device_id))
         if announcement is None:

@@ -125,9 +125,10 @@ class StateRecorder:
 
     def _refresh(self, devices: Sequence[DeviceState]) -> Write:
         def write(connection: sqlite3.Connection) -> None:
-            # The states of this moment: an older one must not replace news that waits on the same topics.
-            newest = [self._registry.get(state.device_id) or state for state in devices]
-            messages = [message for state in newest for message in all_messages(self._topics, state)]
+            # The states of this moment: an older one must not replace news that waits on the same topics,
+            # and of a device that was forgotten meanwhile nothing may come back.
+            newest = [self._registry.get(state.device_id) for state in devices]
+            messages = [message for state in newest if state for message in all_messages(self._topics, state)]
             outbox.put(connection, messages, self._clock.now())
 
         return write
@@ -155,6 +156,8 @@ class StateRecorder:
 
         def write(connection: sqlite3.Connection) -> None:
             current = messages
+            if self._registry.get(change.after.device_id) is None:
+                return  # forgotten meanwhile
             if not states.save(connection, change.after):
                 # Another thread's newer state of this device was stored first: send that one's values, not older ones.
                 newest = self._registry.get(change.after.device_id) or change.after

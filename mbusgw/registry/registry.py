@@ -63,6 +63,11 @@ class Registry:
             state = replace(entry.state, name=name) if entry else DeviceState(device_id, name)
             self._entries[device_id] = _Entry(state, ttl_s, self._clock.mono() + ttl_s)
 
+    def forget(self, device_id: str) -> None:
+        """A device that is not configured any more; what is still on its way to or from it changes nothing."""
+        with self._lock:
+            self._entries.pop(device_id, None)
+
     def restore(self, states: Iterable[DeviceState]) -> None:
         """States of an earlier run: stale until a reading confirms them. After ``expect``, before the first reading.
 

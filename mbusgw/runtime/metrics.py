@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -77,6 +78,16 @@ class Metrics:
     def read_failed(self, device: str, kind: str) -> None:
         """A try to read a wired meter failed; ``kind`` is the class of the error."""
         self._child(self._errors, device, kind).inc()
+
+    def forget_device(self, device: str) -> None:
+        """A wired meter that is not read any more: its numbers would stand still for ever."""
+        errors = [sample.labels for family in self._errors.collect() for sample in family.samples]
+        with suppress(KeyError):  # it was never read
+            self._reads.remove(device)
+            self._read_duration.remove(device)
+        for kind in {labels["type"] for labels in errors if labels["device"] == device}:
+            self._errors.remove(device, kind)
+        self._child.cache_clear()
 
     def published(self, count: int = 1, *, success: bool = True) -> None:
         """The broker acknowledged (or refused) so many messages."""

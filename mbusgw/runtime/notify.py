@@ -1,7 +1,8 @@
-"""The service manager: READY, STOPPING, STATUS, WATCHDOG (sd_notify(3)). The home of sdnotify."""
+"""The service manager: READY, RELOADING, STOPPING, STATUS, WATCHDOG (sd_notify(3)). The home of sdnotify."""
 from __future__ import annotations
 
 import os
+import time
 
 import sdnotify
 
@@ -19,6 +20,10 @@ class ServiceManager:
     def status(self, status: str) -> None:
         """One line for ``systemctl status``."""
         self._notifier.notify(f"STATUS={_one_line(status)}")
+
+    def reloading(self) -> None:
+        """A changed configuration is being taken over; ``ready`` must follow, whatever becomes of it."""
+        self._notifier.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}\nSTATUS=reloading")
 
     def stopping(self) -> None:
         """The ordered stop begins."""

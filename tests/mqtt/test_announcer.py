@@ -260,6 +260,32 @@ def test_what_an_earlier_run_announced_and_is_gone_is_taken_back(
         assert not told.payloads(discovery_topic(OTHER))
 
 
+def test_a_device_that_is_forgotten_while_it_runs_is_taken_back_alone(
+    house: Callable[..., House], told: Subscriber
+) -> None:
+    one = house("meter_1", "meter_2").start()
+    read_and_announced(one, told)
+    one.read("meter_2", ENERGY, meter=OTHER)
+    wait_until(lambda: told.payloads(discovery_topic(OTHER)))
+    one.registry.forget("meter_1")
+    one.announcer.refresh("meter_1")
+    wait_until(lambda: told.payloads(DOCUMENT)[-1] == "")
+    assert announced(one) == {GATEWAY: "", discovery_topic(OTHER): "meter_2"}
+    assert len(told.payloads(GATEWAY)) == len(told.payloads(discovery_topic(OTHER))) == 1
+
+
+def test_a_device_that_has_another_name_now_is_announced_with_it(
+    house: Callable[..., House], told: Subscriber
+) -> None:
+    one = house("meter_1").start()
+    read_and_announced(one, told)
+    one.announcer.refresh("meter_1")  # nothing is different: nothing is said
+    one.registry.expect("meter_1", name="Heat attic", ttl_s=3600)
+    one.announcer.refresh("meter_1")
+    wait_until(lambda: "Heat attic" in told.payloads(DOCUMENT)[-1])
+    assert len(told.payloads(DOCUMENT)) == 2
+
+
 def test_a_configured_meter_that_was_not_read_yet_in_this_run_keeps_its_announcement(
     house: Callable[..., House], mosquitto: Mosquitto
 ) -> None:

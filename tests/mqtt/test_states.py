@@ -217,6 +217,22 @@ def test_a_forgotten_device_leaves_no_retained_message(
     assert rows(store, "SELECT * FROM device_states") == []
 
 
+def test_nothing_that_is_still_under_way_brings_a_forgotten_device_back(
+    recorder: StateRecorder, registry: Registry, store: Store
+) -> None:
+    recorder.deliver(reading("meter_1", [energy(Decimal("1234000"))], read_at=START))
+    told = waiting(store)
+    state = registry.get("meter_1")
+    assert state is not None
+    late = registry.record(reading("meter_1", [POWER], read_at=START + timedelta(seconds=5)))
+    registry.forget("meter_1")
+    recorder.forget(state)
+    recorder.publish_change(late)  # of a thread that was just about to
+    recorder.publish_all([state])  # and of one that looked before
+    assert waiting(store) == dict.fromkeys(told, "")
+    assert rows(store, "SELECT * FROM device_states") == []
+
+
 def test_what_is_stored_late_does_not_tell_old_values(
     recorder: StateRecorder, registry: Registry, store: Store
 ) -> None:
@@ -228,8 +244,9 @@ def test_what_is_stored_late_does_not_tell_old_values(
     assert waiting(store)["mbus/meter_1/energy"] == "2000.000"
 
 
-def test_many_devices_are_told_a_few_at_a_time(recorder: StateRecorder, store: Store) -> None:
+def test_many_devices_are_told_a_few_at_a_time(recorder: StateRecorder, registry: Registry, store: Store) -> None:
     many = [DeviceState(f"els_{number}", "x", version=1) for number in range(250)]
+    registry.restore(many)
     recorder.publish_all(many)
     assert len(waiting(store)) == 250
 

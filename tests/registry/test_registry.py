@@ -226,6 +226,16 @@ def test_a_new_field_or_another_meter_is_news_of_structure(registry: Registry) -
     assert not registry.record(reading(energy=2, meter=None)).structure, "a telegram that names nobody is no exchange"
 
 
+def test_a_forgotten_device_is_not_known_any_more(registry: Registry, clock: FakeClock) -> None:
+    registry.expect("meter_1", name="Heat", ttl_s=WIRED_TTL_S)
+    registry.record(reading("meter_1", energy=1))
+    registry.forget("meter_1")
+    registry.failed("meter_1", "no answer")
+    clock.advance(WIRED_TTL_S)
+    assert registry.get("meter_1") is None and registry.expire() == [] and not registry.snapshot()
+    registry.forget("meter_1")
+
+
 def test_all_observers_get_all_changes_outside_the_lock(registry: Registry, changes: list[Change]) -> None:
     asked: list[object] = []
     registry.observe(lambda change: asked.append(registry.get(change.after.device_id)))

@@ -46,6 +46,20 @@ def test_every_metric_of_the_contract_is_there_under_its_name() -> None:
     assert found["oms_queue_depth", ()] == 8
 
 
+def test_the_numbers_of_a_meter_that_is_not_read_any_more_are_gone() -> None:
+    metrics = Metrics()
+    for device in ("meter_1", "meter_2"):
+        metrics.read_done(device, 0.2)
+        metrics.read_failed(device, "NoAnswer")
+        metrics.read_failed(device, "FrameDamaged")
+    metrics.forget_device("meter_1")
+    metrics.forget_device("never_read")
+    devices = {value for _, labels in samples(metrics) for name, value in labels if name == "device"}
+    assert devices == {"meter_2"}
+    metrics.read_done("meter_1", 0.2)
+    assert samples(metrics)["mbus_reads_total", (("device", "meter_1"),)] == 1, "it begins anew"
+
+
 def test_two_of_them_live_side_by_side() -> None:
     one, other = Metrics(), Metrics()
     one.telegram("gw1", "accepted")

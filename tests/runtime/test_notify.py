@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.
         yield end
 
 
-def test_ready_status_watchdog_and_stopping_reach_systemd(systemd: socket.socket) -> None:
+def test_ready_status_watchdog_reloading_and_stopping_reach_systemd(systemd: socket.socket) -> None:
     manager = ServiceManager()
     manager.ready("3 meters")
     assert systemd.recv(500) == b"READY=1\nSTATUS=3 meters"
@@ -31,6 +32,10 @@ def test_ready_status_watchdog_and_stopping_reach_systemd(systemd: socket.socket
     assert systemd.recv(500) == b"STATUS=broker away, 12 messages wait", "a status is one line"
     manager.watchdog()
     assert systemd.recv(500) == b"WATCHDOG=1"
+    manager.reloading()
+    first, second, third = systemd.recv(500).decode().splitlines()
+    assert (first, third) == ("RELOADING=1", "STATUS=reloading")
+    assert 0 <= time.monotonic_ns() // 1000 - int(second.removeprefix("MONOTONIC_USEC=")) < 60e6
     manager.stopping()
     assert systemd.recv(500) == b"STOPPING=1\nSTATUS=stopping"
 

@@ -1,0 +1,41 @@
+"""What differs between two configurations, and what of it a running gateway takes over in place."""
+from __future__ import annotations
+
+from mbusgw.config.models import Config
+from mbusgw.config.section import Section
+
+#: What changes while everything else goes on; anything else needs a new start.
+IN_PLACE = frozenset({"buses", "devices", "logging.level"})
+#: Files that are read once, at the start; their content may change under the same name.
+_READ_ONCE = ("ca_file", "cert_file", "key_file")
+
+#: When a file was written, how long it is, which one it is; None where there is none.
+Stamp = tuple[int, int, int] | None
+
+
+def changed_keys(before: Config, after: Config) -> frozenset[str]:
+    """``mqtt.url``, ``devices`` …: no values, some are secret. **any thread**"""
+    keys: set[str] = set()
+    for name in Config.model_fields:
+        old, new = getattr(before, name), getattr(after, name)
+        if old == new:
+            continue
+        if isinstance(old, Section):
+            keys |= {f"{name}.{key}" for key in type(old).model_fields if getattr(old, key) != getattr(new, key)}
+        else:
+            keys.add(name)
+    return frozenset(keys)
+
+
+def file_stamps(config: Config) -> dict[str, Stamp]:
+    """Key → state of the file it names, for those that are read once. **any thread**"""
+    stamps: dict[str, Stamp] = {}
+    for key in _READ_ONCE:
+        file = getattr(config.mqtt, key)
+        if file is not None:
+            try:
+                status = file.stat()
+                stamps[f"mqtt.{key}"] = (status.st_mtime_ns, status.st_size, status.st_ino)
+            except OSError:
+                stamps[f"mqtt.{key}"] = None
+    return stamps
