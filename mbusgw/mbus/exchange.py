@@ -17,6 +17,7 @@ from mbusgw.mbus.frames import (
     parse,
 )
 from mbusgw.mbus.selection import SELECTION_HINT, stranger
+from mbusgw.mbus.tally import Tallies, Tally
 from mbusgw.mbus.wire import LONGEST_FRAME_BYTES, WIRING_HINT, Line, Wire
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.errors import FrameDamaged, FrameUnexpected, NoAnswer
@@ -69,8 +70,11 @@ class Exchange:
         latency_s: float,
         echo: str,
         trace: Callable[[str, bytes], None],
+        tallies: Tallies,
     ) -> None:
         self._trace = trace
+        self._tallies = tallies
+        self._baudrate = baudrate
         self._wire = Wire(
             line,
             baudrate=baudrate,
@@ -79,6 +83,7 @@ class Exchange:
             latency_s=latency_s,
             trace=trace,
             on_stray=self._heard_late,
+            tallies=tallies,
         )
         self._timeout_s = serial_timeout_s
         self._echo = echo != "off"
@@ -96,8 +101,13 @@ class Exchange:
     def set_baudrate(self, baudrate: int) -> None:
         """The speed of the next exchanges. Raises ``TransportOpenFailed`` where the port cannot change it."""
         self._wire.set_baudrate(baudrate)
+        self._baudrate = baudrate
         self._paces = self._paces_at.setdefault(baudrate, {})
         self._unanswered = None
+
+    def tally(self, address: Address) -> Tally:
+        """What is counted of ``address`` at this speed."""
+        return self._tallies.of(self._baudrate, address)
 
     def look(self) -> None:
         """Between two exchanges: throws away what nobody asked for. Raises ``TransportLost`` if the port has gone."""
@@ -133,9 +143,14 @@ class Exchange:
         """
         sent_mono = self._wire.send(request)
         window_s = self._wire.answer_window_s(self._paces.setdefault(address, _Pace()).patience)
-        return self._await_answer(
-            request, address, wants_data=wants_data, meter=meter, window_s=window_s, sent_mono=sent_mono
+        tally = self.tally(address)
+        tally.requests += 1
+        answer = self._await_answer(
+            request, address, wants_data=wants_data, meter=meter, window_s=window_s, sent_mono=sent_mono, tally=tally
         )
+        tally.answers += 1
+        tally.delays_s.append(self._wire.answer_delay_s(sent_mono, len(answer)))
+        return answer
 
     def _await_answer(
         self,
@@ -146,13 +161,19 @@ class Exchange:
         meter: SecondaryAddress | None,
         window_s: float,
         sent_mono: float,
+        tally: Tally,
     ) -> bytes:
         wrong = ""
         self._noise_bytes = 0
         deadline_mono, limit_mono = sent_mono + window_s, sent_mono + max(window_s, self._timeout_s)
         while True:
-            raw, noise = self._wire.next_frame(deadline_mono, address)
+            try:
+                raw, noise = self._wire.next_frame(deadline_mono, address)
+            except FrameDamaged:
+                tally.broken_off += 1
+                raise
             self._noise_bytes += noise
+            tally.noise_bytes += noise
             if raw is None:
                 break
             self._trace("rx", raw)
@@ -160,22 +181,31 @@ class Exchange:
             # a meter has the whole window from the last byte before its own.
             deadline_mono = max(deadline_mono, min(self._wire.last_byte_mono + window_s, limit_mono))
             if raw == request and self._echo:
+                self._tallies.echoes += 1
                 continue
-            wrong = self._objection(raw, address, wants_data=wants_data, meter=meter)
+            try:
+                wrong = self._objection(raw, address, wants_data=wants_data, meter=meter)
+            except FrameDamaged:
+                tally.damaged += 1
+                raise
             if not wrong:
                 self._paces[address].answered()
                 return raw
             if raw != ACKNOWLEDGEMENT:  # that one comes from whoever was asked now
                 self._heard_late(raw)
         if wrong:
+            tally.unexpected += 1
+            tally.last_unexpected = wrong
             raise FrameUnexpected(wrong, hint=SHARED_HINT if meter is None else REPLACED_HINT)
         if self._noise_bytes:
+            tally.garbage += 1
             raise FrameDamaged(
                 f"{self._noise_bytes} bytes from address {address} that begin no frame",
                 hint="baud rate, parity or wiring may be wrong, or two meters have this address",
             )
         self._unanswered, self._stray = address, b""
         self._paces[address].missed(sent_mono)
+        tally.timeouts += 1
         raise NoAnswer(
             f"no answer from address {address} within {window_s * 1000:.0f} ms",
             hint=SELECTION_HINT if isinstance(address, SecondaryAddress) else PRIMARY_HINT,
@@ -212,6 +242,7 @@ class Exchange:
         self._stray = (self._stray + data)[-LONGEST_FRAME_BYTES:]
         if self._stray == ACKNOWLEDGEMENT and self._unanswered is not None:  # it does not say whose it is
             self._paces[self._unanswered].patience *= 2
+            self.tally(self._unanswered).late += 1
             self._unanswered = None
         elif (frame := _long_frame_in(self._stray)) is not None:
             self._stray = b""
@@ -221,6 +252,7 @@ class Exchange:
                 began = self._wire.windows_since(pace.missed_mono, len(encode(frame)))
                 pace.patience = max(pace.patience * 2, min(ceil(began) + 1, PATIENCE_STEP_MAX))
                 pace.answered()
+                self.tally(whose).late += 1
             if whose == self._unanswered:
                 self._unanswered = None
 

@@ -24,6 +24,7 @@ from mbusgw.mbus.frames import (
 )
 from mbusgw.mbus.link import Known, Link
 from mbusgw.mbus.selection import select, sender, several
+from mbusgw.mbus.tally import Tallies
 from mbusgw.mbus.wire import Line
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.errors import (
@@ -60,7 +61,7 @@ class Session:
     ``mono`` gives monotonic seconds; ``latency_s`` is added to the answer window (slow
     converters); no wait for a byte is longer than ``serial_timeout_s``. ``echo`` "off"
     takes our own frame coming back for an error, anything else removes it.
-    ``trace`` is told every frame: ``"tx"`` or ``"rx"``, and its bytes.
+    ``trace`` is told every frame: ``"tx"`` or ``"rx"``, and its bytes; ``tallies`` count what happens.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Session:
         latency_s: float = 0.0,
         echo: str = "auto",
         trace: Callable[[str, bytes], None] | None = None,
+        tallies: Tallies | None = None,
     ) -> None:
         self._exchange = Exchange(
             line,
@@ -82,6 +84,7 @@ class Session:
             latency_s=latency_s,
             echo=echo,
             trace=trace or (lambda direction, data: None),
+            tallies=tallies or Tallies(),
         )
         self._baudrate = baudrate
         self._known = Known()
@@ -154,7 +157,7 @@ class Session:
             answer = self._read(found, repeats, reset=reset, max_telegrams=max_telegrams)
         except NoAnswer as error:
             if known is None:
-                raise several(address, f"one seemed to be {found}, but there is no such meter") from error
+                raise self._collision(address, f"one seemed to be {found}, but there is no such meter") from error
             raise  # it may have been replaced: the next read looks anew
         self._known.found[address] = found
         return answer
@@ -166,9 +169,9 @@ class Session:
         try:
             raw = self._next_telegram(address, link, 0)
         except FrameDamaged as error:
-            raise several(address, str(error)) from error
+            raise self._collision(address, str(error)) from error
         if more := self._exchange.await_idle():
-            raise several(address, f"after the answer came {more[:12].hex(' ')}")
+            raise self._collision(address, f"after the answer came {more[:12].hex(' ')}")
         return sender(parse_long(raw), address)
 
     def _read(self, address: Address, repeats: int, *, reset: bool, max_telegrams: int) -> Answer:
@@ -287,6 +290,7 @@ class Session:
             except (FrameDamaged, FrameUnexpected, Collision):
                 if repeat == repeats:
                     raise
+                self._exchange.tally(address).repeats += 1
                 self._deselect(address)
         raise AssertionError("the last try returns or raises")
 
@@ -295,12 +299,16 @@ class Session:
         try:
             self._exchange.ask(encode(select(address)), address, wants_data=False)
         except FrameDamaged as error:
-            raise several(address, str(error)) from error
+            raise self._collision(address, str(error)) from error
         if self._exchange.noise_bytes:
-            raise several(address, f"{self._exchange.noise_bytes} bytes came before the acknowledgement")
+            raise self._collision(address, f"{self._exchange.noise_bytes} bytes came before the acknowledgement")
         if more := self._exchange.await_idle():  # before the next request there must be silence anyway
-            raise several(address, f"after the acknowledgement came {more[:12].hex(' ')}")
+            raise self._collision(address, f"after the acknowledgement came {more[:12].hex(' ')}")
         link.fcb = True
+
+    def _collision(self, address: SecondaryAddress, signs: str) -> Collision:
+        self._exchange.tally(address).collisions += 1
+        return several(address, signs)
 
     def _deselect(self, address: SecondaryAddress) -> bool:
         """Ends every selection (SND_NKE to address 253); whether a meter acknowledged that."""
@@ -314,7 +322,7 @@ class Session:
         link.unsure = True
         frame = encode(ShortFrame(SND_NKE, address))
         damaged = (FrameDamaged, FrameUnexpected)
-        self._repeat(lambda: self._exchange.ask(frame, address, wants_data=False), repeats, damaged)
+        self._repeat(address, lambda: self._exchange.ask(frame, address, wants_data=False), repeats, damaged)
         link.fcb, link.unsure = True, False
 
     def _first_sure_telegram(self, address: Address, link: Link, repeats: int) -> bytes:
@@ -333,20 +341,23 @@ class Session:
         frame = encode(ShortFrame(REQ_UD2 | FCB if link.fcb else REQ_UD2, on_wire))
         again = LinkError if started else (FrameDamaged, FrameUnexpected)
         raw = self._repeat(
-            lambda: self._exchange.ask(frame, address, wants_data=True, meter=link.meter), repeats, again
+            address, lambda: self._exchange.ask(frame, address, wants_data=True, meter=link.meter), repeats, again
         )
         link.fcb, link.last = not link.fcb, raw
         return raw
 
-    @staticmethod
     def _repeat(
-        exchange: Callable[[], bytes], repeats: int, again: type[LinkError] | tuple[type[LinkError], ...]
+        self,
+        address: Address,
+        exchange: Callable[[], bytes],
+        repeats: int,
+        again: type[LinkError] | tuple[type[LinkError], ...],
     ) -> bytes:
         for _ in range(repeats):
             try:
                 return exchange()
             except again:
-                continue
+                self._exchange.tally(address).repeats += 1
         return exchange()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from mbusgw.mbus.frames import START_LONG, expected_length, parse
+from mbusgw.mbus.tally import Tallies
 from mbusgw.model.address import Address
 from mbusgw.model.errors import FrameDamaged
 
@@ -60,8 +61,10 @@ class Wire:
         latency_s: float,
         trace: Callable[[str, bytes], None],
         on_stray: Callable[[bytes], None],
+        tallies: Tallies,
     ) -> None:
         self._line = line
+        self._tallies = tallies
         self._mono = mono
         self._timeout_s = serial_timeout_s
         self._late_s = line.slack_s + latency_s
@@ -78,6 +81,10 @@ class Wire:
     def answer_window_s(self, patience: int) -> float:
         """How long after a request an answer may begin; ``patience`` times what the standard allows."""
         return min(self._window_s * patience + self._late_s, self._timeout_s)
+
+    def answer_delay_s(self, sent_mono: float, answer_bytes: int) -> float:
+        """How long after ``sent_mono`` an answer began whose last byte came just now."""
+        return max(0.0, self._last_byte_mono - sent_mono - answer_bytes * BITS_PER_BYTE * self._bit_s)
 
     def windows_since(self, sent_mono: float, answer_bytes: int) -> float:
         """How many of the standard's windows after ``sent_mono`` an answer began that is complete now."""
@@ -122,16 +129,17 @@ class Wire:
         """
         buffer = bytearray()
         need: int | None = None
-        noise = 0
+        noise = bytearray()
         while need is None or len(buffer) < need:
             until_mono = self._last_byte_mono + self._gap_s if buffer else deadline_mono
             left_s = until_mono - self._mono()
             if not buffer and left_s <= 0 and noise:
-                return None, noise  # a line that never falls silent must not hold us
+                return self._no_frame(noise)  # a line that never falls silent must not hold us
             some = self._line.read((need or (4 if buffer else 1)) - len(buffer), left_s)
             if not some:
                 if not buffer:
-                    return None, noise
+                    return self._no_frame(noise)
+                self._trace("rx", bytes(noise + buffer))
                 raise FrameDamaged(
                     f"the frame from address {address} broke off after {len(buffer)} bytes: {_start(buffer)}",
                     hint=WIRING_HINT,
@@ -140,7 +148,14 @@ class Wire:
             buffer += some
             need, skipped = _frame_length(buffer)
             noise += skipped
-        return bytes(buffer), noise
+        if noise:
+            self._trace("rx", bytes(noise))
+        return bytes(buffer), len(noise)
+
+    def _no_frame(self, noise: bytearray) -> tuple[None, int]:
+        if noise:
+            self._trace("rx", bytes(noise))
+        return None, len(noise)
 
     def listen(self, deadline_mono: float, *, echo: bytes = b"", enough: bytes = b"") -> bytes:
         """Everything that comes, without judging it; what begins before the deadline is heard to its end.
@@ -171,7 +186,8 @@ class Wire:
     def await_quiet(self) -> None:
         """After a damaged frame: until its remains have passed, or as long as the longest frame takes."""
         limit_mono = self._mono() + LONGEST_FRAME_BYTES * BITS_PER_BYTE * self._bit_s
-        while self._mono() < limit_mono and self._line.read(4096, self._quiet_s):
+        while self._mono() < limit_mono and (rest := self._line.read(4096, self._quiet_s)):
+            self._trace("rx", rest)
             self._last_byte_mono = self._mono()
 
     def await_idle(self) -> bytes:
@@ -190,6 +206,7 @@ class Wire:
             if left_s <= 0:
                 return came
             if self._mono() > limit_mono:
+                self._tallies.never_quiet += 1
                 raise FrameDamaged(
                     f"the line was not quiet for {self._timeout_s:g} s", hint="a meter or converter holds the line"
                 )
@@ -200,20 +217,21 @@ class Wire:
     def _dropped(self, data: bytes) -> None:
         self._trace("rx", data)
         self._last_byte_mono = self._mono()
+        self._tallies.stray_bytes += len(data)
         self._on_stray(data)
 
 
-def _frame_length(buffer: bytearray) -> tuple[int | None, int]:
-    """How long the frame in ``buffer`` will be, and how many bytes were dropped because none begins with them."""
-    skipped = 0
+def _frame_length(buffer: bytearray) -> tuple[int | None, bytes]:
+    """How long the frame in ``buffer`` will be, and the bytes that were dropped because none begins with them."""
+    skipped = b""
     while buffer:
         if buffer[0] == START_LONG and len(buffer) < 4:
             return None, skipped  # only the whole of 68 L L 68 tells a frame from noise
         try:
             return expected_length(bytes(buffer)), skipped
         except FrameDamaged:
+            skipped += buffer[:1]
             del buffer[0]
-            skipped += 1
     return None, skipped
 
 

@@ -68,6 +68,12 @@ class Registry:
         with self._lock:
             self._entries.pop(device_id, None)
 
+    def bear(self, device_id: str, ttl_s: float) -> None:
+        """From its next reading on a device may be silent for ``ttl_s`` seconds: its turn comes as rarely as that."""
+        with self._lock:
+            if (entry := self._entries.get(device_id)) is not None:
+                entry.ttl_s = ttl_s
+
     def restore(self, states: Iterable[DeviceState]) -> None:
         """States of an earlier run: stale until a reading confirms them. After ``expect``, before the first reading.
 

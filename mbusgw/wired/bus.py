@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from mbusgw.config.models import BusConfig
+from mbusgw.mbus.meaning import meaning
 from mbusgw.mbus.session import Session
+from mbusgw.mbus.tally import Tallies
 from mbusgw.mbus.wire import Line
 from mbusgw.model.errors import BusError, MbusgwError, Stopping, TransportLost, TransportOpenFailed
 from mbusgw.runtime.backoff import Backoff
@@ -19,6 +21,7 @@ from mbusgw.runtime.worker import NAME_LENGTH, Worker
 from mbusgw.transports.adapter import Adapter
 from mbusgw.transports.enumerate import ListUsbPorts, usb_ports
 from mbusgw.transports.serialport import open_port as open_serial_port
+from mbusgw.wired.load import Load, LoadState
 from mbusgw.wired.turns import Job, Turns, Urgency
 
 log = logging.getLogger(__name__)
@@ -56,6 +59,7 @@ class BusState:
 
     ``port``: as configured; ``port_in_use``: the one that is open, which may be another after its adapter was
     plugged in anew. ``requests``: jobs spoken; ``errors``: those of them that failed; ``refused``: jobs unspoken.
+    ``load``: what its meters ask of it.
     """
 
     name: str
@@ -67,6 +71,7 @@ class BusState:
     refused: int
     waiting: int
     last_error: str | None
+    load: LoadState
 
 
 class Bus(Worker):
@@ -75,6 +80,7 @@ class Bus(Worker):
     Jobs wait in the order that ``Turns`` gives them; one whose deadline has passed is refused unspoken,
     because an old question only delays the new ones. While the port is away jobs are
     refused at once, and the port is tried again every few seconds, under whatever name its adapter has.
+    ``tallies`` count what happens on the line, over all openings of the port; ``load`` what is asked of the bus.
     ``submit``, ``snapshot``, ``stop``: any thread. The rest: **own thread**
     """
 
@@ -90,6 +96,8 @@ class Bus(Worker):
         self.config = config
         self._open_port = open_port
         self._adapter = Adapter(config.port, ports=list_usb_ports)
+        self.tallies = Tallies()
+        self.load = Load(config.name)
         self._jobs = Turns(clock)
         self._port: Port | None = None
         self._session: Session | None = None
@@ -130,6 +138,7 @@ class Bus(Worker):
             self._refused,
             len(self._jobs),
             self._last_error,
+            self.load.snapshot(),
         )
 
     def stop(self) -> None:
@@ -204,6 +213,7 @@ class Bus(Worker):
             latency_s=config.latency_ms / 1000,
             echo=config.echo,
             trace=self._trace,
+            tallies=self.tallies,
         )
         self._reopen.reset()
         self._tell(self._port)
@@ -247,7 +257,8 @@ class Bus(Worker):
             raise Stopping  # between two exchanges of a long job
         self.heartbeat.beat()
         if traffic.isEnabledFor(logging.DEBUG):
-            traffic.debug("%s %s %s", self.config.name, ">" if direction == "tx" else "<", data.hex(" "))
+            way = ">" if direction == "tx" else "<"
+            traffic.debug("%s %s %s  %s", self.config.name, way, data.hex(" "), meaning(data))
 
 
 def thread_name(prefix: str, name: str) -> str:

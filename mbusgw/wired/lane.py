@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from mbusgw.config.models import BusConfig, DeviceConfig
@@ -87,10 +88,14 @@ class WiredLane:
         return next((meter for meter in self.meters if meter.config.id == device_id), None)
 
     def interval_s(self, device_id: str) -> float | None:
-        """Seconds from one read of a meter to the next; None for one that is not of this lane."""
+        """Seconds from one read of a meter to the next, as its bus manages; None for one that is not of this lane."""
         meter = self.meter(device_id)
         bus = self.bus(meter.config.bus) if meter is not None else None
-        return meter.config.interval_on(bus.config) if meter is not None and bus is not None else None
+        if meter is None or bus is None:
+            return None
+        load = bus.load.snapshot()
+        asked_s = meter.config.interval_on(bus.config)
+        return max(asked_s, load.round_s) if load.overloaded else asked_s
 
     # -------------------------------------------------- exchanging
     def change(
@@ -168,7 +173,16 @@ class WiredLane:
             metrics=self._metrics,
             clock=self._clock,
             on_failure=self._failed,
+            on_read=partial(self._bear, config, bus),
         )
+
+    def _bear(self, config: DeviceConfig, bus: Bus, seconds: float) -> None:
+        """On a bus that cannot keep up a meter that waits for its turn is not offline."""
+        load = bus.load.snapshot()
+        there = sum(meter.config.bus == config.bus for meter in self.meters)
+        round_s = load.round_s if load.meters >= there else max(load.round_s, there * seconds)
+        ttl_s = config.offline_after_on(bus.config)
+        self._registry.bear(config.id, max(ttl_s, 3 * round_s) if round_s > config.interval_on(bus.config) else ttl_s)
 
     def _failed(self, device_id: str, error: MbusgwError) -> None:
         self._registry.failed(device_id, str(error))

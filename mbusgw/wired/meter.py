@@ -34,6 +34,7 @@ from mbusgw.wired.turns import Urgency
 log = logging.getLogger(__name__)
 
 OnFailure = Callable[[str, MbusgwError], None]
+OnRead = Callable[[float], None]
 
 #: A job may wait for its turn this long, however short the interval. A line of meters that is longer than
 #: that at 300 baud does not occur; and were they refused, those at its end would never be read.
@@ -94,7 +95,8 @@ class WiredMeter(Worker):
     A silent meter is asked again after ``retry_delay``, up to ``max_retries`` times, each
     time as a new job, so that the bus serves others meanwhile. While it stays silent there is one try
     a read, the reads grow rarer, and after five in a row the breaker spaces them further.
-    ``on_failure(device_id, error)`` is told every failed read, in this thread.
+    ``on_failure(device_id, error)`` is told every failed read, in this thread; ``on_read`` how long each good one took,
+    before it is handed over.
     ``snapshot``, ``read_now``, ``stop``: any thread. The rest: **own thread**
     """
 
@@ -107,12 +109,14 @@ class WiredMeter(Worker):
         metrics: Metrics,
         clock: Clock,
         on_failure: OnFailure,
+        on_read: OnRead = lambda seconds: None,
     ) -> None:
         super().__init__(thread_name("mtr:", config.id), clock)
         self.config = config
         self._bus = bus
         self._metrics = metrics
         self._on_failure = on_failure
+        self._on_read = on_read
         self._schedule = Schedule(config.id, config.due_on(bus.config))
         self._calendar = Calendar(config.at)
         self._speed = MeterSpeed(config.id, config.baudrate, switch=config.baud_switch, clock=clock)
@@ -205,6 +209,7 @@ class WiredMeter(Worker):
         return inf if fixed is None else max(0.0, (fixed - now).total_seconds())
 
     def teardown(self) -> None:
+        self._bus.load.forget(self.config.id)
         if self.stopping:
             for event in self._events.drain(4 * WISHES_MAX):
                 self._take_in(event)
@@ -274,7 +279,11 @@ class WiredMeter(Worker):
 
         def exchange(session: Session) -> _Exchange:
             begun_mono = self.clock.mono()
-            answer = self._speed.read(session, self.config.address, partial(self._talk, session), reset=reset)
+            try:
+                answer = self._speed.read(session, self.config.address, partial(self._talk, session), reset=reset)
+            finally:
+                seconds = self.clock.mono() - begun_mono
+                self._bus.load.took(self.config.id, self._schedule.interval_s, seconds)
             return _Exchange(answer, self.clock.now(), self.clock.mono() - begun_mono)
 
         deadline_mono = self.clock.mono() + PATIENCE_S
@@ -318,6 +327,7 @@ class WiredMeter(Worker):
         self._metrics.read_done(self.config.id, readout.seconds)
         self._schedule.advance(self.clock.mono())
         self._calendar.read(readout.reading.read_at)
+        self._on_read(readout.seconds)
         self._handover.hand(readout.reading)
 
     def _failed(self, error: MbusgwError) -> None:

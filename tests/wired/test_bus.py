@@ -254,8 +254,9 @@ def test_the_traffic_log_shows_both_directions(caplog: pytest.LogCaptureFixture)
         with running(bus):
             read(bus, 1).result(PATIENCE_S)
     lines = [record.getMessage() for record in caplog.records if record.name == "mbusgw.traffic"]
-    assert lines[:2] == ["main > 10 40 01 41 16", "main < e5"]
-    assert lines[2].startswith("main > 10 7b 01") and lines[3].startswith("main < 68")
+    assert lines[:2] == ["main > 10 40 01 41 16  SND_NKE to 1", "main < e5  acknowledged"]
+    assert lines[2].startswith("main > 10 7b 01") and lines[2].endswith("REQ_UD2 to 1, FCB 1")
+    assert lines[3].startswith("main < 68") and "RSP_UD from 1: SIM " in lines[3]
 
 
 @pytest.mark.parametrize(
