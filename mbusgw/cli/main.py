@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "run": "mbusgw.cli.run",
     "check-config": "mbusgw.cli.check_config",
     "status": "mbusgw.cli.status",
+    "scan": "mbusgw.cli.scan",
     "read": "mbusgw.cli.read",
     "keys": "mbusgw.cli.keys",
     "telegrams": "mbusgw.cli.telegrams",

@@ -36,7 +36,7 @@ SMALL = ScanRequest(kinds=(SECONDARY,), mask=SecondaryAddress("6FFFFFFF"))
 
 
 class Progress(list[ScanProgress]):
-    """Keeps what it is told. Until ``go`` the scanner stands still from the moment that ``when`` is true, or it stops."""
+    """Keeps what it is told. When ``when`` is true the scanner stands still until ``go``, or until it is stopped."""
 
     def __init__(self, when: Callable[[ScanProgress], bool] = lambda progress: False) -> None:
         super().__init__()
