@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mbusgw.mbus.decode import decode_frame
+from mbusgw.mbus.decode import decode_frame, is_application_error
 from mbusgw.mbus.exchange import Exchange
 from mbusgw.mbus.frames import (
     ADDRESS_NETWORK_LAYER,
@@ -192,7 +192,7 @@ class Session:
             # In the middle of a readout only SND_NKE leads back to the first telegram. And a selected meter whose
             # answer was lost might send the same one as it was then, if it remembers the FCB of its last selection.
             lost = isinstance(address, SecondaryAddress) and not frames
-            link.reset_due = lost or bool(frames) and _more_records_follow(frames[-1])
+            link.reset_due = lost or bool(frames) and _breaks_off(frames[-1])
 
     def request(self, frame: Frame, address: int) -> LongFrame:
         """Sends ``frame``; the answer must be user data (RSP_UD) from ``address``. One try."""
@@ -291,7 +291,8 @@ class Session:
                 if repeat == repeats:
                     raise
                 self._exchange.tally(address).repeats += 1
-                self._deselect(address)
+                # A meter that ignores that goes on in the middle of its readout.
+                link.unsure = not self._deselect(address) or link.unsure
         raise AssertionError("the last try returns or raises")
 
     def _select(self, address: SecondaryAddress, link: Link) -> None:
@@ -316,34 +317,40 @@ class Session:
             self._exchange.ask(encode(ShortFrame(SND_NKE, ADDRESS_NETWORK_LAYER)), address, wants_data=False)
         except LinkError:
             return False
-        return True
+        return not self._exchange.noise_bytes  # among the remains of a telegram there may be an E5
 
     def _initialise(self, address: int, link: Link, repeats: int) -> None:
         link.unsure = True
         frame = encode(ShortFrame(SND_NKE, address))
         damaged = (FrameDamaged, FrameUnexpected)
         self._repeat(address, lambda: self._exchange.ask(frame, address, wants_data=False), repeats, damaged)
-        link.fcb, link.unsure = True, False
+        link.fcb, link.unsure = True, self._exchange.noise_bytes > 0  # an E5 in noise may be anything
 
     def _first_sure_telegram(self, address: Address, link: Link, repeats: int) -> bytes:
         """What comes first after an unconfirmed initialisation may be a repeat of a telegram long past."""
         if link.unsure:
             old = b""
             for _ in range(MAX_TELEGRAMS):  # and may stand in the middle of a readout, which must be ended first
-                before, old = old, self._next_telegram(address, link, repeats)
-                if old == before or not _more_records_follow(old):
+                before, old = old, self._next_telegram(address, link, repeats, started=bool(old))
+                if old == before or not _breaks_off(old):
                     break
             link.unsure = False
+            return self._next_telegram(address, link, repeats, started=True)
         return self._next_telegram(address, link, repeats)
 
     def _next_telegram(self, address: Address, link: Link, repeats: int, *, started: bool = False) -> bytes:
         on_wire = ADDRESS_NETWORK_LAYER if isinstance(address, SecondaryAddress) else address
         frame = encode(ShortFrame(REQ_UD2 | FCB if link.fcb else REQ_UD2, on_wire))
         again = LinkError if started else (FrameDamaged, FrameUnexpected)
-        raw = self._repeat(
-            address, lambda: self._exchange.ask(frame, address, wants_data=True, meter=link.meter), repeats, again
-        )
-        link.fcb, link.last = not link.fcb, raw
+
+        def ask() -> bytes:
+            return self._exchange.ask(frame, address, wants_data=True, meter=link.meter)
+
+        raw = self._repeat(address, ask, repeats, again)
+        if started and raw == link.last:  # it has sent that twice, or late: what was asked for comes now
+            raw = self._repeat(address, ask, repeats, again)
+        # "Busy" said twice is no repeat of old values.
+        link.fcb, link.last = not link.fcb, b"" if is_application_error(parse_long(raw)) else raw
         return raw
 
     def _repeat(
@@ -376,6 +383,11 @@ def is_answer(heard: bytes, address: int) -> bool:
     except FrameDamaged:
         return False
     return isinstance(frame, LongFrame) and frame.address == address and frame.control & RSP_UD_MASK == RSP_UD
+
+
+def _breaks_off(raw: bytes) -> bool:
+    """A readout that ends with this telegram has not come to its end: more would follow, or it says what is wrong."""
+    return is_application_error(parse_long(raw)) or _more_records_follow(raw)
 
 
 def _more_records_follow(raw: bytes) -> bool:

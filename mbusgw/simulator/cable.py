@@ -37,7 +37,7 @@ class Witness(Protocol):
         """Bytes that have come back; the last of them is complete now."""
 
     def said(self, at_mono: float, meter: SimulatedMeter, values: Expected) -> None:
-        """The values of a readout whose last telegram was made now."""
+        """The values of a readout that began now; a long one may break off before all were sent."""
 
 
 @dataclass(slots=True)
@@ -167,7 +167,7 @@ class Cable:
         before = meter.readouts
         reply = meter.answer(frame, passing=self.chaos.fault(meter.address) if self.chaos is not None else None)
         if meter.readouts != before and self._witness is not None:
-            self._witness.said(self._heard_mono, meter, meter.expected())
+            self._witness.said(self._heard_mono, meter, meter.begun)
         return reply
 
     def _pieces(

@@ -77,7 +77,8 @@ class SimulatedMeter:
     ``seconds`` gives the meter's age. With ``telegrams`` > 1 the records are spread over so
     many telegrams, each but the last with DIF 1F. ``baudrate``: its own speed, if it is not its segment's;
     ``speeds``: those that it can be switched to (CI B8 to BF). It obeys a new primary address or number (CI 51)
-    and an application reset (CI 50). ``faults`` may be set at any time; ``fault`` is for a single one.
+    and an application reset (CI 50). ``begun``: the values of the readout
+    that began last, one of ``readouts``. ``faults`` may be set at any time; ``fault`` is for a single one.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class SimulatedMeter:
         self.answer_delay_s = answer_delay_s
         self.faults: tuple[Fault, ...] = ()
         self.answers: deque[Expected] = deque(maxlen=ANSWERS_KEPT)
+        self.begun: Expected = MappingProxyType({})
         self.readouts = 0
         self._seconds = seconds
         self._telegrams = telegrams
@@ -235,15 +237,16 @@ class SimulatedMeter:
         if self._next == 0:
             at_s = self._seconds()
             self._values = [channel.value_at(at_s) for channel in self.channels]
+            self.begun = MappingProxyType(
+                {c.field: (value, c.unit) for c, value in zip(self.channels, self._values, strict=True)}
+            )
+            self.readouts += 1
         size = -(-len(self.channels) // self._telegrams)
         part = range(self._next * size, min((self._next + 1) * size, len(self.channels)))
         self._next = (self._next + 1) % self._telegrams
         endless = self._has(FaultKind.NEVER_ENDS)
         if self._next == 0 and not endless:
-            self.answers.append(
-                MappingProxyType({c.field: (value, c.unit) for c, value in zip(self.channels, self._values)})
-            )
-            self.readouts += 1
+            self.answers.append(self.begun)
         if not self._has(FaultKind.SAME_ACCESS_NO):
             self._access_no = (self._access_no + 1) & 0xFF
         return self._frame(

@@ -59,6 +59,7 @@ def decode_answer(answer: Answer, second_opinion: SecondOpinion | None = None) -
     ``problems`` and does not cost the others. Raises ``DecodeError`` when none can.
     """
     telegrams, problems = _decode(answer, second_opinion)
+    telegrams = _since_the_start(telegrams, whole=answer.complete and len(telegrams) == len(answer.frames))
     own = [telegram.manufacturer_data for telegram in telegrams if telegram.manufacturer_data is not None]
     problems += [problem for telegram in telegrams for problem in telegram.problems]
     return DecodedTelegram(
@@ -88,3 +89,15 @@ def _decode(answer: Answer, second_opinion: SecondOpinion | None) -> tuple[list[
     if not telegrams:
         raise errors[0]
     return telegrams, problems
+
+
+def _since_the_start(telegrams: list[DecodedTelegram], *, whole: bool) -> list[DecodedTelegram]:
+    """Without those before a telegram like the first one: a meter that restarts in the middle of a readout begins anew.
+
+    Its values are of two moments then, and each would be there twice. Telegrams are alike when their records are,
+    but for the data; where a ``whole`` readout has nothing but such telegrams, they are pages of a history and stay.
+    """
+    heads = [[(record.dib, record.vib) for record in telegram.records] for telegram in telegrams]
+    starts = [number for number, head in enumerate(heads) if head and head == heads[0]]
+    pages = whole and heads[-1] == heads[0]
+    return telegrams if not starts or pages else telegrams[starts[-1] :]

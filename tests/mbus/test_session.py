@@ -522,3 +522,19 @@ def test_a_frame_that_ends_early_is_refused_wherever_it_ends() -> None:
         _, session = scripted(b"\xE5", ANSWER[:length])
         with pytest.raises(FrameDamaged):
             session.read_user_data(1)
+
+
+BUSY = encode(LongFrame(0x08, 1, 0x70, b"\x08"))
+
+
+def test_an_application_error_leaves_the_meter_in_the_middle_of_its_readout() -> None:
+    line, session = scripted(b"\xE5", BUSY, b"\xE5", ANSWER)
+    assert session.read_user_data(1).frames == (BUSY,)
+    assert session.read_user_data(1).frames == (ANSWER,)
+    assert [request[1] for request in line.written] == [NKE, FIRST, NKE, FIRST]
+
+
+def test_an_acknowledgement_among_the_remains_of_a_telegram_confirms_nothing() -> None:
+    line, session = scripted(b"\x00\x01\xE5", ANSWER, encode(LongFrame(0x08, 1, 0x78, bytes.fromhex("0413 01000000"))))
+    assert session.read_user_data(1).frames != (ANSWER,), "that one may be a repeat of a telegram long past"
+    assert [request[1] for request in line.written] == [NKE, FIRST, SECOND]

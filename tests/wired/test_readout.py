@@ -52,3 +52,16 @@ def test_one_telegram_that_cannot_be_decoded_does_not_cost_the_others() -> None:
 def test_an_answer_without_any_good_telegram_is_an_error() -> None:
     with pytest.raises(ApplicationError, match="busy"):
         build_reading("meter_1", Answer((BUSY,)), NOW)
+
+
+def test_a_meter_that_began_anew_in_the_middle_is_read_from_there() -> None:
+    frames = (telegram(1, more=True), telegram(3, more=True), telegram(4, storage=1))
+    reading = build_reading("meter_1", Answer(frames), NOW)
+    assert {name: field.value for name, field in reading.fields.items()} == {"volume": 3, "volume_storage_1": 4}
+    broken_off = build_reading("meter_1", Answer((telegram(1, more=True), telegram(3, more=True), BUSY)), NOW)
+    assert {name: field.value for name, field in broken_off.fields.items()} == {"volume": 3}
+
+
+def test_pages_of_a_history_that_are_all_alike_stay() -> None:
+    reading = build_reading("meter_1", Answer((telegram(1, more=True), telegram(2, more=True), telegram(3))), NOW)
+    assert len(reading.records) == 3

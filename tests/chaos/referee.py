@@ -1,0 +1,126 @@
+"""Watches a simulated wire: is the idle time kept, does the frame count bit alternate, was every value really sent?"""
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from mbusgw.mbus.frames import ADDRESS_NETWORK_LAYER, FCB, REQ_UD2, SND_NKE, LongFrame, ShortFrame, parse
+from mbusgw.mbus.wire import ANSWER_BITS, ANSWER_EXTRA_S, BITS_PER_BYTE, IDLE_BITS
+from mbusgw.model.errors import FrameDamaged
+from mbusgw.model.reading import Reading
+from mbusgw.model.record import Value
+from mbusgw.simulator.meter import Expected, SimulatedMeter
+
+EVENTS_KEPT = 40
+
+
+class Referee:
+    """A witness of the wire (``simulator.cable.Witness``). ``violations``: what the master did wrong, in words.
+
+    ``ids``: the number of the meter at each primary address. ``unseen_s``: bytes that came so shortly before a
+    request may not have reached the master yet.
+    """
+
+    def __init__(self, ids: Mapping[int, str], *, unseen_s: float = 0.0) -> None:
+        self.violations: list[str] = []
+        self.requests = 0
+        self.readouts: dict[str, list[Expected]] = {}
+        self._ids = ids
+        self._unseen_s = unseen_s
+        self._last_sent_mono = float("-inf")
+        self._since_request = b""
+        self._deadline_mono = 0.0
+        self._in_time = False
+        self._fcbs: dict[int, bool] = {}
+        self._asked: int | None = None
+        self._events: list[str] = []
+
+    # -------------------------------------------------- the witness
+    def heard(self, start_mono: float, data: bytes, baudrate: int) -> None:
+        self.requests += 1
+        self._note(f"{start_mono:.4f} > {data.hex(' ')}")
+        gap_s = start_mono - self._last_sent_mono
+        if self._unseen_s <= gap_s < IDLE_BITS / baudrate - 1e-6:
+            self._violated(f"only {gap_s * baudrate:.1f} bit times of silence before {data.hex(' ')}")
+        frame = parse(data)
+        if isinstance(frame, ShortFrame) and frame.control == SND_NKE:
+            self._fcbs.pop(frame.address, None)
+        elif isinstance(frame, ShortFrame) and frame.control & ~FCB == REQ_UD2:
+            self._hold_against_fcb(frame)
+        elif isinstance(frame, LongFrame) and frame.address == ADDRESS_NETWORK_LAYER:
+            self._fcbs.pop(ADDRESS_NETWORK_LAYER, None)
+        self._since_request = b""
+        window_s = ((len(data) + 1) * BITS_PER_BYTE + ANSWER_BITS) / baudrate + ANSWER_EXTRA_S
+        self._deadline_mono, self._in_time = start_mono + window_s, False
+
+    def sent(self, at_mono: float, data: bytes) -> None:
+        self._last_sent_mono = at_mono
+        if not self._since_request:
+            self._in_time = at_mono <= self._deadline_mono
+        self._since_request += data
+        if self._events and self._events[-1].startswith("<"):
+            self._events[-1] += data.hex()
+        else:
+            self._note("<" + data.hex())
+
+    def said_by(self, meter: SimulatedMeter) -> list[Expected]:
+        """Every readout that ``meter`` has made."""
+        return self.readouts.get(meter.name, [])
+
+    def said(self, at_mono: float, meter: SimulatedMeter, values: Expected) -> None:
+        self.readouts.setdefault(meter.name, []).append(values)
+
+    # -------------------------------------------------- the rules
+    def _hold_against_fcb(self, frame: ShortFrame) -> None:
+        fcb, before = bool(frame.control & FCB), self._fcbs.get(frame.address)
+        if before is not None and self._asked == frame.address:
+            answered = _answers_in(self._since_request, frame.address)
+            if fcb != before and not answered:
+                self._violated(f"the FCB changed though {frame.address} had not answered")
+            if fcb == before and answered == 1 and self._in_time and self._is_right(self._since_request):
+                self._violated(f"the FCB stayed though {frame.address} had answered")
+        self._fcbs[frame.address], self._asked = fcb, frame.address
+
+    def _is_right(self, data: bytes) -> bool:
+        """One frame and nothing else, from the meter at its address."""
+        try:
+            frame = parse(data)
+        except FrameDamaged:
+            return False
+        number = bytes.fromhex(self._ids[frame.address])[::-1] if isinstance(frame, LongFrame) else b""
+        return isinstance(frame, LongFrame) and frame.ci == 0x72 and frame.data.startswith(number)
+
+    def _violated(self, what: str) -> None:
+        self.violations.append(what + "\n  " + "\n  ".join(self._events[-8:]))
+
+    def _note(self, event: str) -> None:
+        self._events = [*self._events[-EVENTS_KEPT:], event]
+
+
+def _answers_in(data: bytes, address: int) -> int:
+    """How many whole frames with data from ``address`` (253: from anybody) there are in what came back."""
+    count, start = 0, data.find(0x68)
+    while 0 <= start < len(data) - 1:
+        raw = data[start : start + data[start + 1] + 6]
+        try:
+            frame = parse(raw)
+        except FrameDamaged:
+            start = data.find(0x68, start + 1)
+            continue
+        if isinstance(frame, LongFrame) and address in (frame.address, ADDRESS_NETWORK_LAYER):
+            count += 1
+        start = data.find(0x68, start + len(raw))
+    return count
+
+
+def untrue(reading: Reading, said: list[Expected]) -> str:
+    """What in ``reading`` the meter has never said in one readout; empty if all of it is true."""
+    values: Mapping[str, tuple[Value | None, str]] = {
+        name: (field.value, field.unit) for name, field in reading.fields.items()
+    }
+    whole = not reading.problems
+    for expected in reversed(said):
+        if dict(expected) == values or (not whole and values.items() <= expected.items()):
+            return ""
+    wrong = Counter({name for name, value in values.items() if not any(e.get(name) == value for e in said)})
+    return f"{sorted(wrong) or 'a mixture of readouts'} (problems: {reading.problems})"

@@ -1,0 +1,142 @@
+"""A bus on a clock of its own: many meters, faults at random by a seed, and hours of reading in seconds.
+
+    python -m tests.chaos.virtual SEED HOURS [RATE]
+
+reads that many hours of bus time and tells what was untrue, lost or against the standard.
+"""
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from random import Random
+
+from mbusgw.mbus.session import Session
+from mbusgw.model.address import Address, SecondaryAddress
+from mbusgw.model.errors import DecodeError, LinkError, NoAnswer
+from mbusgw.simulator.cable import Cable
+from mbusgw.simulator.catalogue import KINDS, build_meter
+from mbusgw.simulator.chaos import Chaos
+from mbusgw.simulator.fault import Fault, FaultKind
+from mbusgw.simulator.meter import SimulatedMeter
+from mbusgw.simulator.virtual import START_MONO, VirtualLine
+from mbusgw.wired.readout import build_reading
+from tests.chaos.referee import Referee, untrue
+
+STARTED_AT = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
+REPEATS = 3
+RETRY_DELAY_S = 2.0
+#: Odd natures that are no passing faults; a meter may have one of them.
+NATURES = (
+    FaultKind.NO_RESET, FaultKind.KEEPS_FCB, FaultKind.STAYS_SELECTED, FaultKind.SAME_ACCESS_NO, FaultKind.PIECES,
+    FaultKind.SLOWEST, FaultKind.FLAGS, FaultKind.NOISE, FaultKind.TWICE,
+)  # fmt: skip
+
+
+@dataclass
+class Outcome:
+    """What became of a run."""
+
+    reads: Counter[str] = field(default_factory=Counter)
+    untrue: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    errors: Counter[str] = field(default_factory=Counter)
+    incomplete: int = 0
+    longest_s: float = 0.0
+
+
+class VirtualBus:
+    """Meters, a wire with faults, and a master that reads them in turn as the daemon does."""
+
+    def __init__(self, seed: int, *, rate: float, meters: int = 8, baudrate: int = 2400, natures: bool = True) -> None:
+        self._rng = Random(seed)
+        self.outcome = Outcome()
+        self.line: VirtualLine
+        self.meters = [self._meter(n, natures) for n in range(meters)]
+        self.referee = Referee({meter.address: meter.identity.id for meter in self.meters})
+        # The first two are healthy: whatever befalls the others, these lose nothing.
+        self.healthy = self.meters[:2]
+        ill = frozenset(meter.address for meter in self.meters[2:])
+        chaos = Chaos(seed, rate, addresses=ill)
+        self.cable = Cable(self.meters, baudrate=baudrate, chaos=chaos, witness=self.referee)
+        self.line = VirtualLine(self.cable)
+        self.session = self._session()
+
+    def _session(self) -> Session:
+        return Session(self.line, baudrate=self.cable.baudrate, mono=self.line.mono)
+
+    # -------------------------------------------------- the clock of its meters
+    def mono(self) -> float:
+        return self.line.mono() if hasattr(self, "line") else START_MONO
+
+    def now(self) -> datetime:
+        return STARTED_AT + timedelta(seconds=self.mono() - START_MONO)
+
+    def _meter(self, n: int, natures: bool) -> SimulatedMeter:
+        kind = self._rng.choice(list(KINDS))
+        nature = self._rng.choice(NATURES) if natures and n >= 2 and self._rng.random() < 0.4 else None
+        # One that stays selected answers for others, and so is somewhere in its readout when it is asked itself.
+        telegrams = 1 if nature is FaultKind.STAYS_SELECTED else self._rng.choice((1, 1, 1, 2, 3))
+        meter = build_meter(kind, n + 1, clock=self, number=n + 1, telegrams=telegrams)
+        meter.name = f"{kind}_{n + 1}"
+        meter.fault = None if nature is None else Fault(nature)
+        return meter
+
+    # -------------------------------------------------- reading
+    def run(self, hours: float) -> Outcome:
+        """Reads all meters in turn until so much bus time has passed."""
+        until = self.line.mono() + hours * 3600
+        by_number = {meter.name: self._rng.random() < 0.5 for meter in self.meters}
+        while self.line.mono() < until:
+            for meter in self._rng.sample(self.meters, len(self.meters)):
+                address: Address = meter.secondary_address if by_number[meter.name] else meter.address
+                self._read(meter, address)
+            self.line.sleep_until(self.line.mono() + self._rng.uniform(0, 5))
+        return self.outcome
+
+    def _read(self, meter: SimulatedMeter, address: Address) -> None:
+        failures = 0
+        while True:
+            began = self.line.mono()
+            try:
+                answer = self.session.read_user_data(
+                    address, repeats=REPEATS, reset=failures % 2 == 1, meter=SecondaryAddress.of(meter.identity)
+                )
+                reading = build_reading(meter.name, answer, self.now())
+                break
+            except (LinkError, DecodeError) as error:
+                self.outcome.errors[type(error).__name__] += 1
+                failures += 1
+                if failures > REPEATS:
+                    self.outcome.reads["failed"] += 1
+                    if meter in self.healthy:
+                        self.outcome.lost.append(f"{meter.name} at {self.line.mono():.3f}: {error}")
+                    return
+                if isinstance(error, NoAnswer):
+                    self.line.sleep_until(self.line.mono() + RETRY_DELAY_S)
+            finally:
+                self.outcome.longest_s = max(self.outcome.longest_s, self.line.mono() - began)
+        self.outcome.reads["ok"] += 1
+        self.outcome.incomplete += not answer.complete
+        if wrong := untrue(reading, self.referee.said_by(meter)):
+            self.outcome.untrue.append(f"{meter.name} at {self.line.mono():.3f}: {wrong}")
+        if meter in self.healthy and not answer.complete:
+            self.outcome.lost.append(f"{meter.name} at {self.line.mono():.3f}: only a part")
+
+
+def main(arguments: list[str]) -> int:
+    """Runs and tells."""
+    seed, hours, rate = int(arguments[0]), float(arguments[1]), float(arguments[2]) if len(arguments) > 2 else 0.1
+    bus = VirtualBus(seed, rate=rate)
+    outcome = bus.run(hours)
+    print(outcome.reads, outcome.errors, f"incomplete {outcome.incomplete}, longest {outcome.longest_s:.1f} s")
+    for title, found in (("untrue", outcome.untrue), ("lost", outcome.lost), ("violations", bus.referee.violations)):
+        print(f"{title}: {len(found)}")
+        for line in found[:5]:
+            print("  " + line)
+    return 1 if outcome.untrue or outcome.lost or bus.referee.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
