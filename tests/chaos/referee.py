@@ -28,7 +28,7 @@ class Referee:
         self._ids = ids
         self._unseen_s = unseen_s
         self._last_sent_mono = float("-inf")
-        self._since_request = b""
+        self._since_request = self._answer_before = b""
         self._deadline_mono = 0.0
         self._in_time = False
         self._fcbs: dict[int, bool] = {}
@@ -49,7 +49,7 @@ class Referee:
             self._hold_against_fcb(frame)
         elif isinstance(frame, LongFrame) and frame.address == ADDRESS_NETWORK_LAYER:
             self._fcbs.pop(ADDRESS_NETWORK_LAYER, None)
-        self._since_request = b""
+        self._answer_before, self._since_request = self._since_request, b""
         window_s = ((len(data) + 1) * BITS_PER_BYTE + ANSWER_BITS) / baudrate + ANSWER_EXTRA_S
         self._deadline_mono, self._in_time = start_mono + window_s, False
 
@@ -77,7 +77,8 @@ class Referee:
             answered = _answers_in(self._since_request, frame.address)
             if fcb != before and not answered:
                 self._violated(f"the FCB changed though {frame.address} had not answered")
-            if fcb == before and answered == 1 and self._in_time and self._is_right(self._since_request):
+            again = self._since_request == self._answer_before  # the same telegram twice, or late
+            if fcb == before and self._in_time and not again and self._is_right(self._since_request):
                 self._violated(f"the FCB stayed though {frame.address} had answered")
         self._fcbs[frame.address], self._asked = fcb, frame.address
 
@@ -87,7 +88,7 @@ class Referee:
             frame = parse(data)
         except FrameDamaged:
             return False
-        number = bytes.fromhex(self._ids[frame.address])[::-1] if isinstance(frame, LongFrame) else b""
+        number = bytes.fromhex(self._ids.get(frame.address, "FF"))[::-1] if isinstance(frame, LongFrame) else b""
         return isinstance(frame, LongFrame) and frame.ci == 0x72 and frame.data.startswith(number)
 
     def _violated(self, what: str) -> None:

@@ -14,7 +14,7 @@ def test_a_quarter_of_an_hour_of_faults_makes_nothing_wrong(seed: int, rate: flo
     assert outcome.lost == []
     assert bus.referee.violations == []
     assert outcome.longest_s < 60, "bus time: no read holds the bus"
-    assert outcome.reads["ok"] > 500 and outcome.errors.total() > 0
+    assert outcome.reads["ok"] > 300 and outcome.errors.total() > 0
 
 
 def test_without_faults_nothing_fails_at_all() -> None:
