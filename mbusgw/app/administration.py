@@ -1,4 +1,4 @@
-"""What administrators may do over HTTP with the wireless lane: keys and telegrams."""
+"""What administrators may do over HTTP with the wireless lane: keys, telegrams, mappings."""
 from __future__ import annotations
 
 from functools import partial
@@ -7,6 +7,7 @@ from mbusgw.app.lanes import Base, WirelessLane
 from mbusgw.store.replays import Telegrams
 from mbusgw.web.archive import ArchiveRoutes
 from mbusgw.web.keys import KeyRoutes
+from mbusgw.web.mappings import MappingRoutes
 from mbusgw.web.router import Route
 
 
@@ -18,4 +19,8 @@ def admin_routes(base: Base, radio: WirelessLane, token: str | None) -> list[Rou
         ring=radio.backlog.ring,
         count=partial(base.metrics.telegram, result="replayed"),
     )
-    return [*KeyRoutes(base.keyring, token).routes(), *ArchiveRoutes(telegrams, token).routes()]
+    return [
+        *KeyRoutes(base.keyring, token).routes(),
+        *ArchiveRoutes(telegrams, token).routes(),
+        *MappingRoutes(base.mappings, base.config.lobaro.mapping_file, token).routes(),
+    ]

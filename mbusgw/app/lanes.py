@@ -37,6 +37,7 @@ from mbusgw.store import formats as formats_on_disk
 from mbusgw.store import telegrams
 from mbusgw.store.janitor import Janitor
 from mbusgw.store.keyring import Keyring
+from mbusgw.store.mappings import Mappings
 from mbusgw.store.vault import Vault
 from mbusgw.store.writer import Store
 from mbusgw.wired.finds import Finds
@@ -62,6 +63,7 @@ class Base:
     topics: Topics
     recorder: StateRecorder
     keyring: Keyring
+    mappings: Mappings
 
 
 def build_base(config: Config, clock: Clock) -> Base:
@@ -82,7 +84,7 @@ def build_base(config: Config, clock: Clock) -> Base:
     topics = Topics(config.mqtt, config.homeassistant)
     recorder = StateRecorder(registry, store, topics, clock=clock)
     keyring = Keyring(store, open_vault(config, os.environ), clock=clock)
-    return Base(config, clock, Metrics(), store, janitor, registry, topics, recorder, keyring)
+    return Base(config, clock, Metrics(), store, janitor, registry, topics, recorder, keyring, Mappings(store, clock))
 
 
 def open_vault(config: Config, environ: Mapping[str, str]) -> Vault:
@@ -207,6 +209,7 @@ def build_wireless_lane(base: Base) -> WirelessLane:
         breaker=lobaro,
         on_result=metrics.lobaro_request,
         on_wmbusmeters=metrics.wmbusmeters_request,
+        mapping=base.mappings,
     )
     backend = _backend(config, parts)
     backlog = Backlog(clock)

@@ -21,6 +21,7 @@ from mbusgw.model.telegram import DecodedTelegram, ReceivedTelegram
 from mbusgw.parsers.base import ParsedTelegram, ParserBackend
 from mbusgw.parsers.formats import FormatMemory
 from mbusgw.parsers.local import LocalBackend
+from mbusgw.parsers.mapping import MappingFile, MappingSource
 from mbusgw.parsers.settings import BackendSettings
 from mbusgw.parsers.wmbusmeters import WithWmbusmeters, Wmbusmeters
 from mbusgw.runtime.breaker import CircuitBreaker
@@ -38,6 +39,7 @@ class Parts:
 
     ``wait(seconds)`` waits and says whether to stop; ``on_result`` is told how each request to Lobaro ended.
     ``formats`` are those of compact frames; ``on_wmbusmeters`` is told how each question to that program ended.
+    ``mapping`` is Lobaro's, where no file is configured.
     """
 
     wait: Callable[[float], bool]
@@ -46,6 +48,7 @@ class Parts:
     breaker: CircuitBreaker | None = None
     on_result: Callable[[str], None] | None = None
     on_wmbusmeters: Callable[[str], None] = lambda result: None
+    mapping: MappingSource | None = None
 
 
 def build_backend(settings: BackendSettings, parts: Parts) -> ParserBackend:
@@ -195,12 +198,12 @@ def _local(settings: BackendSettings, parts: Parts) -> ParserBackend:
 def _lobaro(settings: BackendSettings, parts: Parts) -> ParserBackend:
     # Imported only where it is wanted: its HTTP library is a tenth of the memory of a gateway without it.
     from mbusgw.parsers.lobaro import LobaroBackend
-    from mbusgw.parsers.mapping import MappingFile
 
-    mapping = None
+    mapping = parts.mapping
     if settings.mapping_file is not None:
-        mapping = MappingFile(settings.mapping_file)
-        mapping.load()
+        file = MappingFile(settings.mapping_file)
+        file.load()
+        mapping = file
     return LobaroBackend(
         settings.lobaro,
         clock=parts.clock,

@@ -34,7 +34,7 @@ from mbusgw.parsers.lobaro_outcome import (
     result_of,
     settled,
 )
-from mbusgw.parsers.mapping import MappingFile
+from mbusgw.parsers.mapping import MappingSource
 from mbusgw.parsers.settings import LobaroSettings
 from mbusgw.parsers.turns import Turns
 from mbusgw.runtime.backoff import Backoff
@@ -69,7 +69,7 @@ class LobaroBackend:
         clock: Clock,
         wait: Callable[[float], bool],
         breaker: CircuitBreaker | None = None,
-        mapping: MappingFile | None = None,
+        mapping: MappingSource | None = None,
         on_result: Callable[[str], None] | None = None,
     ) -> None:
         self._settings = settings

@@ -46,6 +46,9 @@ def ask(world: World, method: str, path: str, body: str | None = None, **headers
         ("GET", "/v1/admin/telegrams", 200),
         ("GET", "/v1/admin/telegrams/nobody", 404),
         ("POST", "/v1/admin/telegrams/replay", 400),
+        ("GET", "/v1/admin/mappings", 200),
+        ("GET", "/v1/admin/mappings/active", 200),
+        ("PUT", "/v1/admin/mappings/active", 400),
         ("GET", "/nothing/here", 404),
     ],
 )
