@@ -13,6 +13,7 @@ from mbusgw.health.readiness import Readiness
 from mbusgw.ingest.fleet import Fleet
 from mbusgw.model.device import DeviceState
 from mbusgw.model.document import fields_document, meter_document, radio_document
+from mbusgw.model.format import format_document
 from mbusgw.mqtt.client import Broker
 from mbusgw.registry.registry import Registry
 from mbusgw.runtime.clock import Clock
@@ -104,6 +105,7 @@ class Documents:
             "gateway_id": state.gateway_id,
             "rssi_dbm": state.rssi_dbm,
             "radio": radio_document(state.radio),
+            "format": format_document(state.format),
             "last_error": state.last_error,
             "values": fields_document(state.fields),
             "problems": state.problems,

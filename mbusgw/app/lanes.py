@@ -15,6 +15,7 @@ from mbusgw.ingest.fleet import Fleet
 from mbusgw.ingest.intake import Intake
 from mbusgw.ingest.pool import ParseWorker, format_name
 from mbusgw.ingest.receptions import Receptions
+from mbusgw.ingest.signatures import FormatWatch
 from mbusgw.mqtt.announcer import Announcer
 from mbusgw.mqtt.client import Broker, Incoming
 from mbusgw.mqtt.commands import MqttCommands
@@ -200,6 +201,7 @@ def build_wireless_lane(base: Base) -> WirelessLane:
         base.store.submit(telegrams.recall(clock.now()))
 
     fleet, receptions = Fleet(clock), Receptions(base.registry.heard)
+    base.registry.observe(FormatWatch(metrics).changed)
     stop, lobaro = threading.Event(), CircuitBreaker(clock, max_pause_s=LOBARO_PAUSE_MAX_S, on_close=recall)
     formats = FormatMemory(on_new=partial(_format_heard, base))
     parts = Parts(

@@ -4,6 +4,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from mbusgw.ingest.receptions import Receptions
+from mbusgw.ingest.signatures import signature_of
 from mbusgw.model.fields import name_fields
 from mbusgw.model.reading import Lane, Reading
 from mbusgw.model.telegram import ReceivedTelegram
@@ -33,4 +34,5 @@ def to_reading(telegram: ReceivedTelegram, parsed: ParsedTelegram, receptions: R
         rssi_dbm=telegram.rssi_dbm,
         ingest_id=telegram.ingest_id,
         receptions=receptions.of(telegram, device_id),
+        format_signature=signature_of(decoded),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
+from mbusgw.model.format import RecordFormat, first_format
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.reading import Field, Lane, Reading
 from mbusgw.model.reception import RadioLink, Reception
@@ -18,7 +19,7 @@ class DeviceState:
     ``fields`` holds the newest value of every field ever read, also of those that the last
     telegram did not carry (radio meters alternate). ``stale``: loaded from the database at
     start, not yet confirmed by a reading. ``last_error`` is why the last try failed, or None.
-    ``radio``: how it is heard, of radio meters.
+    ``radio``: how it is heard, ``format``: which records it sends; of radio meters.
     """
 
     device_id: str
@@ -38,6 +39,7 @@ class DeviceState:
     rssi_dbm: float | None = None
     last_error: str | None = None
     radio: RadioLink | None = None
+    format: RecordFormat | None = None
 
     def read(self, reading: Reading, *, learn: bool = True) -> DeviceState:
         """The next state after ``reading``; an older reading than the last one only fills gaps in ``fields``.
@@ -69,7 +71,15 @@ class DeviceState:
             rssi_dbm=reading.rssi_dbm,
             last_error=None,
             radio=radio,
+            format=self._format(reading),
         )
+
+    def _format(self, reading: Reading) -> RecordFormat | None:
+        if reading.format_signature is None:
+            return self.format
+        if self.format is None or self._is_replaced_by(reading.header.meter):
+            return first_format(reading.format_signature)
+        return self.format.next(reading.format_signature, reading.read_at)
 
     def heard(self, reception: Reception) -> DeviceState:
         """The next state after another gateway was heard with the last telegram: no news, and no new version."""

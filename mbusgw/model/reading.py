@@ -38,7 +38,8 @@ class Reading:
 
     ``fields`` keeps the order of the records. ``read_at`` is aware UTC: when the answer
     was complete, or when the radio telegram was received. ``manufacturer_data`` is kept raw.
-    ``ingest_id`` is the radio telegram's; ``receptions`` by which gateways it came, that of ``gateway_id`` first.
+    ``format_signature`` names a radio telegram's format. ``ingest_id`` is the radio telegram's;
+    ``receptions`` by which gateways it came, that of ``gateway_id`` first.
     """
 
     device_id: str
@@ -53,3 +54,4 @@ class Reading:
     rssi_dbm: float | None = None
     ingest_id: str | None = None
     receptions: tuple[Reception, ...] = ()
+    format_signature: int | None = None

@@ -9,6 +9,7 @@ from typing import Any
 
 from mbusgw.model.device import DeviceState
 from mbusgw.model.document import meter_document, radio_document, record_document
+from mbusgw.model.format import format_document
 from mbusgw.model.ports import Write
 from mbusgw.model.reading import Field, Reading
 from mbusgw.model.units import plain_text
@@ -79,6 +80,7 @@ def attributes(state: DeviceState) -> dict[str, Any]:
         "gateway_id": state.gateway_id,
         "rssi_dbm": state.rssi_dbm,
         "radio": radio_document(state.radio),
+        "format": format_document(state.format),
         "units": {name: field.unit for name, field in state.fields.items() if field.unit},
         "records": {
             name: record_document(field.record, name) for name, field in state.fields.items() if field.record

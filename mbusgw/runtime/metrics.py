@@ -62,6 +62,9 @@ class Metrics:
             buckets=PARSE_BUCKETS_S,
         )
         self._gateways: set[str] = set()
+        self._format_changes = Counter(
+            "oms_format_changes", "Radio meters that began to send another format", registry=registry
+        )
         self._lobaro = Counter("lobaro_requests", "Calls of the Lobaro API", ["result"], registry=registry)
         self._wmbusmeters = Counter(
             "wmbusmeters_requests", "Questions to the program wmbusmeters", ["result"], registry=registry
@@ -100,6 +103,10 @@ class Metrics:
                 gateway = OTHERS
             self._gateways.add(gateway)
         self._child(self._telegrams, gateway, result).inc()
+
+    def format_changed(self) -> None:
+        """A radio meter sends other records than before."""
+        self._format_changes.inc()
 
     def lobaro_request(self, result: str) -> None:
         """A call of the Lobaro API ended."""

@@ -6,6 +6,7 @@ import sqlite3
 from typing import Any
 
 from mbusgw.model.device import DeviceState
+from mbusgw.model.format import RecordFormat
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.reading import Lane
 from mbusgw.model.reception import RadioLink, Reception
@@ -67,6 +68,7 @@ def _document(state: DeviceState) -> dict[str, Any]:
         "gateway_id": state.gateway_id,
         "rssi_dbm": state.rssi_dbm,
         **({"radio": _radio_document(state.radio)} if state.radio is not None else {}),
+        **({"format": _format_document(state.format)} if state.format is not None else {}),
     }
 
 
@@ -112,4 +114,14 @@ def _state(device_id: str, version: int, document: dict[str, Any]) -> DeviceStat
         gateway_id=document["gateway_id"],
         rssi_dbm=float(rssi) if rssi is not None else None,
         radio=_radio(document["radio"]) if document.get("radio") else None,
+        format=_format(document["format"]) if document.get("format") else None,
     )
+
+
+def _format_document(known: RecordFormat) -> list[Any]:
+    return [known.signature, known.known, known.changed_at]
+
+
+def _format(document: list[Any]) -> RecordFormat:
+    signature, known, changed_at = document
+    return RecordFormat(int(signature), tuple(map(int, known)), parse_iso(changed_at) if changed_at else None)

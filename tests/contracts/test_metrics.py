@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
         ("oms_telegrams_total", {"gateway": "gw1", "result": "key_missing"}),
         ("oms_parse_duration_seconds_bucket", {"le": "+Inf"}),
         ("oms_queue_depth", {}),
+        ("oms_format_changes_total", {}),
         ("mbusgw_uptime_seconds", {}),
         ("mbusgw_threads", {}),
         ("mbusgw_resident_memory_bytes", {}),

@@ -14,12 +14,5 @@ CREATE INDEX telegrams_failed_hint ON telegrams (hint_meter_id) WHERE status = '
 CREATE INDEX telegrams_meter ON telegrams (meter_id) WHERE meter_id IS NOT NULL;
 CREATE INDEX telegrams_duplicates ON telegrams (duplicate_of) WHERE duplicate_of IS NOT NULL;
 
--- The formats (DIF and VIF bytes, by their signature) in which each meter was heard.
-CREATE TABLE meter_formats (
-    device_id  TEXT NOT NULL,
-    signature  INTEGER NOT NULL,
-    first_seen TEXT NOT NULL,
-    PRIMARY KEY (device_id, signature)
-) WITHOUT ROWID;
-
+-- When a version of the mapping came.
 ALTER TABLE domain_mappings ADD COLUMN created_at TEXT;
