@@ -140,7 +140,7 @@ def test_attributes_explain_the_values(registry: Registry) -> None:
     document = exactjson.loads(payloads(all_messages(TOPICS, state))["attributes"])
     assert set(document) == {
         "name", "read_at", "stale", "version", "lane", "meter", "access_no", "status", "gateway_id", "rssi_dbm",
-        "radio",
+        "radio", "format",
         "units", "records", "manufacturer_data", "problems",
     }  # fmt: skip
     assert document["read_at"] == "2026-03-01T12:00:00.000Z"
