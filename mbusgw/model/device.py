@@ -18,7 +18,8 @@ class DeviceState:
 
     ``fields`` holds the newest value of every field ever read, also of those that the last
     telegram did not carry (radio meters alternate). ``stale``: loaded from the database at
-    start, not yet confirmed by a reading. ``last_error`` is why the last try failed, or None.
+    start, not yet confirmed by a reading. ``last_error`` is why the last try failed, or None;
+    ``breaker`` whether a wired meter is asked (closed), left alone for a while (open) or tried again (half_open).
     ``radio``: how it is heard, ``format``: which records it sends; of radio meters.
     """
 
@@ -38,6 +39,7 @@ class DeviceState:
     gateway_id: str | None = None
     rssi_dbm: float | None = None
     last_error: str | None = None
+    breaker: str | None = None
     radio: RadioLink | None = None
     format: RecordFormat | None = None
 

@@ -11,7 +11,7 @@ from typing import Any
 from mbusgw import __version__
 from mbusgw.model.device import DeviceState
 from mbusgw.model.fields import slug
-from mbusgw.model.reading import Field
+from mbusgw.model.reading import Field, Lane
 from mbusgw.mqtt.quantities import Look, entity_name, look
 from mbusgw.mqtt.radio import expiry_s, radio_entities
 from mbusgw.mqtt.topics import Topics
@@ -22,9 +22,12 @@ ORIGIN = {"name": "mbusgw", "sw_version": __version__}
 GATEWAY_OBJECT = "gateway"
 
 _NAMES = {
-    "en": {"status": "Status", "last_reading": "Last reading", "uptime": "Uptime", "gateway": "M-Bus gateway"},
-    "de": {"status": "Status", "last_reading": "Letzte Ablesung", "uptime": "Betriebszeit", "gateway": "M-Bus-Gateway"},
+    "en": {"status": "Status", "last_reading": "Last reading", "uptime": "Uptime", "gateway": "M-Bus gateway",
+           "polling": "Polling", "closed": "normal", "half_open": "trying again", "open": "paused"},
+    "de": {"status": "Status", "last_reading": "Letzte Ablesung", "uptime": "Betriebszeit", "gateway": "M-Bus-Gateway",
+           "polling": "Abfrage", "closed": "normal", "half_open": "neuer Versuch", "open": "ausgesetzt"},
 }
+_BREAKER = ("closed", "half_open", "open")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ class Discovery:
             components[field.name] = self._sensor(state, field, names[field.name], root, int(expire_after_s))
         if state.radio is not None:
             components |= self._radio(state, root)
+        if state.lane is Lane.WIRED:
+            components["polling"] = self._polling(state, root)
         document = {
             "device": self._device(state, root),
             "origin": ORIGIN,
@@ -143,6 +148,25 @@ class Discovery:
             "state_topic": self._topics.attributes(state.device_id),
             # Of an empty message (the device is forgotten) there is no value_json, which would be logged as an error.
             "value_template": "{{ value_json.read_at if value_json is defined else None }}",
+        }
+
+    def _polling(self, state: DeviceState, root: str) -> dict[str, Any]:
+        """Whether the meter is asked, or left alone for a while because it does not answer."""
+        words = {breaker: self._words[breaker] for breaker in _BREAKER}
+        return {
+            "platform": "sensor",
+            "unique_id": f"{root}_polling",
+            **_entity_id("sensor", self._entity_slug(state, self._words["polling"])),
+            "name": self._words["polling"],
+            "device_class": "enum",
+            "options": list(words.values()),
+            "entity_category": "diagnostic",
+            "state_topic": self._topics.attributes(state.device_id),
+            "value_template": (
+                f"{{{{ {words}.get(value_json.breaker) if value_json is defined else None }}}}"
+            ),
+            # It is of interest just when the meter is silent.
+            "availability": [{"topic": self._topics.bridge_state}],
         }
 
     def _radio(self, state: DeviceState, root: str) -> dict[str, Any]:

@@ -72,6 +72,8 @@ class Pulse(Worker):
             state = change.after
             log.warning("%s is offline: %s", state.device_id, state.last_error or "it was not heard in time")
             self._recorder.publish_change(change)
+        for change in self._registry.untold():
+            self._recorder.publish_change(change)
         if self._greetings > 1:
             self._greetings = 1
             self._owed.update(self._registry.snapshot())

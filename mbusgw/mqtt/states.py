@@ -87,6 +87,7 @@ def attributes(state: DeviceState) -> dict[str, Any]:
         },
         "manufacturer_data": state.manufacturer_data,
         "problems": state.problems,
+        "breaker": state.breaker,
     }
 
 

@@ -49,6 +49,7 @@ class Registry:
         self._is_quiet = is_quiet
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
+        self._untold: dict[str, Change] = {}
         self._observers: tuple[Observer, ...] = ()
 
     def observe(self, observer: Observer) -> None:
@@ -67,6 +68,7 @@ class Registry:
         """A device that is not configured any more; what is still on its way to or from it changes nothing."""
         with self._lock:
             self._entries.pop(device_id, None)
+            self._untold.pop(device_id, None)
 
     def bear(self, device_id: str, ttl_s: float) -> None:
         """From its next reading on a device may be silent for ``ttl_s`` seconds: its turn comes as rarely as that."""
@@ -147,6 +149,26 @@ class Registry:
             entry = self._entries.get(device_id)
             if entry is not None:
                 entry.state = replace(entry.state, last_error=error)
+
+    def polled(self, device_id: str, breaker: str) -> None:
+        """Whether a wired device is asked just now (``DeviceState.breaker``); news of it waits in ``untold``."""
+        with self._lock:
+            entry = self._entries.get(device_id)
+            if entry is None or entry.state.breaker == breaker:
+                return
+            before = entry.state
+            if before.breaker is None and breaker == "closed":  # as it should be: its first reading says so
+                entry.state = replace(before, breaker=breaker)
+                return
+            entry.state = replace(before, breaker=breaker, version=before.version + 1)
+            first = self._untold.get(device_id)
+            self._untold[device_id] = Change(first.before if first else before, entry.state, frozenset())
+
+    def untold(self) -> list[Change]:
+        """What ``polled`` has changed since the last call, for whoever publishes it."""
+        with self._lock:
+            changes, self._untold = list(self._untold.values()), {}
+        return changes
 
     def expire(self) -> list[Change]:
         """Takes those offline whose time to live is over."""

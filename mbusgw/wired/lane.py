@@ -174,6 +174,7 @@ class WiredLane:
             clock=self._clock,
             on_failure=self._failed,
             on_read=partial(self._bear, config, bus),
+            on_breaker=partial(self._registry.polled, config.id),
         )
 
     def _bear(self, config: DeviceConfig, bus: Bus, seconds: float) -> None:

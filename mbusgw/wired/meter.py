@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 OnFailure = Callable[[str, MbusgwError], None]
 OnRead = Callable[[float], None]
+OnBreaker = Callable[[str], None]
 
 #: A job may wait for its turn this long, however short the interval. A line of meters that is longer than
 #: that at 300 baud does not occur; and were they refused, those at its end would never be read.
@@ -96,7 +97,7 @@ class WiredMeter(Worker):
     time as a new job, so that the bus serves others meanwhile. While it stays silent there is one try
     a read, the reads grow rarer, and after five in a row the breaker spaces them further.
     ``on_failure(device_id, error)`` is told every failed read, in this thread; ``on_read`` how long each good one took,
-    before it is handed over.
+    before it is handed over; ``on_breaker`` the state of the breaker before and after each read.
     ``snapshot``, ``read_now``, ``stop``: any thread. The rest: **own thread**
     """
 
@@ -110,6 +111,7 @@ class WiredMeter(Worker):
         clock: Clock,
         on_failure: OnFailure,
         on_read: OnRead = lambda seconds: None,
+        on_breaker: OnBreaker = lambda state: None,
     ) -> None:
         super().__init__(thread_name("mtr:", config.id), clock)
         self.config = config
@@ -117,6 +119,7 @@ class WiredMeter(Worker):
         self._metrics = metrics
         self._on_failure = on_failure
         self._on_read = on_read
+        self._on_breaker = on_breaker
         self._schedule = Schedule(config.id, config.due_on(bus.config))
         self._calendar = Calendar(config.at)
         self._speed = MeterSpeed(config.id, config.baudrate, switch=config.baud_switch, clock=clock)
@@ -189,6 +192,7 @@ class WiredMeter(Worker):
             due_in_s = min(due_in_s, self._fixed_in_s())
             self._listen(min(due_in_s, NAP_S, self._handover.retry_in_s() or NAP_S))
         elif self._breaker.allow():
+            self._on_breaker(self._breaker.state.value)
             self._read()
         else:
             self._schedule.postpone(self.clock.mono(), max(0.1, self._breaker.retry_in_s()))
@@ -327,6 +331,7 @@ class WiredMeter(Worker):
         self._metrics.read_done(self.config.id, readout.seconds)
         self._schedule.advance(self.clock.mono())
         self._calendar.read(readout.reading.read_at)
+        self._on_breaker(self._breaker.state.value)
         self._on_read(readout.seconds)
         self._handover.hand(readout.reading)
 
@@ -349,6 +354,7 @@ class WiredMeter(Worker):
             self._schedule.advance(now_mono)
             if self._calendar.pending is not None:
                 self._schedule.postpone(now_mono, RETRY_MAX_S)
+        self._on_breaker(self._breaker.state.value)
         self._on_failure(self.config.id, error)
 
     def _end_probe(self) -> None:

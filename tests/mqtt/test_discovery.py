@@ -208,3 +208,22 @@ def test_values_of_a_meter_that_sends_seldom_do_not_expire_between_two_telegrams
     hourly_s = discovery.expire_after_s(radio_state(3600))
     assert hourly_s >= 3 * 3600
     assert discovery.expire_after_s(radio_state(3700)) == hourly_s, "in steps: what is learned announces nothing anew"
+
+
+@pytest.mark.parametrize(
+    ("language", "name", "words"),
+    [
+        ("en", "Polling", ["normal", "trying again", "paused"]),
+        ("de", "Abfrage", ["normal", "neuer Versuch", "ausgesetzt"]),
+    ],
+)
+def test_a_wired_meter_shows_whether_it_is_asked_even_while_it_is_silent(
+    language: str, name: str, words: list[str]
+) -> None:
+    polling = document(meter(), language)["components"]["polling"]
+    assert (polling["name"], polling["device_class"], polling["options"]) == (name, "enum", words)
+    assert polling["entity_category"] == "diagnostic"
+    assert polling["availability"] == [{"topic": "mbus/bridge/state"}]
+    assert all(f"'{breaker}': '{word}'" in polling["value_template"] for breaker, word in
+               zip(("closed", "half_open", "open"), words))
+    assert "polling" not in document(meter(lane=Lane.WIRELESS), language)["components"]

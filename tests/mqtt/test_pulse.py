@@ -30,6 +30,14 @@ def test_a_silent_meter_is_told_offline(house: House, mosquitto: Mosquitto) -> N
         wait_until(lambda: told.payloads("mbus/meter_1/availability") == ["online", "offline"])
 
 
+def test_that_a_meter_is_left_alone_for_a_while_is_told(house: House, mosquitto: Mosquitto) -> None:
+    house.registry.expect("meter_1", name="Heat", ttl_s=3600)
+    with subscribed(mosquitto.port, "mbus/meter_1/attributes") as told:
+        house.start().read("meter_1", POWER)
+        house.registry.polled("meter_1", "open")
+        wait_until(lambda: '"breaker":"open"' in (told.last("mbus/meter_1/attributes") or "").replace(" ", ""))
+
+
 @pytest.mark.slow
 def test_of_a_broker_that_was_away_also_those_offline_are_told_again(house: House, mosquitto: Mosquitto) -> None:
     house.registry.expect("meter_1", name="Heat", ttl_s=0.2)

@@ -141,7 +141,7 @@ def test_attributes_explain_the_values(registry: Registry) -> None:
     assert set(document) == {
         "name", "read_at", "stale", "version", "lane", "meter", "access_no", "status", "gateway_id", "rssi_dbm",
         "radio", "format",
-        "units", "records", "manufacturer_data", "problems",
+        "units", "records", "manufacturer_data", "problems", "breaker",
     }  # fmt: skip
     assert document["read_at"] == "2026-03-01T12:00:00.000Z"
     assert (document["name"], document["stale"], document["version"], document["lane"]) == ("Heat", False, 1, "wired")

@@ -297,6 +297,29 @@ def test_a_state_without_data_is_not_called_stale(registry: Registry) -> None:
     assert not state(registry).stale and state(registry).version == 8
 
 
+# ------------------------------------------------------------------ who is asked
+def test_what_a_breaker_does_is_told_once_and_from_where_it_was_last_told(registry: Registry) -> None:
+    registry.expect("meter_1", name="Heat", ttl_s=WIRED_TTL_S)
+    registry.polled("meter_1", "closed")
+    assert not registry.untold(), "that it is asked is no news, but the first reading will say it"
+    assert state(registry).breaker == "closed"
+    for breaker in ("closed", "open", "half_open", "half_open", "open"):
+        registry.polled("meter_1", breaker)
+    told = registry.untold()
+    assert [(change.before.breaker, change.after.breaker) for change in told] == [("closed", "open")]
+    assert not registry.untold() and state(registry).breaker == "open"
+    registry.record(reading(energy=1))
+    assert state(registry).breaker == "open", "a reading says nothing about it; the meter's thread does"
+
+
+def test_of_a_device_that_is_forgotten_nothing_is_told_later(registry: Registry) -> None:
+    registry.expect("meter_1", name="Heat", ttl_s=WIRED_TTL_S)
+    registry.polled("meter_1", "open")
+    registry.forget("meter_1")
+    registry.polled("meter_1", "closed")
+    assert not registry.untold() and registry.get("meter_1") is None
+
+
 # ------------------------------------------------------------------ threads
 def test_a_snapshot_is_one_moment_and_does_not_change(registry: Registry) -> None:
     registry.record(reading("a", energy=1))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mbusgw.config.models import BusConfig, DeviceConfig
+from mbusgw.model.errors import NoAnswer
 from mbusgw.registry.registry import Registry
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.wired.lane import LaneChange, WiredLane
@@ -123,3 +124,11 @@ def test_on_demand_a_bus_whose_port_is_away_begins_anew(lane: WiredLane) -> None
 
 def test_of_a_meter_that_is_not_here_no_interval_is_known(lane: WiredLane) -> None:
     assert lane.interval_s("els_12345678") is None
+
+
+def test_what_a_meters_breaker_does_is_known_to_the_registry(registry: Registry) -> None:
+    lane = WiredLane(BUSES, DEVICES, registry=registry, delivery=KeepingDelivery(), metrics=Metrics(), clock=CLOCK)
+    meter = lane.meters[0]
+    for _ in range(5):
+        meter._failed(NoAnswer("silent"))
+    assert [(change.after.device_id, change.after.breaker) for change in registry.untold()] == [("one", "open")]
