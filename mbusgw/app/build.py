@@ -91,7 +91,7 @@ def build(
 
     def lanes() -> Sequence[Worker]:
         """Those of the wired one come and go with the configuration."""
-        return [*radio.parsers, *wired.workers]
+        return [*radio.workers, *wired.workers]
 
     def workers() -> Sequence[Worker]:
         """All but the watchers; those of the server are there once it has its port."""

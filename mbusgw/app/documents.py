@@ -5,6 +5,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,20 @@ from mbusgw.health.readiness import Readiness
 from mbusgw.ingest.fleet import Fleet
 from mbusgw.model.device import DeviceState
 from mbusgw.model.document import fields_document, meter_document, radio_document
+from mbusgw.model.errors import StoreError
 from mbusgw.model.format import format_document
 from mbusgw.mqtt.client import Broker
 from mbusgw.registry.registry import Registry
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
+from mbusgw.store import differences
 from mbusgw.store.writer import Store
 from mbusgw.wired.lane import WiredLane
 from mbusgw.wired.meter import WiredMeter
 from mbusgw.wired.survey import ScanProgress
+
+#: So many differences between parsers are shown.
+NEWEST = 20
 
 
 class Documents:
@@ -61,7 +67,17 @@ class Documents:
             "scans": {scan.bus: scan.document() for scan in self._scans()},
             "found": self._lane.finds.documents(self._lane.devices),
             "queues": self.queues(),
+            "parsers": self._parsers(),
         }
+
+    def _parsers(self) -> dict[str, Any] | None:
+        """Where two parsers read differently, and how many readings are still to be confirmed; None while the
+        database cannot be read."""
+        try:
+            with closing(self._store.reader()) as reader:
+                return differences.overview(reader, NEWEST)
+        except StoreError:
+            return None
 
     def _gateways(self, states: Sequence[DeviceState]) -> dict[str, Any]:
         """The radio gateways heard of since the start, and how many meters each hears (and hears best)."""

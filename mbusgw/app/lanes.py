@@ -11,6 +11,7 @@ from mbusgw.commands.desk import Desk
 from mbusgw.config.master_key import find_master_key
 from mbusgw.config.models import Config
 from mbusgw.ingest.backlog import Backlog
+from mbusgw.ingest.confirmer import Confirmer
 from mbusgw.ingest.fleet import Fleet
 from mbusgw.ingest.intake import Intake
 from mbusgw.ingest.pool import ParseWorker, format_name
@@ -26,11 +27,11 @@ from mbusgw.mqtt.states import StateRecorder
 from mbusgw.mqtt.telegrams import TelegramMessages
 from mbusgw.mqtt.topics import Topics
 from mbusgw.parsers.base import ParserBackend
-from mbusgw.parsers.chain import Parts, build_backend
+from mbusgw.parsers.chain import LobaroThenLocal, Parts, build_backend
 from mbusgw.parsers.formats import MOST_FORMATS, FormatMemory
 from mbusgw.parsers.settings import BackendSettings, LobaroSettings, WmbusmetersSettings
 from mbusgw.registry.registry import Registry
-from mbusgw.runtime.breaker import CircuitBreaker
+from mbusgw.runtime.breaker import BreakerState, CircuitBreaker
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.runtime.worker import Worker
@@ -186,7 +187,13 @@ class WirelessLane:
     backend: ParserBackend
     formats: FormatMemory
     lobaro: CircuitBreaker
+    confirmer: Confirmer | None
     stop: threading.Event
+
+    @property
+    def workers(self) -> list[Worker]:
+        """Its threads, but for those of HTTP."""
+        return [*self.parsers, self.confirmer] if self.confirmer is not None else list(self.parsers)
 
     def farewell(self, _for_good: bool) -> None:
         """The main thread, before the lane closes: nobody waits for the Lobaro API any more."""
@@ -231,6 +238,7 @@ def build_wireless_lane(base: Base) -> WirelessLane:
             strict_keys=config.ingest.key_policy == "strict",
             metrics=metrics,
             clock=clock,
+            confirm_later=config.lobaro.confirm_later,
         )
         for number in range(1, config.parser.n_workers + 1)
     ]
@@ -247,7 +255,27 @@ def build_wireless_lane(base: Base) -> WirelessLane:
         clock=clock,
         vault=base.keyring.vault,
     )
-    return WirelessLane(intake, fleet, backlog, parsers, backend, formats, lobaro, stop)
+    confirmer = _confirmer(base, backend, lobaro, messages)
+    return WirelessLane(intake, fleet, backlog, parsers, backend, formats, lobaro, confirmer, stop)
+
+
+def _confirmer(
+    base: Base, backend: ParserBackend, lobaro: CircuitBreaker, messages: TelegramMessages
+) -> Confirmer | None:
+    """Only where two are asked one after the other, and somebody wants it."""
+    if not base.config.lobaro.confirm_later or not isinstance(backend, LobaroThenLocal):
+        return None
+    return Confirmer(
+        base.store,
+        backend.service,
+        backend.own,
+        messages=messages,
+        keyring=base.keyring,
+        open_for_calls=lambda: lobaro.state is not BreakerState.OPEN,
+        max_outbox=base.config.mqtt.max_queue,
+        metrics=base.metrics,
+        clock=base.clock,
+    )
 
 
 def _format_heard(base: Base, signature: int, format_bytes: bytes) -> None:

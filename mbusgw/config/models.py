@@ -168,6 +168,7 @@ class LobaroConfig(Section):
     rate: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] = 10.0
     max_parallel: Annotated[int, Field(ge=1, le=64)] = 2
     mapping_file: FilePath | None = None
+    confirm_later: bool = False
 
     @field_validator("url")
     @classmethod

@@ -5,6 +5,7 @@ import logging
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -16,13 +17,13 @@ from mbusgw.model.errors import FormatPending, KeyMissing, KeyWrong, MbusgwError
 from mbusgw.model.ports import Delivery, Write
 from mbusgw.model.reading import Reading
 from mbusgw.model.telegram import ReceivedTelegram
-from mbusgw.parsers.base import ParserBackend
+from mbusgw.parsers.base import ParsedTelegram, ParserBackend
 from mbusgw.parsers.sender import Sender, identify
 from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.runtime.worker import Worker
-from mbusgw.store import outbox, telegrams
+from mbusgw.store import confirmations, differences, outbox, telegrams
 from mbusgw.store.keyring import Keyring, OpenKey
 from mbusgw.store.outbox import Message
 from mbusgw.store.telegrams import Status
@@ -35,10 +36,17 @@ T = TypeVar("T")
 COMMIT_TIMEOUT_S = 30.0
 #: A deferred telegram is tried again after this, then twice that, up to the last.
 DEFER_S = (15.0, 600.0)
-
-
 #: How long a compact frame waits for its format.
 FORMAT_WAIT = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """A telegram that could be parsed, its reading, and what is said of it. **immutable**"""
+
+    parsed: ParsedTelegram
+    reading: Reading | None
+    message: Message
 
 
 class TelegramMessages(Protocol):
@@ -46,7 +54,7 @@ class TelegramMessages(Protocol):
 
     def raw(self, telegram: ReceivedTelegram, *, duplicate: bool = False) -> Message: ...
 
-    def reading(self, telegram: ReceivedTelegram, reading: Reading | None, domain_model: object | None) -> Message: ...
+    def reading(self, telegram: ReceivedTelegram, reading: Reading | None, parsed: ParsedTelegram) -> Message: ...
 
     def error(
         self, telegram: ReceivedTelegram, error: MbusgwError, *, status: str, retry_at: datetime | None
@@ -76,6 +84,7 @@ class ParseWorker(Worker):
         metrics: Metrics,
         clock: Clock,
         defer_s: tuple[float, float] = DEFER_S,
+        confirm_later: bool = False,
     ) -> None:
         super().__init__(f"parse:{number}", clock, limit_s=120)
         self._backlog = backlog
@@ -89,6 +98,7 @@ class ParseWorker(Worker):
         self._strict_keys = strict_keys
         self._metrics = metrics
         self._defer_s = defer_s
+        self._confirm_later = confirm_later
         self._store_pause = Backoff(0.5, 30)
         self._reader: sqlite3.Connection | None = None
 
@@ -132,13 +142,13 @@ class ParseWorker(Worker):
         try:
             with self._metrics.parse_duration.time():
                 sender = self._guarded(telegram, lambda: identify(telegram.raw))
-                reading, message = self._guarded(telegram, lambda: self._parse(telegram, sender))
+                outcome = self._guarded(telegram, lambda: self._parse(telegram, sender))
         except MbusgwError as error:
             self._failed(telegram, error, attempts, sender)
         else:
-            self._parsed(telegram, reading, message, attempts)
+            self._parsed(telegram, outcome, attempts)
 
-    def _parse(self, telegram: ReceivedTelegram, sender: Sender | None) -> tuple[Reading | None, Message]:
+    def _parse(self, telegram: ReceivedTelegram, sender: Sender | None) -> _Outcome:
         assert self._reader is not None
         wrong: KeyWrong | None = None
         for key in candidates(self._reader, telegram, sender, self._keyring):
@@ -156,10 +166,10 @@ class ParseWorker(Worker):
             )
         return self._parse_with(telegram, None)
 
-    def _parse_with(self, telegram: ReceivedTelegram, key: OpenKey | None) -> tuple[Reading | None, Message]:
+    def _parse_with(self, telegram: ReceivedTelegram, key: OpenKey | None) -> _Outcome:
         parsed = self._backend.parse(telegram, key.key if key else None)
         reading = to_reading(telegram, parsed, self._receptions)
-        return reading, self._messages.reading(telegram, reading, parsed.domain_model)
+        return _Outcome(parsed, reading, self._messages.reading(telegram, reading, parsed))
 
     @staticmethod
     def _guarded(telegram: ReceivedTelegram, work: Callable[[], T]) -> T:
@@ -172,9 +182,10 @@ class ParseWorker(Worker):
             log.exception("telegram %s of gateway %s met an unexpected error", telegram.ingest_id, telegram.gateway_id)
             raise ParserError(f"unexpected {type(error).__name__}, see the log") from error
 
-    def _parsed(self, telegram: ReceivedTelegram, reading: Reading | None, message: Message, attempts: int) -> None:
-        meter = reading.header.meter if reading else None
-        writes = [
+    def _parsed(self, telegram: ReceivedTelegram, outcome: _Outcome, attempts: int) -> None:
+        reading, message, parsed = outcome.reading, outcome.message, outcome.parsed
+        meter, now = reading.header.meter if reading else None, self.clock.now()
+        writes: list[Write] = [
             telegrams.keep_result(telegram.ingest_id, message.payload),
             telegrams.settle(
                 telegram.ingest_id,
@@ -182,14 +193,20 @@ class ParseWorker(Worker):
                 meter_id=meter.id if meter else None,
                 manufacturer=meter.manufacturer if meter else None,
             ),
-            outbox.enqueue([*self._raw(telegram, attempts), message], self.clock.now()),
+            outbox.enqueue([*self._raw(telegram, attempts), message], now),
         ]
+        if parsed.differences:
+            writes.append(differences.keep(telegram, meter.id if meter else None, parsed.differences, now))
+        if parsed.to_confirm and self._confirm_later:
+            writes.append(confirmations.queue(telegram.ingest_id, now))
         if reading is not None and meter is not None:
             committed = self._commit(lambda: self._delivery.deliver(reading, *writes))
         else:
             committed = self._commit(lambda: self._store.submit(*writes))
         if committed:
             self._metrics.telegram(telegram.gateway_id, "parsed")
+            if parsed.differences:
+                self._metrics.parsers_differ(telegram.gateway_id)
 
     def _failed(
         self, telegram: ReceivedTelegram, error: MbusgwError, attempts: int, sender: Sender | None

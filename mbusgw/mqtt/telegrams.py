@@ -9,6 +9,7 @@ from mbusgw.model.errors import KeyWrong, MbusgwError
 from mbusgw.model.reading import Reading
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.mqtt.topics import Topics
+from mbusgw.parsers.base import ParsedTelegram
 from mbusgw.runtime import exactjson
 from mbusgw.store.outbox import Message
 from mbusgw.store.telegrams import Status
@@ -30,13 +31,29 @@ class TelegramMessages:
             document["duplicate"] = True
         return self._message(self._topics.raw(telegram.gateway_id, telegram.ingest_id), telegram, document)
 
-    def reading(self, telegram: ReceivedTelegram, reading: Reading | None, domain_model: object | None) -> Message:
-        """The parsed reading; ``domain_model`` is the parser's own answer, unchanged."""
+    def reading(self, telegram: ReceivedTelegram, reading: Reading | None, parsed: ParsedTelegram) -> Message:
+        """The parsed reading, and a foreign parser's own answer, unchanged; ``parser``: whose records these are."""
         meter = reading.header.meter if reading else None
         document = _envelope(telegram)
-        document["lobaro"] = {"metering_domain_model": domain_model}
-        document["reading"] = reading_document(reading) if reading else None
+        document["lobaro"] = {"metering_domain_model": parsed.domain_model}
+        document["reading"] = reading_document(reading) | {"parser": parsed.backend} if reading else None
+        if parsed.differences:
+            document["differences"] = list(parsed.differences)
         return self._message(self._topics.reading(telegram.gateway_id, meter.id if meter else None), telegram, document)
+
+    def confirmation(
+        self, telegram: ReceivedTelegram, said: dict[str, object], answer: ParsedTelegram, found: list[str]
+    ) -> Message:
+        """The same reading (``said``) once more, with the service's answer, and whether that says the same."""
+        document = said | {
+            "lobaro": {"metering_domain_model": answer.domain_model},
+            "confirmed": not found,
+            "differences": found,
+        }
+        reading = said.get("reading")
+        meter = reading.get("meter") if isinstance(reading, dict) else None
+        meter_id = meter.get("id") if isinstance(meter, dict) else None
+        return self._message(self._topics.reading(telegram.gateway_id, meter_id), telegram, document)
 
     def error(
         self, telegram: ReceivedTelegram, error: MbusgwError, *, status: str, retry_at: datetime | None

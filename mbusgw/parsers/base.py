@@ -13,12 +13,15 @@ class ParsedTelegram:
 
     ``decoded``: header and records in our form; None where the back end's answer names none.
     ``domain_model``: the answer of a foreign parser, unchanged (fractions as Decimal), None for our
-    own. ``backend``: who the records are from.
+    own. ``backend``: who the records are from. ``differences``: in what two back ends that were both asked differ, a
+    sentence each. ``to_confirm``: the service was away, and may be asked later whether it reads the same.
     """
 
     decoded: DecodedTelegram | None
     domain_model: object | None
     backend: str
+    differences: tuple[str, ...] = ()
+    to_confirm: bool = False
 
 
 class ParserBackend(Protocol):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mbusgw.model.errors import (
     DecodeError,
@@ -28,9 +28,6 @@ from mbusgw.runtime.breaker import CircuitBreaker
 from mbusgw.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
-
-#: Told for each telegram that was compared: the telegram, and the sentences in which the answers differ.
-OnDifference = Callable[[ReceivedTelegram, list[str]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +65,16 @@ class _Pair:
         self._lobaro = lobaro
         self._local = local
 
+    @property
+    def service(self) -> ParserBackend:
+        """Lobaro alone."""
+        return self._lobaro
+
+    @property
+    def own(self) -> ParserBackend:
+        """Our decoder alone."""
+        return self._local
+
     def close(self) -> None:
         """Closes both."""
         self._lobaro.close()
@@ -78,8 +85,8 @@ class LobaroThenLocal(_Pair):
     """Lobaro where it answers, our decoder where it does not: an outage of a weekend costs no reading. **any thread**
 
     Our decoder also supplies the records where Lobaro's answer names none. An error is raised
-    only when both fail: Lobaro's, to be tried again, where our decoder lacks the key or the mode
-    (the service may know either); else ours, which says what is wrong with the telegram.
+    only when both fail: Lobaro's, to be tried again, where our decoder lacks the key or the mode, or finds a
+    manufacturer's own data only (the service may know each); else ours, which says what is wrong with the telegram.
     """
 
     name = "lobaro_then_local"
@@ -93,12 +100,14 @@ class LobaroThenLocal(_Pair):
         if isinstance(answer, ParsedTelegram):
             return _with_records_of(answer, own) if answer.decoded is None or _has_records(own) else answer
         if isinstance(own, ParsedTelegram):
-            return own
+            if answer.retryable and _is_raw(own):
+                raise answer
+            return replace(own, to_confirm=answer.retryable)
         raise _worse(answer, own)
 
 
 class Compare(_Pair):
-    """Asks both and tells how they differ. **any thread**
+    """Asks both and tells how they differ, in the answer and in the log. **any thread**
 
     The records are ours, because they are exact and proven by CRC and MAC; Lobaro's answer stays beside
     them as the domain model. Where only one of the two finds records, its reading counts.
@@ -106,29 +115,19 @@ class Compare(_Pair):
 
     name = "compare"
 
-    def __init__(self, lobaro: ParserBackend, local: ParserBackend, on_difference: OnDifference | None = None) -> None:
-        super().__init__(lobaro, local)
-        self._on_difference = on_difference or _log_differences
-
     def parse(self, telegram: ReceivedTelegram, key: bytes | None) -> ParsedTelegram:
         """Raises our decoder's error where both fail, or Lobaro's as in ``LobaroThenLocal``."""
         answer = _attempt(self._lobaro, telegram, key)
         own = _attempt(self._local, telegram, key)
-        self._tell(telegram, answer, own)
-        if isinstance(answer, ParsedTelegram):
-            return _with_records_of(answer, own) if _has_records(own) or not _has_records(answer) else answer
-        if isinstance(own, ParsedTelegram):
-            return own
-        raise _worse(answer, own)
-
-    def _tell(self, telegram: ReceivedTelegram, answer: _Outcome, own: _Outcome) -> None:
-        if isinstance(answer, MbusgwError) and answer.retryable:
-            return  # it was not asked, or could not answer: nothing to compare
-        found = differences(_decoded(answer), _decoded(own))
-        if isinstance(answer, MbusgwError) and isinstance(own, ParsedTelegram):
-            found = [f"only we can read it ({answer})"]
+        found = tuple(_compared(answer, own))
         if found:
-            self._on_difference(telegram, found)
+            log.warning("telegram %s: Lobaro and our decoder differ: %s", telegram.ingest_id, "; ".join(found))
+        if isinstance(answer, ParsedTelegram):
+            use_own = _has_records(own) or not _has_records(answer)
+            return replace(_with_records_of(answer, own) if use_own else answer, differences=found)
+        if isinstance(own, ParsedTelegram):
+            return replace(own, differences=found)
+        raise _worse(answer, own)
 
 
 def differences(theirs: DecodedTelegram | None, ours: DecodedTelegram | None) -> list[str]:
@@ -162,6 +161,19 @@ def _worse(answer: _Failure, own: _Failure) -> _Failure:
     return answer if answer.retryable and isinstance(own, (KeyMissing, ModeUnsupported)) else own
 
 
+def _compared(answer: _Outcome, own: _Outcome) -> list[str]:
+    if isinstance(answer, MbusgwError):
+        if answer.retryable or isinstance(own, MbusgwError):
+            return []  # it was not asked, or could not answer, or neither can read it: nothing to compare
+        return [f"only we can read it ({answer})"]
+    return differences(answer.decoded, _decoded(own))
+
+
+def _is_raw(own: ParsedTelegram) -> bool:
+    """Whether our decoder could only keep a manufacturer's own data."""
+    return own.decoded is not None and not own.decoded.records and own.decoded.structure == "manufacturer"
+
+
 def _decoded(outcome: _Outcome) -> DecodedTelegram | None:
     return outcome.decoded if isinstance(outcome, ParsedTelegram) else None
 
@@ -180,10 +192,6 @@ def _with_records_of(answer: ParsedTelegram, own: _Outcome) -> ParsedTelegram:
 def _comparable(record: Record) -> str:
     place = f"storage {record.storage} tariff {record.tariff} subunit {record.subunit}"
     return f"{record.quantity.slug} {record.function.value} {place} = {record.value} {record.unit}".rstrip()
-
-
-def _log_differences(telegram: ReceivedTelegram, found: list[str]) -> None:
-    log.warning("telegram %s: Lobaro and our decoder differ: %s", telegram.ingest_id, "; ".join(found))
 
 
 # ------------------------------------------------------------------ the table

@@ -66,6 +66,12 @@ class Metrics:
             "oms_format_changes", "Radio meters that began to send another format", registry=registry
         )
         self._lobaro = Counter("lobaro_requests", "Calls of the Lobaro API", ["result"], registry=registry)
+        self._confirmations = Counter(
+            "lobaro_confirmations", "Readings asked about at the Lobaro API later", ["result"], registry=registry
+        )
+        self._differences = Counter(
+            "oms_parser_differences", "Telegrams that two parsers read differently", ["gateway"], registry=registry
+        )
         self._wmbusmeters = Counter(
             "wmbusmeters_requests", "Questions to the program wmbusmeters", ["result"], registry=registry
         )
@@ -111,6 +117,14 @@ class Metrics:
     def lobaro_request(self, result: str) -> None:
         """A call of the Lobaro API ended."""
         self._child(self._lobaro, result).inc()
+
+    def lobaro_confirmation(self, result: str) -> None:
+        """The Lobaro API was asked about a reading of ours: confirmed, different, failed."""
+        self._child(self._confirmations, result).inc()
+
+    def parsers_differ(self, gateway: str) -> None:
+        """Two parsers read a telegram differently."""
+        self._child(self._differences, gateway).inc()
 
     def wmbusmeters_request(self, result: str) -> None:
         """A question to the program wmbusmeters ended."""

@@ -62,6 +62,7 @@ def test_state_has_every_device_with_its_values_and_how_it_is_read(base: Base, d
     assert document["buses"]["main"]["port"] == "/dev/null"
     assert document["buses"]["main"]["port_in_use"] is None
     assert document["queues"] == {"outbox": 0, "backlog": 0, "parser_queue": 3}
+    assert document["parsers"] == {"differences": 0, "newest_differences": [], "to_confirm": 0}
 
 
 def test_it_is_ready_only_with_a_broker(documents: Documents) -> None:

@@ -18,6 +18,7 @@ from mbusgw.model.submission import Submission
 from mbusgw.mqtt.states import StateRecorder
 from mbusgw.mqtt.telegrams import TelegramMessages
 from mbusgw.mqtt.topics import Topics
+from mbusgw.parsers.base import ParserBackend
 from mbusgw.registry.registry import Registry
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
@@ -40,7 +41,7 @@ def submission(number: int = 0, **more: Any) -> Submission:
 class Lane:
     """The parts of the wireless lane, put together as the house does."""
 
-    def __init__(self, store: Store, clock: Clock, backend: ScriptedBackend, **options: Any) -> None:
+    def __init__(self, store: Store, clock: Clock, backend: ParserBackend, **options: Any) -> None:
         self.store = store
         self.clock = clock
         self.backend = backend
@@ -69,6 +70,7 @@ class Lane:
             clock=clock,
             vault=self.keyring.vault,
         )
+        self.confirm_later = options.pop("confirm_later", False)
         assert not options
 
     def worker(self, number: int = 1) -> ParseWorker:
@@ -86,6 +88,7 @@ class Lane:
             strict_keys=self.strict_keys,
             metrics=self.metrics,
             clock=self.clock,
+            confirm_later=self.confirm_later,
         )
 
     def accept(self, *submissions: Submission) -> list[str]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -558,3 +559,25 @@ def test_a_format_that_does_not_come_within_a_day_fails_the_telegram(
     lane.work()
     assert lane.status(ingest_id) == Status.FAILED
     assert not lane.sent("errors")[-1][1]["will_retry"]
+
+
+# ------------------------------------------------------------------ two parsers
+def test_where_two_parsers_differ_is_kept_counted_and_told(lane: Lane, backend: ScriptedBackend) -> None:
+    found = ("only we have volume", "only Lobaro has it")
+    backend.answer = lambda _telegram, _key: replace(parsed(), differences=found)
+    (ingest_id,) = lane.accept()
+    lane.work()
+    kept = rows(lane.store, "SELECT ingest_id, gateway_id, meter_id, difference FROM parse_differences ORDER BY id")
+    assert kept == [
+        (ingest_id, "gw1", "12345678", "only we have volume"),
+        (ingest_id, "gw1", "12345678", "only Lobaro has it"),
+    ]
+    assert lane.sent("reading")[0][1]["differences"] == list(found)
+    assert b'oms_parser_differences_total{gateway="gw1"} 1.0' in lane.metrics.render()
+
+
+def test_the_reading_says_whose_it_is(lane: Lane) -> None:
+    lane.accept()
+    lane.work()
+    document = lane.sent("reading")[0][1]
+    assert document["reading"]["parser"] == "scripted" and "differences" not in document

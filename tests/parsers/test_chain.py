@@ -157,24 +157,36 @@ def test_where_both_give_up_our_reason_is_told(raw: bytes, key: bytes | None, er
         chain.parse(received(raw), key)
 
 
+def test_a_proprietary_meter_waits_for_the_service_that_may_read_it() -> None:
+    chain = LobaroThenLocal(Says(LobaroUnavailableError("away")), LocalBackend())
+    with pytest.raises(LobaroUnavailableError):
+        chain.parse(received(PROPRIETARY), None)
+    refusing = LobaroThenLocal(Says(LobaroBadRequestError("no")), LocalBackend())
+    assert refusing.parse(received(PROPRIETARY), None).backend == "local"
+
+
+def test_only_what_was_read_here_while_the_service_was_away_is_to_be_confirmed() -> None:
+    away, refused = LobaroUnavailableError("away"), LobaroBadRequestError("no")
+    assert LobaroThenLocal(Says(away), LocalBackend()).parse(received(OMS_GAS), KEY).to_confirm
+    assert not LobaroThenLocal(Says(refused), LocalBackend()).parse(received(OMS_GAS), KEY).to_confirm
+
+
 # ------------------------------------------------------------------ compare
-def comparing(answer: ParsedTelegram | MbusgwError) -> tuple[Compare, list[list[str]]]:
-    told: list[list[str]] = []
-    return Compare(Says(answer), LocalBackend(), lambda telegram, found: told.append(found)), told
+def comparing(answer: ParsedTelegram | MbusgwError) -> Compare:
+    return Compare(Says(answer), LocalBackend())
 
 
-def test_equal_answers_differ_in_nothing(build: Callable[..., ParserBackend]) -> None:
-    compare, told = comparing(ParsedTelegram(OURS, {"a": 1}, "lobaro"))
-    result = compare.parse(received(OMS_GAS), KEY)
-    assert told == [] and result.decoded == OURS and result.domain_model == {"a": 1}
+def test_equal_answers_differ_in_nothing() -> None:
+    result = comparing(ParsedTelegram(OURS, {"a": 1}, "lobaro")).parse(received(OMS_GAS), KEY)
+    assert result.differences == () and result.decoded == OURS and result.domain_model == {"a": 1}
 
 
 def test_another_value_is_told_and_ours_is_kept() -> None:
     wrong = replace(OURS, records=(replace(OURS.records[0], value=Decimal("28504.28")), *OURS.records[1:]))
-    compare, told = comparing(ParsedTelegram(wrong, {}, "lobaro"))
-    assert compare.parse(received(OMS_GAS), KEY).decoded == OURS
-    assert len(told) == 1 and len(told[0]) == 2
-    assert "28504.28" in told[0][0] and "28504.27" in told[0][1]
+    result = comparing(ParsedTelegram(wrong, {}, "lobaro")).parse(received(OMS_GAS), KEY)
+    assert result.decoded == OURS
+    theirs, ours = result.differences
+    assert "28504.28" in theirs and "28504.27" in ours
 
 
 def test_another_meter_is_a_difference() -> None:
@@ -183,22 +195,20 @@ def test_another_meter_is_a_difference() -> None:
 
 
 def test_a_telegram_that_only_one_can_read_is_read_and_told() -> None:
-    compare, told = comparing(LobaroBadRequestError("no"))
-    assert compare.parse(received(OMS_GAS), KEY).decoded == OURS
-    assert "only we" in told[0][0]
-    compare, told = comparing(ParsedTelegram(OURS, {}, "lobaro"))
-    assert compare.parse(received(DES), KEY).decoded == OURS
-    assert "only Lobaro" in told[0][0]
+    result = comparing(LobaroBadRequestError("no")).parse(received(OMS_GAS), KEY)
+    assert result.decoded == OURS and "only we" in result.differences[0]
+    result = comparing(ParsedTelegram(OURS, {}, "lobaro")).parse(received(DES), KEY)
+    assert result.decoded == OURS and "only Lobaro" in result.differences[0]
 
 
 def test_records_of_a_proprietary_meter_that_only_the_service_knows_are_taken() -> None:
-    compare, _ = comparing(ParsedTelegram(OURS, {}, "lobaro"))
+    compare = comparing(ParsedTelegram(OURS, {}, "lobaro"))
     assert compare.parse(received(PROPRIETARY), None).decoded == OURS
 
 
 def test_a_service_that_is_away_is_no_difference() -> None:
-    compare, told = comparing(LobaroUnavailableError("away"))
-    assert compare.parse(received(OMS_GAS), KEY).decoded == OURS and told == []
+    result = comparing(LobaroUnavailableError("away")).parse(received(OMS_GAS), KEY)
+    assert result.decoded == OURS and result.differences == ()
 
 
 @pytest.mark.parametrize("security", list(Security))

@@ -1,0 +1,61 @@
+"""Readings of our own decoder that the service is still to be asked about, on disk."""
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+
+from mbusgw.model.ports import Write
+from mbusgw.runtime import exactjson
+from mbusgw.runtime.clock import iso
+
+#: More are not asked about: a confirmation is a service, no promise.
+MOST_CONFIRMATIONS = 10_000
+
+
+def queue(ingest_id: str, now: datetime, *, most: int = MOST_CONFIRMATIONS) -> Write:
+    """This reading is to be confirmed, if not too many wait."""
+    return lambda connection: connection.execute(
+        "INSERT OR REPLACE INTO confirmations (ingest_id, retry_at, created_at) SELECT ?1, ?2, ?2"
+        " WHERE (SELECT count(*) FROM confirmations) < ?3",
+        (ingest_id, iso(now), most),
+    )
+
+
+def due(connection: sqlite3.Connection, now: datetime) -> tuple[str, int] | None:
+    """(ingest id, tries so far) of the one that waits longest; None when none is due."""
+    row = connection.execute(
+        "SELECT ingest_id, attempts FROM confirmations WHERE retry_at <= ? ORDER BY retry_at LIMIT 1", (iso(now),)
+    ).fetchone()
+    return (row[0], row[1]) if row else None
+
+
+def postpone(ingest_id: str, retry_at: datetime) -> Write:
+    """The service could not be asked."""
+    return lambda connection: connection.execute(
+        "UPDATE confirmations SET attempts = attempts + 1, retry_at = ? WHERE ingest_id = ?", (iso(retry_at), ingest_id)
+    )
+
+
+def done(ingest_id: str) -> Write:
+    """Nothing more is to be asked about this one."""
+    return lambda connection: connection.execute("DELETE FROM confirmations WHERE ingest_id = ?", (ingest_id,))
+
+
+def confirm(ingest_id: str, parsed_json: str, now: datetime) -> Write:
+    """The service has confirmed it; the stored result holds its answer now."""
+    return lambda connection: connection.execute(
+        "UPDATE parse_results SET parsed_json = ?, confirmed_at = ? WHERE ingest_id = ?",
+        (parsed_json, iso(now), ingest_id),
+    )
+
+
+def result(connection: sqlite3.Connection, ingest_id: str) -> dict[str, object] | None:
+    """What was said of a telegram so far; None where nothing was."""
+    row = connection.execute("SELECT parsed_json FROM parse_results WHERE ingest_id = ?", (ingest_id,)).fetchone()
+    document = exactjson.loads(row[0]) if row else None
+    return document if isinstance(document, dict) else None
+
+
+def waiting(connection: sqlite3.Connection) -> int:
+    """How many wait."""
+    return int(connection.execute("SELECT count(*) FROM confirmations").fetchone()[0])
