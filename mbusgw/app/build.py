@@ -74,7 +74,7 @@ def build(
     out = build_way_out(base, wired.interval_s, desk)
     add_wired_commands(desk, WiredOperations(wired, clock))
     add_scan_commands(desk, ScanOperations(wired))
-    add_config_commands(desk, ConfigOperations(controls))
+    add_config_commands(desk, ConfigOperations(controls, source, wired.finds))
 
     # Who looks, and who may look.
     documents = Documents(

@@ -21,4 +21,5 @@ def add_scan_commands(desk: Desk, scans: ScanOperations) -> None:
 
 def add_config_commands(desk: Desk, operations: ConfigOperations) -> None:
     """The commands that only a running gateway has."""
+    desk.add("adopt", operations.adopt, 'put found meters into the configuration: {meters: "all" or [...], bus}')
     desk.add("reload", operations.reload, "take over what the configuration file says now: {}")

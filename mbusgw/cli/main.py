@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "status": "mbusgw.cli.status",
     "scan": "mbusgw.cli.scan",
     "read": "mbusgw.cli.read",
+    "adopt": "mbusgw.cli.adopt",
     "keys": "mbusgw.cli.keys",
     "telegrams": "mbusgw.cli.telegrams",
     "decode": "mbusgw.cli.decode",

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from mbusgw.config.models import Config, HttpConfig
 from mbusgw.model.command import Document, kind_of
-from mbusgw.model.errors import BusError, MbusgwError, RequestError
+from mbusgw.model.errors import BusError, ConfigUnchanged, MbusgwError, RequestError
 from mbusgw.runtime import exactjson
 
 COMMANDS = "/v1/admin/commands"
@@ -145,14 +145,15 @@ def same_port(one: str, other: str) -> bool:
     return one == other or "://" not in one + other and os.path.realpath(one) == os.path.realpath(other)
 
 
-def _kinds(error: type[BusError]) -> dict[str, type[MbusgwError]]:
+def _kinds(error: type[MbusgwError]) -> dict[str, type[MbusgwError]]:
     known: dict[str, type[MbusgwError]] = {kind_of(error): error}
     for kind in error.__subclasses__():
         known.update(_kinds(kind))
     return known
 
 
-_BUS_ERRORS = _kinds(BusError)
+#: What is told apart by who asks: what goes wrong on a bus, and with the configuration file.
+_FAILURES = _kinds(BusError) | _kinds(ConfigUnchanged)
 
 
 def _trusting(certificate: Path) -> ssl.SSLContext:
@@ -178,7 +179,7 @@ def _refusal(status: int, document: Any) -> MbusgwError:
         )
     hint = str(known.get("hint", ""))
     if status == 503:  # what goes wrong on a bus is the same error as without a gateway
-        return _BUS_ERRORS.get(code, MbusgwError)(message, hint=hint)
+        return _FAILURES.get(code, MbusgwError)(message, hint=hint)
     error = RequestError(status, code, message, field=known.get("field"))
     error.hint = hint
     return error

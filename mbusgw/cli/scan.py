@@ -2,26 +2,23 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from mbusgw.cli.adopt import adopt_found
 from mbusgw.cli.buses import UNNAMED, choose_bus, tool_config
 from mbusgw.cli.direct import Direct, asker_for
 from mbusgw.cli.options import add_config_option, add_json_option
 from mbusgw.cli.remote import Asker, Remote
 from mbusgw.cli.scan_place import forget_place, keep_place, kept_place
 from mbusgw.cli.scan_text import progress_line, result_text
-from mbusgw.config.adoption import device_entries
-from mbusgw.config.edit import add
-from mbusgw.config.insertion import Entry
 from mbusgw.config.models import BAUDRATES, BusConfig, Config
-from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.command import Document
 from mbusgw.model.found import FoundMeter
-from mbusgw.model.meter import MeterIdentity
-from mbusgw.runtime.clock import parse_iso
 from mbusgw.runtime.exactjson import dumps
+from mbusgw.wired.adopt import adopt
 
 NAME = "scan"
 HELP = "search a bus for meters, through the running gateway or directly"
@@ -67,9 +64,8 @@ def run(args: argparse.Namespace) -> int:
         raise
     if isinstance(asker, Direct):
         forget_place(bus.port)
-    adopted = _adopt(document, bus, config, args) if args.adopt else None
-    if adopted is not None:
-        document = {**document, "adopted": adopted}
+    if args.adopt:
+        document = {**document, **_adopt(document, asker, bus, config, args)}
     print(dumps(document, indent=2) if args.json else result_text(document))
     return 0
 
@@ -112,43 +108,25 @@ def _tell_how_to_go_on(asker: Asker | None, bus: BusConfig) -> None:
 
 
 # ------------------------------------------------------------------ adopting
-def _adopt(document: Document, bus: BusConfig, config: Config, args: argparse.Namespace) -> list[str]:
-    """Writes new devices, and their bus if it is new too; the ids. Raises ``ConfigUnchanged``, ``ConfigError``."""
-    known = bus in config.buses
-    if not known:
-        baudrate = args.baud[0] if len(args.baud) == 1 else bus.baudrate
-        bus = bus.model_copy(update={"name": _free_bus(config), "baudrate": baudrate})
-    meters = [_meter(meter) for meter in document["meters"] if meter["configured"] is None]
-    entries = device_entries(meters, bus, [device.id for device in config.devices])
-    if entries:
-        new: list[Entry] = []
-        if not known:
-            new.append({"name": bus.name, "port": bus.port, "baudrate": bus.baudrate})
-        add(args.config, {"buses": new, "devices": entries})
-    return [str(entry["id"]) for entry in entries]
+def _adopt(document: Document, asker: Asker, bus: BusConfig, config: Config, args: argparse.Namespace) -> Document:
+    """New devices for what was found, and their bus if it is new too; what became of each. Raises ``MbusgwError``."""
+    new = [meter for meter in document["meters"] if meter["configured"] is None]
+    if not new:
+        return {"adopted": [], "refused": {}}
+    if isinstance(asker, Remote):
+        done = adopt_found(args.config, asker, [meter["device_id"] for meter in new], document["bus"])
+    else:
+        name = bus.name if bus in config.buses else _free_bus(config)
+        rate = args.baud[0] if len(args.baud) == 1 else bus.baudrate
+        new_bus = None if bus in config.buses else bus.model_copy(update={"name": name, "baudrate": rate})
+        meters = [replace(FoundMeter.from_document(meter), bus=name) for meter in document["meters"]]
+        done = adopt(args.config, os.environ, meters, new_bus=new_bus)
+    return {"adopted": [entry["id"] for entry in done["added"]], "refused": done["refused"]}
 
 
 def _free_bus(config: Config) -> str:
     names = {bus.name for bus in config.buses}
     return next(name for name in ("main", *(f"bus{n}" for n in range(2, len(names) + 3))) if name not in names)
-
-
-def _meter(document: Mapping[str, Any]) -> FoundMeter:
-    who, secondary = document["meter"], document["secondary"]
-    identity = None
-    if who is not None:
-        identity = MeterIdentity(who["id"], who["manufacturer"], who["version"], who["medium"])
-    found_at = document["found_at"]
-    return FoundMeter(
-        bus=document["bus"],
-        identity=identity,
-        primary=document["primary"],
-        secondary=None if secondary is None else SecondaryAddress.parse(secondary),
-        baudrate=document["baudrate"],
-        found_at=parse_iso(found_at) if isinstance(found_at, str) else found_at,
-        product=document["product"],
-        note=document["note"],
-    )
 
 
 # ------------------------------------------------------------------ the terminal

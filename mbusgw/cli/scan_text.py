@@ -28,6 +28,7 @@ def result_text(document: Mapping[str, Any]) -> str:
     )
     adopted = document.get("adopted")
     more = [] if adopted is None else [f"written into the configuration: {', '.join(adopted) or 'nothing new'}"]
+    more += [f"{name} was not: {why}" for name, why in document.get("refused", {}).items()]
     return "\n".join([*lines, *([""] if lines else []), *below, *([""] if below else []), sentence, *more])
 
 

@@ -73,6 +73,16 @@ class Params:
             raise _wrong(name, f"{name} is one or more of {', '.join(map(str, allowed))}")
         return tuple(dict.fromkeys(chosen))
 
+    def texts(self, name: str, *, every: str) -> tuple[str, ...] | None:
+        """One text or a list of some; None for the word ``every``, which means all there are."""
+        value = self._take(name, ...)
+        if value == every:
+            return None
+        parts = [value] if isinstance(value, str) else value
+        if not isinstance(parts, list) or not parts or not all(isinstance(part, str) and part for part in parts):
+            raise _wrong(name, f"{name} is {every!r}, or a list of texts")
+        return tuple(part.strip()[:TEXT_MAX] for part in parts)
+
     def flag(self, name: str, default: bool = False) -> bool:
         """``true`` or ``false``."""
         value = self._take(name, default)

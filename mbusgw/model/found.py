@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,6 +29,22 @@ class FoundMeter:
     found_at: datetime
     product: str | None = None
     note: str = ""
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> FoundMeter:
+        """From what ``document`` made, through JSON. Raises ``LookupError``, ``TypeError``, ``ValueError``."""
+        meter = document["meter"]
+        found_at = document["found_at"]
+        return cls(
+            bus=document["bus"],
+            identity=meter and MeterIdentity(*(meter[key] for key in ("id", "manufacturer", "version", "medium"))),
+            primary=document["primary"],
+            secondary=document["secondary"] and SecondaryAddress.parse(document["secondary"]),
+            baudrate=document["baudrate"],
+            found_at=found_at if isinstance(found_at, datetime) else datetime.fromisoformat(found_at),
+            product=document["product"],
+            note=document["note"],
+        )
 
     @property
     def device_id(self) -> str:

@@ -79,14 +79,19 @@ class Finds:
 
 
 def configured_as(meter: FoundMeter, devices: Iterable[DeviceConfig]) -> str | None:
-    """The configured device that ``meter`` is, by its secondary or its primary address. Any thread."""
+    """The configured device that ``meter`` is, by its secondary or its primary address. Any thread.
+
+    At a primary address where another meter is said to be (``devices[].meter``) it is not that one.
+    """
     for device in devices:
         if device.bus != meter.bus:
             continue
         if isinstance(device.address, SecondaryAddress):
             if meter.identity is not None and device.address.matches(meter.identity):
                 return device.id
-        elif device.address == meter.primary:
+        elif device.address == meter.primary and (
+            device.meter is None or meter.identity is None or device.meter.matches(meter.identity)
+        ):
             return device.id
     return None
 

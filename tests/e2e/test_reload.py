@@ -1,6 +1,9 @@
 """A configuration that changes while the daemon runs."""
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,6 +96,63 @@ def test_what_cannot_be_changed_in_place_starts_everything_anew(
             wait_until(lambda: "changed: gateway.language; this needs a new start" in daemon.log)
             wait_until(lambda: daemon.log.count("ready: ") == 2)
             wait_until(daemon.answers)
+
+
+def test_found_meters_are_adopted_and_read_while_everything_else_goes_on(
+    tmp_path: Path, mosquitto: Mosquitto, segment: Segment
+) -> None:
+    with subscribed(mosquitto.port, "#") as told:
+        with running(tmp_path, "# mine\n" + buses(segment, 1), broker=mosquitto.url) as daemon:
+            assert daemon.command("adopt", {"meters": ["els_1"]})[0] == 404
+            assert daemon.command("adopt", {"meters": 5})[0] == 400
+            status, found = daemon.command("scan", {"kind": "secondary"}, wait_s=24)
+            assert status == 200 and len(found["meters"]) == 5
+            with posting(daemon) as statuses:
+                status, answer = daemon.command("adopt", {"meters": "all"})
+                assert status == 200 and len(answer["added"]) == 4, "one is configured already"
+                ids = [entry["id"] for entry in answer["added"]]
+                assert answer["devices"]["added"] == ids
+                for device in ids:
+                    wait_until(lambda: told.last(f"mbus/{device}/availability") == "online")  # noqa: B023
+                wait_until(lambda: len(documents(told.messages)) == 6)
+            assert set(statuses) <= {202}
+            assert daemon.file.read_text().count("# mine") == 1
+            assert all(meter["configured"] for meter in daemon.get("/state")[1]["found"])
+            status, answer = daemon.command("adopt", {"meters": "all"})
+            assert status == 200 and answer["added"] == [] and len(answer["already"]) == 5
+            done = mbusgw("adopt", "--all", "-c", str(daemon.file))
+            assert done.returncode == 0 and "is configured already" in done.stdout, done.stderr
+
+
+def mbusgw(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "mbusgw", *arguments]
+    return subprocess.run(command, text=True, capture_output=True, timeout=PATIENCE_S, check=False)
+
+
+def test_where_the_gateway_may_not_write_its_file_who_asks_does_it(
+    tmp_path: Path, mosquitto: Mosquitto, segment: Segment
+) -> None:
+    refusing = tmp_path / "sitecustomize"  # stands for the service's read-only view of /etc
+    refusing.mkdir()
+    (refusing / "sitecustomize.py").write_text(
+        "import os, errno\nreplace = os.rename\n"
+        "def rename(a, b):\n"
+        "    if str(b).endswith('mbusgw.yaml'):\n"
+        "        raise OSError(errno.EROFS, 'Read-only file system')\n"
+        "    replace(a, b)\n"
+        "os.rename = rename\n"
+    )
+    path = f"{refusing}:{os.environ.get('PYTHONPATH', '')}"
+    with running(tmp_path, buses(segment, 1), broker=mosquitto.url, environ={"PYTHONPATH": path}) as daemon:
+        assert daemon.command("scan", {"kind": "secondary"}, wait_s=24)[0] in (200, 202)
+        wait_until(lambda: len(daemon.get("/state")[1]["found"]) == 5)
+        before = daemon.file.read_text()
+        status, answer = daemon.command("adopt", {"meters": "all"})
+        assert status == 503 and answer["error"] == "config_not_writable" and "chown" in answer["hint"]
+        assert daemon.file.read_text() == before
+        done = mbusgw("adopt", "--all", "-c", str(daemon.file))
+        assert done.returncode == 0 and "was changed" in done.stdout, done.stderr
+        wait_until(lambda: len(daemon.get("/state")[1]["devices"]) == 5)
 
 
 def test_a_reload_can_be_asked_for_and_tells_what_it_did(

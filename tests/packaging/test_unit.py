@@ -46,6 +46,10 @@ def test_the_unit_keeps_the_contract(key: str, value: str) -> None:
     assert settings()[key] == value
 
 
+def test_the_folder_of_the_configuration_may_be_written_as_far_as_its_owner_lets() -> None:
+    assert "-/etc/mbusgw" in settings()["ReadWritePaths"].split()
+
+
 def test_a_wrong_configuration_is_not_tried_again_and_again() -> None:
     assert settings()["RestartPreventExitStatus"] == "3"
 
