@@ -39,6 +39,7 @@ from mbusgw.runtime.worker import Worker
 from mbusgw.web.auth import GatewayKeys
 from mbusgw.web.commands import CommandRoutes
 from mbusgw.web.conversations import Timing
+from mbusgw.web.description import description_route
 from mbusgw.web.probes import ProbeRoutes, index_route
 from mbusgw.web.rates import GatewayRates
 from mbusgw.web.router import Router
@@ -186,6 +187,7 @@ def _server(
     token = config.http.admin_token.get_secret_value() if config.http.admin_token else None
     commands = CommandRoutes(desk, token)
     routes = [*ingress.routes(), *probes.routes(), *commands.routes(), *admin_routes(base, radio, token)]
+    routes.append(description_route())
     router = Router([*routes, index_route(routes, __version__)])
     return HttpServer(
         config.http.host,

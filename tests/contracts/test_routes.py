@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import http.client
+import json
 
 import pytest
+import yaml
 
 from tests.contracts.conftest import World
 from tests.daemon import KEY
@@ -20,6 +22,15 @@ def ask(world: World, method: str, path: str, body: str | None = None, **headers
         response = connection.getresponse()
         response.read()
         return response
+    finally:
+        connection.close()
+
+
+def fetch(world: World, path: str) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", world.daemon.http_port, timeout=PATIENCE_S)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().read().decode()
     finally:
         connection.close()
 
@@ -56,6 +67,18 @@ def test_a_route_answers_with_its_status(world: World, method: str, path: str, s
     body = "{}" if method in ("POST", "PUT") else None
     headers = {"Content-Length": "2"} if body else {}
     assert ask(world, method, path, body, **headers).status == status
+
+
+def test_the_interface_is_described_as_it_is(world: World) -> None:
+    described = yaml.safe_load(fetch(world, "/openapi.yaml"))
+    documented = {
+        (method.upper(), path)
+        for path, methods in described["paths"].items()
+        for method in methods
+        if method in ("get", "post", "put", "delete", "head")
+    }
+    served = {(route["method"], route["path"]) for route in json.loads(fetch(world, "/"))["routes"]}
+    assert documented == served | {("GET", "/")}
 
 
 def test_a_wrong_method_is_told_the_right_ones(world: World) -> None:
