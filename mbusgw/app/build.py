@@ -9,7 +9,7 @@ from mbusgw import __version__
 from mbusgw.app.administration import admin_routes
 from mbusgw.app.advice import advise
 from mbusgw.app.checks import build_checks, parser_reachable
-from mbusgw.app.commands import add_config_commands, add_scan_commands, add_wired_commands
+from mbusgw.app.commands import add_config_commands, add_doctor_commands, add_scan_commands, add_wired_commands
 from mbusgw.app.documents import Documents
 from mbusgw.app.gateway import Gateway
 from mbusgw.app.lanes import (
@@ -46,6 +46,7 @@ from mbusgw.web.router import Router
 from mbusgw.web.server import HttpServer
 from mbusgw.web.telegrams import TelegramRoutes
 from mbusgw.web.tls import Certificate
+from mbusgw.wired.doctor_operations import DoctorOperations
 from mbusgw.wired.operations import WiredOperations
 from mbusgw.wired.scan_operations import ScanOperations
 
@@ -73,7 +74,9 @@ def build(
     wired = build_wired_lane(base)
     radio = build_wireless_lane(base)
     out = build_way_out(base, wired.interval_s, desk)
-    add_wired_commands(desk, WiredOperations(wired, clock))
+    operations = WiredOperations(wired, clock)
+    add_wired_commands(desk, operations)
+    add_doctor_commands(desk, DoctorOperations(operations, wired, clock))
     add_scan_commands(desk, ScanOperations(wired))
     add_config_commands(desk, ConfigOperations(controls, source, wired.finds))
 

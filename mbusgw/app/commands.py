@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from mbusgw.app.operations import ConfigOperations
 from mbusgw.commands.desk import Desk
+from mbusgw.wired.doctor_operations import DoctorOperations
 from mbusgw.wired.operations import WiredOperations
 from mbusgw.wired.scan_operations import ScanOperations
 
@@ -17,6 +18,11 @@ def add_scan_commands(desk: Desk, scans: ScanOperations) -> None:
     summary = "search a bus for meters: {bus, kind: both|primary|secondary, baud, mask, hex, resume}"
     desk.add("scan", scans.scan, summary)
     desk.add("scan_cancel", scans.cancel, "stop searching: {bus}; resume goes on later")
+
+
+def add_doctor_commands(desk: Desk, doctor: DoctorOperations) -> None:
+    """Looking at a bus."""
+    desk.add("doctor", doctor.doctor, "read every meter of a bus a few times and tell what is wrong: {bus, rounds}")
 
 
 def add_config_commands(desk: Desk, operations: ConfigOperations) -> None:

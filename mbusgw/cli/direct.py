@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from mbusgw.app.commands import add_scan_commands, add_wired_commands
+from mbusgw.app.commands import add_doctor_commands, add_scan_commands, add_wired_commands
 from mbusgw.cli.remote import Asker, OnProgress, Remote
 from mbusgw.commands.desk import Desk
 from mbusgw.config.models import BusConfig, Config, DeviceConfig
@@ -15,6 +15,7 @@ from mbusgw.model.command import Document
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.ending import end
 from mbusgw.wired.bus import Bus
+from mbusgw.wired.doctor_operations import DoctorOperations
 from mbusgw.wired.finds import Finds
 from mbusgw.wired.meter import WiredMeter
 from mbusgw.wired.operations import WiredOperations
@@ -56,7 +57,9 @@ class Direct:
         self.buses: Sequence[Bus] = (Bus(bus, clock=clock),)
         self.scanners: Sequence[Scanner] = tuple(Scanner(one, self.finds, clock=clock) for one in self.buses)
         self._desk = Desk(clock, rate_per_s=math.inf)
-        add_wired_commands(self._desk, WiredOperations(self, clock))
+        operations = WiredOperations(self, clock)
+        add_wired_commands(self._desk, operations)
+        add_doctor_commands(self._desk, DoctorOperations(operations, self, clock))
         add_scan_commands(self._desk, ScanOperations(self))
 
     def start(self) -> None:

@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "scan": "mbusgw.cli.scan",
     "read": "mbusgw.cli.read",
     "adopt": "mbusgw.cli.adopt",
+    "bus-doctor": "mbusgw.cli.bus_doctor",
     "keys": "mbusgw.cli.keys",
     "telegrams": "mbusgw.cli.telegrams",
     "decode": "mbusgw.cli.decode",

@@ -1,0 +1,136 @@
+"""What can be asked of a bus: how it is, after every meter was read a few times."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import nullcontext
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from mbusgw.commands.params import Params
+from mbusgw.config.models import DeviceConfig
+from mbusgw.mbus.session import Session
+from mbusgw.model.address import Address, SecondaryAddress
+from mbusgw.model.command import Document, Tell
+from mbusgw.model.errors import BusError, LinkError, MbusgwError, RequestError
+from mbusgw.runtime.clock import Clock
+from mbusgw.wired.bus import Bus
+from mbusgw.wired.doctor import MeterFigures, figures, findings
+from mbusgw.wired.operations import WiredOperations, address_text
+from mbusgw.wired.turns import Urgency
+
+ROUNDS, ROUNDS_MAX = 3, 100
+#: A read of the examination may wait for its turn so long, even on a bus that is always busy.
+PATIENCE_S = 600.0
+
+
+class Lane(Protocol):
+    """The wired lane as it is now."""
+
+    @property
+    def devices(self) -> Sequence[DeviceConfig]: ...
+
+
+class DoctorOperations:
+    """The examination, for the table of commands. **any thread**"""
+
+    def __init__(self, wired: WiredOperations, lane: Lane, clock: Clock) -> None:
+        self._wired = wired
+        self._lane = lane
+        self._clock = clock
+
+    def doctor(self, given: Document, tell: Tell) -> Future[Document]:
+        """``{bus, rounds}``: reads every configured meter of a bus ``rounds`` times, and tells what was counted since
+        the bus was opened and what that means. Raises ``RequestError`` 400, 404.
+        """
+        params = Params(given)
+        bus = self._wired.bus(params.text("bus", None))
+        rounds = given.get("rounds", ROUNDS)
+        if isinstance(rounds, bool) or not isinstance(rounds, int) or not 0 <= rounds <= ROUNDS_MAX:
+            raise RequestError(400, "bad_request", f"rounds is a number from 0 to {ROUNDS_MAX}", field="rounds")
+        here = [device for device in self._lane.devices if device.bus == bus.config.name and device.enabled]
+        examination = _Examination(bus, here, rounds, tell, self._clock)
+        examination.go_on()
+        return examination.result
+
+
+class _Examination:
+    """One read after the other, each begun by the end of the one before. **own thread** of the bus"""
+
+    def __init__(self, bus: Bus, devices: Sequence[DeviceConfig], rounds: int, tell: Tell, clock: Clock) -> None:
+        self.result: Future[Document] = Future()
+        self._bus = bus
+        self._devices = devices
+        self._left = [device for _ in range(rounds) for device in devices]
+        self._total = len(self._left)
+        self._tell = tell
+        self._clock = clock
+
+    def go_on(self) -> None:
+        """The next read, or the diagnosis."""
+        if self.result.cancelled():
+            return
+        if not self._left:
+            if self.result.set_running_or_notify_cancel():
+                self.result.set_result(examined(self._bus, self._devices))
+            return
+        device = self._left.pop(0)
+        job = self._bus.submit(
+            lambda session: _read(session, device),
+            deadline_mono=self._clock.mono() + PATIENCE_S,
+            urgency=Urgency.ROUTINE,
+        )
+        job.add_done_callback(self._done)
+
+    def _done(self, job: Future[None]) -> None:
+        self._tell({"done": self._total - len(self._left), "of": self._total})
+        error = job.exception() if not job.cancelled() else BusError("the examination was broken off")
+        if error is not None and self.result.set_running_or_notify_cancel():
+            self.result.set_exception(error if isinstance(error, MbusgwError) else BusError(str(error)))
+        elif error is None:
+            self.go_on()
+
+
+def _read(session: Session, device: DeviceConfig) -> None:
+    """What goes wrong with the meter is counted; that is what it is for."""
+    own = device.baudrate if device.baudrate is not None and not device.baud_switch else session.baudrate
+    with session.at(own) if own != session.baudrate else nullcontext():
+        try:
+            session.read_user_data(device.address, max_telegrams=device.max_telegrams, meter=device.meter)
+        except LinkError:
+            return
+
+
+def examined(bus: Bus, devices: Sequence[DeviceConfig]) -> dict[str, Any]:
+    """The document of the command ``doctor``. Any thread."""
+    line = bus.tallies
+    meters = [_figures(bus, device) for device in devices]
+    return {
+        "bus": bus.config.name,
+        "port": bus.config.port,
+        "requests": sum(meter.requests for meter in meters),
+        "answers": sum(meter.answers for meter in meters),
+        "echoes": line.echoes,
+        "stray_bytes": line.stray_bytes,
+        "never_quiet": line.never_quiet,
+        "load": asdict(bus.load.snapshot()),
+        "meters": [meter.document() for meter in meters],
+        "findings": [asdict(finding) for finding in findings(line, meters, echo=bus.config.echo)],
+    }
+
+
+def _figures(bus: Bus, device: DeviceConfig) -> MeterFigures:
+    own = device.baudrate or bus.config.baudrate
+    tallies = [
+        tally
+        for (_, address), tally in list(bus.tallies.meters.items())
+        if _is_of(address, device.address)
+    ]
+    return figures(device.id, address_text(device.address), own, tallies)
+
+
+def _is_of(counted: Address, configured: Address) -> bool:
+    """An address with open places is spoken to by the whole address of the meter that was found."""
+    if isinstance(counted, SecondaryAddress) and isinstance(configured, SecondaryAddress):
+        return counted == configured or configured.covers(counted)
+    return counted == configured

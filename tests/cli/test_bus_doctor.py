@@ -1,0 +1,63 @@
+"""``mbusgw bus-doctor`` without a gateway: in its own process, with the same parts."""
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mbusgw.cli.main import main
+from mbusgw.simulator.catalogue import build_meter
+from mbusgw.simulator.meter import Fault, FaultKind
+from mbusgw.simulator.segment import Segment
+from tests.simulator.wire import CLOCK, FAST, running_segment
+
+
+@pytest.fixture
+def segment() -> Iterator[Segment]:
+    meters = [build_meter("heat", 1, clock=CLOCK), build_meter("water", 2, clock=CLOCK, baudrate=9600)]
+    with running_segment(meters=meters) as segment:
+        yield segment
+
+
+@pytest.fixture
+def config(tmp_path: Path, segment: Segment) -> Path:
+    file = tmp_path / "mbusgw.yaml"
+    with socket.socket() as nobody:  # a port on which no gateway answers
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+    file.write_text(
+        f"http: {{listen: '127.0.0.1:{port}'}}\n"
+        f"buses: [{{name: main, port: '{segment.port}', baudrate: {FAST}}}]\n"
+        "devices: [{id: heat, bus: main, address: 1}, {id: water, bus: main, address: 2, baudrate: 9600}]\n"
+    )
+    return file
+
+
+def test_a_bus_in_order_is_said_to_be(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bus-doctor", "-c", str(config)]) == 0
+    text = capsys.readouterr().out
+    assert "heat" in text and "water" in text and text.rstrip().endswith("nothing is wrong")
+
+
+def test_what_is_wrong_is_named_with_advice(
+    config: Path, segment: Segment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    segment.meters[1].fault = Fault(FaultKind.CHECKSUM)
+    assert main(["bus-doctor", "main", "--rounds", "2", "--json", "-c", str(config)]) == 1
+    document = json.loads(capsys.readouterr().out)
+    heat, water = document["meters"]
+    assert (heat["success_percent"], heat["requests"]) == (100.0, 3) and heat["answer_ms"]["min"] >= 0
+    assert water["damaged"] == 2 and water["baudrate"] == 9600
+    (finding,) = document["findings"]
+    assert "water" in finding["about"] and "damaged" in finding["what"] and finding["advice"]
+
+
+@pytest.mark.parametrize("rounds", ["-1", "101"])
+def test_a_number_of_rounds_that_makes_no_sense_is_refused(
+    config: Path, rounds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bus-doctor", "--rounds", rounds, "-c", str(config)]) != 0
+    assert "rounds is a number from 0 to 100" in capsys.readouterr().err

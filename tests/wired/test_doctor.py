@@ -1,0 +1,70 @@
+"""From figures to findings."""
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mbusgw.mbus.tally import Tallies, Tally
+from mbusgw.wired.doctor import Finding, figures, findings
+
+
+def tally(**counts: int) -> Tally:
+    made = Tally(**counts)
+    made.delays_s.extend((0.02, 0.03, 0.04))
+    return made
+
+
+def found(*meters: Tally, echo: str = "auto", **line: Any) -> list[Finding]:
+    named = [figures(f"meter_{n}", n, 2400, [one]) for n, one in enumerate(meters, start=1)]
+    return findings(Tallies(**line), named, echo=echo)
+
+
+GOOD = tally(requests=100, answers=100)
+
+
+def test_a_bus_in_order_has_nothing_to_say() -> None:
+    assert found(GOOD, GOOD, GOOD, echoes=300, stray_bytes=3) == []
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "about", "what", "advice"),
+    [
+        (Tally(requests=9, timeouts=9), "meter_2 (address 2)", "never answered, 9 tries", "connected"),
+        (tally(requests=100, answers=90, timeouts=10), "meter_2 (address 2)", "did not answer 10 of 100", "contact"),
+        (tally(requests=100, answers=50, damaged=50), "meter_2 (address 2)", "50 of 100 answers", "two meters"),
+        (tally(requests=9, answers=8, collisions=1), "meter_2 (address 2)", "1 times several meters", "secondary"),
+        (tally(requests=9, answers=8, unexpected=1), "meter_2 (address 2)", "not to the question", "two meters"),
+        (tally(requests=90, answers=89, timeouts=1, late=1), "meter_2 (address 2)", "after the window", "slower"),
+    ],
+)
+def test_the_trouble_of_one_meter_is_its_own(bad: Tally, about: str, what: str, advice: str) -> None:
+    (finding,) = found(GOOD, bad, GOOD)
+    assert finding.about == about and what in finding.what and advice in finding.advice
+
+
+@pytest.mark.parametrize(
+    ("meters", "line", "what", "advice"),
+    [
+        ([Tally(requests=9, timeouts=9)] * 2, {}, "no meter answers at all", "powered"),
+        ([Tally(requests=9, garbage=9)] * 2, {}, "none that can be read", "parity"),
+        ([GOOD], {"never_quiet": 2}, "did not fall silent", "holds the line"),
+        ([GOOD], {"stray_bytes": 500}, "while nobody was asked", "another master"),
+        ([GOOD], {"echoes": 5, "echo": "off"}, "our own bytes", "echo: auto"),
+        ([tally(requests=100, answers=90, damaged=10)] * 4, {}, "4 of 4 meters are damaged", "cable"),
+    ],
+)
+def test_what_concerns_all_is_said_of_the_line_and_first(
+    meters: list[Tally], line: dict[str, Any], what: str, advice: str
+) -> None:
+    first = found(*meters, **line)[0]
+    assert first.about == "line" and what in first.what and advice in first.advice
+
+
+def test_a_meter_that_is_called_in_two_ways_has_one_sum() -> None:
+    both = figures("meter_1", "1234", 2400, [tally(requests=2, answers=1, timeouts=1), tally(requests=3, answers=3)])
+    document = both.document()
+    assert (document["requests"], document["success_percent"]) == (5, 80.0)
+    assert document["answer_ms"] == {"min": 20.0, "median": 30.0, "max": 40.0}
+    assert figures("meter_1", 1, 2400, []).document()["answer_ms"] is None
