@@ -66,7 +66,8 @@ class WiredLane:
         self.buses: tuple[Bus, ...] = tuple(self._new_bus(config) for config in buses)
         self.scanners: tuple[Scanner, ...] = tuple(map(self._new_scanner, self.buses))
         self.meters: tuple[WiredMeter, ...] = ()
-        self.meters = tuple(self._new_meter(config) for config in devices if config.enabled)
+        self._by_id: dict[str, WiredMeter] = {}  # asked for every radio meter too, and there may be many
+        self._show([self._new_meter(config) for config in devices if config.enabled])
 
     # -------------------------------------------------- who is there
     @property
@@ -85,7 +86,7 @@ class WiredLane:
 
     def meter(self, device_id: str) -> WiredMeter | None:
         """The meter of that id."""
-        return next((meter for meter in self.meters if meter.config.id == device_id), None)
+        return self._by_id.get(device_id)
 
     def interval_s(self, device_id: str) -> float | None:
         """Seconds from one read of a meter to the next, as its bus manages; None for one that is not of this lane."""
@@ -133,7 +134,7 @@ class WiredLane:
         """Out of sight first, so that nobody takes for a failure that it stops; a bus ends after who uses it."""
         meters = [meter for meter in self.meters if meter.config.id not in kept]
         buses = [bus for bus in self.buses if bus.config.name not in kept_buses]
-        self.meters = tuple(kept.values())
+        self._show(kept.values())
         scanners = [scanner for scanner in self.scanners if scanner.bus in buses]
         self.scanners = tuple(scanner for scanner in self.scanners if scanner not in scanners)
         self.buses = tuple(kept_buses.values())
@@ -151,7 +152,11 @@ class WiredLane:
         self.buses = now
         scanners = {scanner.bus: scanner for scanner in self.scanners}
         self.scanners = tuple(scanners.get(bus) or _started(self._new_scanner(bus)) for bus in now)
-        self.meters = tuple(kept.get(config.id) or _started(self._new_meter(config)) for config in devices)
+        self._show([kept.get(config.id) or _started(self._new_meter(config)) for config in devices])
+
+    def _show(self, meters: Iterable[WiredMeter]) -> None:
+        self.meters = tuple(meters)
+        self._by_id = {meter.config.id: meter for meter in self.meters}
 
     # -------------------------------------------------- building
     def _new_bus(self, config: BusConfig) -> Bus:
