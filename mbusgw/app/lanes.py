@@ -14,6 +14,7 @@ from mbusgw.ingest.backlog import Backlog
 from mbusgw.ingest.confirmer import Confirmer
 from mbusgw.ingest.fleet import Fleet
 from mbusgw.ingest.intake import Intake
+from mbusgw.ingest.keys import ProvenKeys
 from mbusgw.ingest.pool import ParseWorker, format_name
 from mbusgw.ingest.receptions import Receptions
 from mbusgw.ingest.signatures import FormatWatch
@@ -223,7 +224,7 @@ def build_wireless_lane(base: Base) -> WirelessLane:
     backend = _backend(config, parts)
     backlog = Backlog(clock)
     base.keyring.ring = backlog.ring
-    messages = TelegramMessages(base.topics)
+    messages, proven = TelegramMessages(base.topics), ProvenKeys()
     parsers = [
         ParseWorker(
             number,
@@ -235,6 +236,7 @@ def build_wireless_lane(base: Base) -> WirelessLane:
             receptions=receptions,
             max_outbox=config.mqtt.max_queue,
             keyring=base.keyring,
+            proven=proven,
             strict_keys=config.ingest.key_policy == "strict",
             metrics=metrics,
             clock=clock,

@@ -1,7 +1,8 @@
-"""Which keys may open a telegram."""
+"""Which keys may open a telegram, and which have done so before."""
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 
 from mbusgw.model.errors import KeyLocked
@@ -45,3 +46,35 @@ def candidates(
             "the key that came with the telegram is encrypted with a master key that is not here",
             hint="give mbusgw the master key of then",
         )
+
+
+class ProvenKeys:
+    """Which key has opened telegrams of which meter in this run. **any thread**
+
+    It tells a damaged telegram, on which a right key fails, from a wrong key.
+    """
+
+    def __init__(self, most: int = 100_000) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._proven: dict[str, str] = {}
+
+    def opened(self, sender: Sender | None, key: OpenKey) -> None:
+        """``key`` has opened an encrypted telegram of ``sender``."""
+        if sender is None or not sender.encrypted:
+            return
+        who = _who(sender)
+        if self._proven.get(who) == key.fingerprint:  # the usual case, without the lock
+            return
+        with self._lock:
+            if len(self._proven) >= self._most:
+                self._proven.clear()
+            self._proven[who] = key.fingerprint
+
+    def has_opened(self, sender: Sender | None, fingerprint_: str | None) -> bool:
+        """Whether that key has opened telegrams of ``sender`` before."""
+        return sender is not None and fingerprint_ is not None and self._proven.get(_who(sender)) == fingerprint_
+
+
+def _who(sender: Sender) -> str:
+    return f"{sender.manufacturer}_{sender.meter_id}"

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from mbusgw.ingest.backlog import Backlog
-from mbusgw.ingest.keys import candidates, names
+from mbusgw.ingest.keys import ProvenKeys, candidates, names
 from mbusgw.ingest.readings import to_reading
 from mbusgw.ingest.receptions import Receptions
 from mbusgw.model.errors import FormatPending, KeyMissing, KeyWrong, MbusgwError, ParserError, StoreError
@@ -38,6 +38,10 @@ COMMIT_TIMEOUT_S = 30.0
 DEFER_S = (15.0, 600.0)
 #: How long a compact frame waits for its format.
 FORMAT_WAIT = timedelta(days=1)
+
+_OPENED_BEFORE = (
+    "this key has opened telegrams of this meter before: this one was damaged, or the meter was given another key since"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class ParseWorker(Worker):
         receptions: Receptions,
         max_outbox: int,
         keyring: Keyring,
+        proven: ProvenKeys,
         strict_keys: bool,
         metrics: Metrics,
         clock: Clock,
@@ -95,6 +100,7 @@ class ParseWorker(Worker):
         self._receptions = receptions
         self._max_outbox = max_outbox
         self._keyring = keyring
+        self._proven = proven
         self._strict_keys = strict_keys
         self._metrics = metrics
         self._defer_s = defer_s
@@ -153,10 +159,15 @@ class ParseWorker(Worker):
         wrong: KeyWrong | None = None
         for key in candidates(self._reader, telegram, sender, self._keyring):
             try:
-                return self._parse_with(telegram, key)
+                parsed = self._parse_with(telegram, key)
             except KeyWrong as error:
                 error.fingerprint = key.fingerprint
+                if self._proven.has_opened(sender, key.fingerprint):
+                    error.hint = _OPENED_BEFORE
                 wrong = error
+            else:
+                self._proven.opened(sender, key)
+                return parsed
         if wrong is not None:
             raise wrong
         if self._strict_keys and sender is not None and sender.encrypted:

@@ -95,8 +95,9 @@ def show(connection: sqlite3.Connection, ingest_id: str) -> dict[str, Any] | Non
 
 
 def replay(connection: sqlite3.Connection, wanted: Wanted, *, limit: int) -> tuple[list[tuple[str, str]], bool]:
-    """Has the oldest ``limit`` of the telegrams parsed again; returns (ingest id, gateway) and whether there are more.
+    """Has ``limit`` of the telegrams parsed again; returns (ingest id, gateway) and whether there are more.
 
+    Those that were tried least come first, then the oldest: who asks again gets the next ones.
     The key of the request is forgotten once a telegram was parsed: what was encrypted needs a stored one.
     """
     condition, values = wanted.condition()
@@ -104,7 +105,8 @@ def replay(connection: sqlite3.Connection, wanted: Wanted, *, limit: int) -> tup
     values = [*values, *REPLAYABLE]
     done = connection.execute(
         "UPDATE telegrams SET status = 'received', reason = NULL, retry_at = NULL WHERE rowid IN"
-        f" (SELECT rowid FROM telegrams WHERE {replayable} ORDER BY rowid LIMIT ?) RETURNING ingest_id, gateway_id",
+        f" (SELECT rowid FROM telegrams WHERE {replayable} ORDER BY attempts, rowid LIMIT ?)"
+        " RETURNING ingest_id, gateway_id",
         [*values, limit],
     ).fetchall()
     more = connection.execute(f"SELECT 1 FROM telegrams WHERE {replayable} LIMIT 1", values).fetchone() is not None

@@ -19,6 +19,8 @@ from mbusgw.store.writer import Store
 log = logging.getLogger(__name__)
 
 COMMIT_TIMEOUT_S = 30.0
+#: More keys at once are only counted in the log.
+SAID_ONE_BY_ONE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +131,11 @@ class Keyring:
             return new, retries.keys_changed(connection, [key.who for key in new])
 
         new, ids = self._submit(write)
-        for key in new:
-            log.info("the key of meter %s is set", name_of(key.who))
+        if len(new) <= SAID_ONE_BY_ONE:
+            for key in new:
+                log.info("the key of meter %s is set", name_of(key.who))
+        else:
+            log.info("the keys of %d meters are set", len(new))
         self.ring(ids)
         return Changed(len(new), len(ids))
 

@@ -61,7 +61,7 @@ class Telegrams:
         return document
 
     def replay(self, wanted: Wanted, *, limit: int = AT_ONCE) -> tuple[int, bool]:
-        """How many are parsed again now (the oldest first), and whether there are more.
+        """How many are parsed again now (those least tried first, then the oldest), and whether there are more.
 
         Not more than fit into the backlog, which gateways need too. Raises ``RequestError``, ``StoreError``.
         """

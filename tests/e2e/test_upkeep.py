@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from mbusgw.runtime.clock import SystemClock
+from mbusgw.simulator.lobaro import StandInLobaro
 from mbusgw.simulator.radio import Security, telegram
 from mbusgw.store.vault import fingerprint
 from tests.daemon import Daemon, running
@@ -20,6 +22,8 @@ from tests.wmbus.samples import KEY, OMS_GAS, WATER, meter
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_daemon_outlives_its_test")]
 
 WRONG = "99" * 16
+HEAT = {"filter": {"manafacture": "KAM"}, "heat": {"currentValueIdx": 0}}
+WATER_MAPPING = {"filter": {"type": "07"}, "water": {"currentValueIdx": 0}}
 MASTER = "77" * 32
 GATEWAY_KEY, ADMIN = "gateway-secret-1", "admin-secret-1"
 
@@ -104,6 +108,58 @@ def test_late_wrong_and_right_keys_a_replay_and_nothing_written_shows_a_secret(
             assert secret.lower().encode() not in file.read_bytes().lower(), (secret, file)
     for raw_key in (KEY, bytes.fromhex(MASTER)):
         assert not [file for file in written if raw_key in file.read_bytes()]
+
+
+def test_with_another_master_key_telegrams_wait_and_go_on_when_the_right_one_is_back(
+    tmp_path: Path, mosquitto: Mosquitto
+) -> None:
+    master = tmp_path / "master"
+    credentials = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    (tmp_path / "mbusgw-master-key").write_text(MASTER)
+    with running(tmp_path, "", broker=mosquitto.url, environ=credentials) as daemon:
+        mbusgw(daemon, "keys", "set", "12345678", given=KEY.hex())
+        daemon.stop()
+        (tmp_path / "mbusgw-master-key").rename(master)
+        daemon.start()
+        component = daemon.get("/health")[1]["components"]["keys"]
+        assert component["status"] == "degraded" and "1 keys" in component["detail"]
+        waiting = post(daemon, OMS_GAS)
+        wait_until(lambda: status(daemon, waiting) == "deferred")
+        assert "KeyLocked" in admin(daemon, "GET", f"/v1/admin/telegrams/{waiting}")[1]["reason"]
+        assert admin(daemon, "PUT", "/v1/admin/keys/87654321", {"key": KEY.hex()})[0] == 409
+        master.rename(tmp_path / "mbusgw-master-key")
+        daemon.stop()
+        daemon.start()
+        wait_until(lambda: status(daemon, waiting) == "published")
+
+
+def test_a_mapping_that_is_put_in_force_goes_to_the_service_with_the_next_telegram(
+    tmp_path: Path, mosquitto: Mosquitto
+) -> None:
+    service = StandInLobaro(SystemClock())
+    service.start()
+    daemon = Daemon(tmp_path, f"lobaro: {{url: '{service.url}', token: secret-token-1}}\n", broker=mosquitto.url)
+    daemon.file.write_text(daemon.file.read_text().replace("backend: local", "backend: lobaro_then_local"))
+
+    def sent(number: int) -> list[object]:
+        """The mappings that go to the service with a telegram."""
+        count = len(service.seen)
+        post(daemon, telegram(meter(), number))
+        wait_until(lambda: len(service.seen) > count)
+        return list(json.loads(service.seen[-1].body)["mappings"])
+
+    try:
+        daemon.start()
+        for number, mappings in enumerate([[HEAT], [HEAT, WATER_MAPPING]]):
+            assert admin(daemon, "PUT", "/v1/admin/mappings/active", {"mappings": mappings})[0] == 200
+            assert sent(number) == mappings
+        first = admin(daemon, "GET", "/v1/admin/mappings")[1]["versions"][-1]["id"]
+        assert admin(daemon, "POST", f"/v1/admin/mappings/{first}/activate")[0] == 200
+        assert sent(9) == [HEAT]
+        daemon.stop()
+    finally:
+        service.stop()
+        assert service.join(PATIENCE_S)
 
 
 def test_while_the_gateway_is_stopped_the_shell_works_on_the_database_and_the_next_run_goes_on(

@@ -12,6 +12,7 @@ from mbusgw.config.models import HomeAssistantConfig, MqttConfig
 from mbusgw.ingest.backlog import LOOK_S, Backlog
 from mbusgw.ingest.fleet import Fleet
 from mbusgw.ingest.intake import Intake
+from mbusgw.ingest.keys import ProvenKeys
 from mbusgw.ingest.pool import ParseWorker
 from mbusgw.ingest.receptions import Receptions
 from mbusgw.model.submission import Submission
@@ -55,6 +56,7 @@ class Lane:
         self.backlog = Backlog(clock)
         self.keyring = Keyring(store, options.pop("vault", PLAIN), clock=clock)
         self.keyring.ring = self.backlog.ring
+        self.proven = ProvenKeys()
         self.max_outbox = options.pop("max_outbox", 1000)
         self.strict_keys = options.pop("strict_keys", True)
         self.intake = Intake(
@@ -85,6 +87,7 @@ class Lane:
             receptions=self.receptions,
             max_outbox=self.max_outbox,
             keyring=self.keyring,
+            proven=self.proven,
             strict_keys=self.strict_keys,
             metrics=self.metrics,
             clock=self.clock,

@@ -11,6 +11,7 @@ from mbusgw.model.submission import Submission
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.parsers.base import ParsedTelegram
 from mbusgw.parsers.local import LocalBackend
+from mbusgw.simulator.radio import Security, telegram
 from mbusgw.store.keys import MeterKey
 from mbusgw.store.telegrams import Status
 from mbusgw.store.vault import Vault, fingerprint
@@ -19,7 +20,7 @@ from tests.fakes.backends import ScriptedBackend, parsed
 from tests.fakes.clock import FakeClock
 from tests.fakes.stores import one, running_store
 from tests.ingest.conftest import Lane
-from tests.wmbus.samples import KEY, OMS_GAS
+from tests.wmbus.samples import KEY, OMS_GAS, WATER, meter
 
 ENCRYPTED = Submission("gw1", OMS_GAS)
 WRONG_KEY = bytes([9]) * 16
@@ -47,6 +48,27 @@ def test_a_wrong_key_is_named_by_its_fingerprint_and_told_from_a_damaged_telegra
     assert errors[damaged]["type"] == "FormatUnknown" and "key_fingerprint" not in errors[damaged]
     reason = one(local.store, "SELECT reason FROM telegrams WHERE ingest_id = ?", wrong)
     assert reason.startswith("KeyWrong: ") and fingerprint(WRONG_KEY) in reason
+
+
+def test_a_key_that_has_opened_telegrams_of_the_meter_is_said_to_have(local: Lane) -> None:
+    """Without CRCs damage looks like a wrong key; that the key was right before tells them apart."""
+
+    def hear(number: int, *, damaged: bool) -> None:
+        raw = bytearray(telegram(meter(Security.MODE_5), number))
+        raw[16] ^= 0xFF * damaged  # within the first encrypted block
+        local.accept(Submission("gw1", bytes(raw)))
+        local.work()
+
+    put(local, KEY, WATER.id, WATER.manufacturer)
+    hear(1, damaged=True)
+    hear(2, damaged=False)
+    hear(3, damaged=True)
+    put(local, WRONG_KEY, WATER.id, WATER.manufacturer)
+    local.work()
+    hear(4, damaged=False)
+    said = [document["error"] for _, document in local.sent("/errors/")]
+    assert {error["type"] for error in said} == {"KeyWrong"}
+    assert ["before" in (error["hint"] or "") for error in said] == [False, True, False, False, False]
 
 
 def test_when_a_wrong_key_is_put_right_what_failed_with_it_is_parsed(local: Lane) -> None:

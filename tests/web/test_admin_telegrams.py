@@ -195,6 +195,18 @@ def test_what_fits_is_parsed_again_what_was_read_only_when_it_is_named(
         assert one(store, "SELECT reason FROM telegrams WHERE ingest_id = ?", ingest_id) is None
 
 
+def test_who_asks_again_gets_the_next_ones_and_not_those_that_failed_again(store: Store) -> None:
+    admin = Admin(store)
+    for number in range(4):
+        admin.add(f"t{number}", Status.FAILED)
+    for expected in (["t0", "t1"], ["t2", "t3"], ["t0", "t1"]):
+        admin.rung.clear()
+        admin("POST", "/replay", {"status": "failed", "limit": 2})
+        assert sorted(admin.rung) == expected
+        for ingest_id in admin.rung:
+            write(store, telegrams.settle(ingest_id, Status.FAILED, meter_id=None))
+
+
 def test_no_more_is_replayed_than_asked_or_than_the_backlog_holds(store: Store) -> None:
     admin = Admin(store, max_backlog=3)
     for number in range(5):
