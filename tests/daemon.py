@@ -75,7 +75,7 @@ class Daemon:
         except OSError:
             return False
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = 10) -> int:
+    def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = PATIENCE_S) -> int:
         assert self.process is not None
         self.process.send_signal(number)
         code = self.process.wait(timeout)

@@ -1,6 +1,9 @@
 """A real broker for a test: its own process, port and folder; and a subscriber that remembers."""
 from __future__ import annotations
 
+import itertools
+import os
+import re
 import socket
 import subprocess
 import threading
@@ -19,11 +22,23 @@ from tests.wait import PATIENCE_S, wait_until
 MOSQUITTO = which("mosquitto") or which("mosquitto", path="/usr/sbin:/usr/local/sbin") or "mosquitto"
 
 
+#: Below the ports that the system hands out by itself; each worker of a test run has a thousand of its own.
+_PORTS = 1000
+_FIRST_PORT = 12_000 + int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0) % 18 * _PORTS
+_next = itertools.count(os.getpid())
+
+
 def free_port() -> int:
-    """A TCP port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that nobody uses now, and nobody else of this test run is given."""
+    for _ in range(_PORTS):
+        port = _FIRST_PORT + next(_next) % _PORTS
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
 
 
 class Mosquitto:

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 
 import pytest
 
@@ -53,7 +52,7 @@ class Stubborn(Part):
 def test_parts_start_in_order_and_stop_in_reverse() -> None:
     diary: Diary = []
     a, b, c = (Part(name, diary) for name in "abc")
-    stages = Stages([Stage("first", [a, b], 1.0), Stage("second", [c], 1.0)])
+    stages = Stages([Stage("first", [a, b], PATIENCE_S), Stage("second", [c], PATIENCE_S)])
     stages.start()
     assert a.alive and b.alive and c.alive
     assert stages.stop(for_good=True)
@@ -65,7 +64,7 @@ def test_parts_start_in_order_and_stop_in_reverse() -> None:
 def test_a_farewell_comes_before_the_stop_and_knows_whether_it_is_for_good(for_good: bool) -> None:
     diary: Diary = []
     part = Part("a", diary)
-    stages = Stages([Stage("only", [part], 1.0, farewell=lambda final: diary.append(f"farewell {final}"))])
+    stages = Stages([Stage("only", [part], PATIENCE_S, farewell=lambda final: diary.append(f"farewell {final}"))])
     stages.start()
     stages.stop(for_good=for_good)
     assert diary == ["a starts", f"farewell {for_good}", "a stops"]
@@ -76,11 +75,10 @@ def test_a_part_that_misses_its_budget_is_named_with_its_stack_and_left_behind(
 ) -> None:
     diary: Diary = []
     stubborn = Stubborn(diary)
-    stages = Stages([Stage("first", [Part("a", diary)], 1.0), Stage("second", [stubborn], 0.1)])
+    stages = Stages([Stage("first", [Part("a", diary)], PATIENCE_S), Stage("second", [stubborn], 0.1)])
     stages.start()
-    begin = time.monotonic()
     assert not stages.stop(for_good=True)
-    assert time.monotonic() - begin < 1.0
+    assert stubborn.alive
     assert "stubborn does not stop" in caplog.text and "self.released.wait(PATIENCE_S)" in caplog.text
     assert diary[-1] == "a stops", "the others stop all the same"
     stubborn.released.set()
@@ -94,9 +92,9 @@ def test_an_optional_stage_that_cannot_start_keeps_nobody_from_working_and_is_tr
     diary: Diary = []
     stages = Stages(
         [
-            Stage("store", [Part("a", diary)], 1.0),
-            Stage("HTTP", [Part("b", diary, refusals=2)], 1.0, optional=True),
-            Stage("watchers", [Part("c", diary)], 1.0),
+            Stage("store", [Part("a", diary)], PATIENCE_S),
+            Stage("HTTP", [Part("b", diary, refusals=2)], PATIENCE_S, optional=True),
+            Stage("watchers", [Part("c", diary)], PATIENCE_S),
         ]
     )
     stages.start()
@@ -112,7 +110,8 @@ def test_an_optional_stage_that_cannot_start_keeps_nobody_from_working_and_is_tr
 
 def test_a_stage_that_must_start_ends_the_start_and_what_runs_can_be_stopped() -> None:
     diary: Diary = []
-    stages = Stages([Stage("store", [Part("a", diary)], 1.0), Stage("way out", [Part("b", diary, refusals=9)], 1.0)])
+    refusing = Part("b", diary, refusals=9)
+    stages = Stages([Stage("store", [Part("a", diary)], PATIENCE_S), Stage("way out", [refusing], PATIENCE_S)])
     with pytest.raises(MbusgwError, match="the port is taken"):
         stages.start()
     assert stages.stop(for_good=True)

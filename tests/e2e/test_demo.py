@@ -91,7 +91,7 @@ def everything_is_gone(folder: Path, pids: list[int]) -> bool:
 
 def test_every_value_of_every_simulated_meter_arrives_right(tmp_path: Path) -> None:
     done = subprocess.run(
-        [*DEMO, "--duration", "12", "--json"],
+        [*DEMO, "--duration", "20", "--json"],
         env=environ(tmp_path),
         text=True,
         capture_output=True,
@@ -107,7 +107,7 @@ def test_every_value_of_every_simulated_meter_arrives_right(tmp_path: Path) -> N
         assert len(meter["values"]) >= 6
     assert document["meters"]["gas"]["values"]["volume"]["unit"] == "m³"
     assert 20417.86 <= document["meters"]["gas"]["values"]["volume"]["value"] < 20418
-    assert 12 <= document["duration_s"] < 20
+    assert document["duration_s"] >= 20
     assert list(tmp_path.iterdir()) == []
 
 
@@ -197,7 +197,7 @@ class Spoiled(demo_house.House):
         self.radio[0].key = bytes(16)
 
 main.import_module("mbusgw.cli.demo").House = Spoiled
-sys.exit(main.main(["demo", "--json", "--duration", "9"]))
+sys.exit(main.main(["demo", "--json", "--duration", "15"]))
 """
     done = subprocess.run(
         [sys.executable, "-c", program],

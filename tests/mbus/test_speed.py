@@ -1,9 +1,6 @@
 """Talking at another speed than the bus' own, and coming back."""
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 
 from mbusgw.mbus.session import Session
@@ -12,26 +9,16 @@ from mbusgw.model.errors import LinkError, NoAnswer, TransportLost, TransportOpe
 from mbusgw.simulator.catalogue import build_meter
 from mbusgw.simulator.fault import Fault, FaultKind
 from mbusgw.simulator.line import TcpLine
-from mbusgw.simulator.segment import Segment
-from mbusgw.transports.serialport import open_port
-from tests.mbus.test_session import ANSWER, PacedLine, window_of
+from tests.mbus.test_session import ANSWER, PacedLine, session_on, window_of
+from tests.simulator.memory import memory_segment
 from tests.simulator.wire import CLOCK, running_segment
 
 SLOW, QUICK = 9600, 38400
 
 
-@contextmanager
-def session_on(segment: Segment) -> Iterator[Session]:
-    port = open_port(segment.port, baudrate=segment.baudrate)
-    try:
-        yield Session(port, baudrate=segment.baudrate, mono=CLOCK.mono)
-    finally:
-        port.close()
-
-
 def test_meters_of_two_speeds_are_read_on_one_bus() -> None:
     meters = [build_meter("heat", 1, clock=CLOCK), build_meter("water", 2, clock=CLOCK, baudrate=SLOW)]
-    with running_segment(meters=meters, baudrate=QUICK) as segment, session_on(segment) as session:
+    with memory_segment(meters=meters, baudrate=QUICK) as segment, session_on(segment) as session:
         for _ in range(3):
             assert session.read_user_data(1).complete
             with session.at(SLOW):
@@ -44,7 +31,7 @@ def test_meters_of_two_speeds_are_read_on_one_bus() -> None:
 
 def test_a_meter_does_not_hear_what_is_said_at_another_speed() -> None:
     meters = [build_meter("water", 2, clock=CLOCK, baudrate=SLOW)]
-    with running_segment(meters=meters, baudrate=QUICK) as segment, session_on(segment) as session:
+    with memory_segment(meters=meters, baudrate=QUICK) as segment, session_on(segment) as session:
         with pytest.raises(LinkError):
             session.read_user_data(2)
         with session.at(SLOW):
@@ -53,7 +40,7 @@ def test_a_meter_does_not_hear_what_is_said_at_another_speed() -> None:
 
 def test_what_is_heard_at_the_wrong_speed_is_never_taken() -> None:
     meters = [build_meter("heat", 1, clock=CLOCK)]
-    with running_segment(meters=meters, baudrate=QUICK) as segment, session_on(segment) as session:
+    with memory_segment(meters=meters, baudrate=QUICK) as segment, session_on(segment) as session:
         session.read_user_data(1)
         meters[0].fault = Fault(FaultKind.LATE, times=1, delay_s=0.15)  # comes when we listen at another speed
         with pytest.raises(NoAnswer):
@@ -64,7 +51,7 @@ def test_what_is_heard_at_the_wrong_speed_is_never_taken() -> None:
 
 
 def test_the_speed_comes_back_whatever_happens_inside() -> None:
-    with running_segment() as segment, session_on(segment) as session:
+    with memory_segment() as segment, session_on(segment) as session:
         with pytest.raises(ZeroDivisionError), session.at(SLOW):
             raise ZeroDivisionError
         with session.at(SLOW), session.at(300):

@@ -23,6 +23,7 @@ from mbusgw.registry.registry import Registry
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.store.writer import Store
+from tests.simulator.memory import SkippingClock
 from tests.wait import PATIENCE_S, wait_until
 
 CLOCK = SystemClock()
@@ -56,20 +57,21 @@ def reading(
 
 
 class House:
-    """``start`` runs it; ``close`` ends it like a process that stops."""
+    """``start`` runs it; ``close`` ends it like a process that stops. ``clock`` goes, and a test may move it on."""
 
     def __init__(self, path: Path, port: int, *, uniform: Callable[[float, float], float] = lambda *_: 0.0) -> None:
         config = MqttConfig.model_validate({"url": f"mqtt://127.0.0.1:{port}"})
-        self.store = Store(path, clock=CLOCK)
+        self.clock = clock = SkippingClock()
+        self.store = Store(path, clock=clock)
         self.store.open()
-        self.registry = Registry(CLOCK, radio_ttl_s=3600)
-        self.recorder = StateRecorder(self.registry, self.store, TOPICS, clock=CLOCK)
-        self.broker = Broker(config, "house", clock=CLOCK, subscriptions=[STATUS_TOPIC])
-        self.sender = Sender(self.broker, self.store, metrics=Metrics(), clock=CLOCK)
+        self.registry = Registry(clock, radio_ttl_s=3600)
+        self.recorder = StateRecorder(self.registry, self.store, TOPICS, clock=clock)
+        self.broker = Broker(config, "house", clock=clock, subscriptions=[STATUS_TOPIC])
+        self.sender = Sender(self.broker, self.store, metrics=Metrics(), clock=clock)
         self.store.on_commit(self.sender.ring)
         self.broker.on_ack = self.sender.ring
         self.pulse = Pulse(
-            self.registry, self.recorder, self.broker, self.store, TOPICS, heartbeat_s=3600, clock=CLOCK
+            self.registry, self.recorder, self.broker, self.store, TOPICS, heartbeat_s=3600, clock=clock
         )
         self.announcer = Announcer(
             Discovery(TOPICS, gateway_id="mbusgw", language="en", expire_after_s=300),
@@ -78,7 +80,7 @@ class House:
             self.store,
             status_topic=STATUS_TOPIC,
             interval_s=lambda _device_id: None,
-            clock=CLOCK,
+            clock=clock,
             uniform=uniform,
         )
         self.registry.observe(self.announcer.changed)

@@ -200,7 +200,7 @@ def test_a_birth_is_answered_a_while_later_and_two_in_that_while_once(tmp_path: 
 
     def uniform(low: float, high: float) -> float:
         asked.append((low, high))
-        return 1.5
+        return 600.0
 
     one = House(tmp_path / "house.db", mosquitto.port, uniform=uniform)
     with subscribed(mosquitto.port, "homeassistant/#") as told:
@@ -213,6 +213,7 @@ def test_a_birth_is_answered_a_while_later_and_two_in_that_while_once(tmp_path: 
             one.read("meter_2", ENERGY, meter=OTHER)
             wait_until(lambda: told.payloads(discovery_topic(OTHER)))
             assert len(told.payloads(GATEWAY)) == 1
+            one.clock.advance(600)
             wait_until(lambda: len(told.payloads(discovery_topic(OTHER))) == 2)
             assert len(told.payloads(GATEWAY)) == 2
         finally:

@@ -24,9 +24,11 @@ def house(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[House]:
 
 
 def test_a_silent_meter_is_told_offline(house: House, mosquitto: Mosquitto) -> None:
-    house.registry.expect("meter_1", name="Heat", ttl_s=0.2)
+    house.registry.expect("meter_1", name="Heat", ttl_s=600)
     with subscribed(mosquitto.port, "mbus/meter_1/availability") as told:
         house.start().read("meter_1", POWER)
+        wait_until(lambda: told.payloads("mbus/meter_1/availability") == ["online"])
+        house.clock.advance(601)
         wait_until(lambda: told.payloads("mbus/meter_1/availability") == ["online", "offline"])
 
 
@@ -40,8 +42,9 @@ def test_that_a_meter_is_left_alone_for_a_while_is_told(house: House, mosquitto:
 
 @pytest.mark.slow
 def test_of_a_broker_that_was_away_also_those_offline_are_told_again(house: House, mosquitto: Mosquitto) -> None:
-    house.registry.expect("meter_1", name="Heat", ttl_s=0.2)
+    house.registry.expect("meter_1", name="Heat", ttl_s=600)
     house.start().read("meter_1", POWER)
+    house.clock.advance(601)
     wait_until(lambda: not house.registry.snapshot()["meter_1"].online and house.sender.idle)
     mosquitto.stop()
     mosquitto.wipe()

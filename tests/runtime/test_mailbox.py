@@ -39,7 +39,7 @@ def test_an_empty_box_gives_none_after_the_timeout() -> None:
     box: Mailbox[int] = Mailbox(2)
     began = time.monotonic()
     assert box.take(0.03) is None
-    assert 0.025 < time.monotonic() - began < 2
+    assert time.monotonic() - began > 0.025
     assert box.take(-1) is None
 
 

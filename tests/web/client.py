@@ -8,14 +8,20 @@ from typing import Any
 
 from mbusgw.runtime import exactjson
 from mbusgw.runtime.clock import SystemClock
+from mbusgw.web.conversations import Timing
 from mbusgw.web.server import Answer, HttpServer
 from tests.wait import PATIENCE_S
+
+#: Nobody is let go because the machine is busy.
+PATIENT = Timing(
+    request_s=PATIENCE_S, idle_s=PATIENCE_S, output_s=PATIENCE_S, linger_s=2, queue_s=PATIENCE_S, drain_s=PATIENCE_S
+)
 
 
 @contextmanager
 def serving(answer: Answer, **options: Any) -> Iterator[HttpServer]:
     """A running server, stopped at the end."""
-    server = HttpServer("127.0.0.1", 0, answer, clock=SystemClock(), **{"workers": 4, **options})
+    server = HttpServer("127.0.0.1", 0, answer, **{"workers": 4, "clock": SystemClock(), "timing": PATIENT, **options})
     server.start()
     try:
         yield server

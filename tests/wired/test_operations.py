@@ -13,24 +13,24 @@ from mbusgw.model.document import plain_value
 from mbusgw.model.errors import Collision, NoAnswer, RequestError
 from mbusgw.simulator.catalogue import build_meter
 from mbusgw.simulator.meter import Fault, FaultKind
-from mbusgw.simulator.segment import Segment
 from mbusgw.wired.bus import Bus
 from mbusgw.wired.meter import WiredMeter
 from mbusgw.wired.operations import WiredOperations
-from tests.simulator.wire import CLOCK, running_segment
+from tests.simulator.memory import MemorySegment, memory_segment
+from tests.simulator.wire import CLOCK
 from tests.wait import PATIENCE_S, wait_until
-from tests.wired.house import Lane, bus_config, running
+from tests.wired.house import Lane, bus_and_meters, bus_config, running
 
 
 class Counter:
     """The operations of one bus and some meters: what the commands ask."""
 
-    def __init__(self, segment: Segment, lane: Lane) -> None:
+    def __init__(self, segment: MemorySegment, lane: Lane) -> None:
         self.segment = segment
         self.lane = lane
         self.buses: tuple[Bus, ...] = (lane.bus,)
         self.meters: tuple[WiredMeter, ...] = tuple(lane.meters.values())
-        self.operations = WiredOperations(self, CLOCK)
+        self.operations = WiredOperations(self, lane.bus.clock)
 
     def ask(self, name: str, **given: Any) -> Document:
         outcome: Document | Future[Document] = getattr(self.operations, name)(given, lambda progress: None)
@@ -39,8 +39,8 @@ class Counter:
 
 @contextmanager
 def counter(meters: Any = 3, devices: dict[str, int] | None = None, *, interval: float = 3600) -> Iterator[Counter]:
-    with running_segment(meters=meters) as segment:
-        lane = Lane(Bus(bus_config(segment.port), clock=CLOCK), devices or {}, interval=interval)
+    with bus_and_meters(meters) as (bus, segment):
+        lane = Lane(bus, devices or {}, interval=interval)
         with running(*lane.workers()):
             wait_until(lambda: lane.bus.snapshot().connected)
             yield Counter(segment, lane)
@@ -156,13 +156,13 @@ def test_another_speed_is_that_of_this_one_question() -> None:
 )
 def test_a_wrong_parameter_is_named(given: dict[str, Any], status: int, field: str) -> None:
     lane = Lane(Bus(bus_config("/nowhere/at/all"), clock=CLOCK), {"heat": 1})
-    with running_segment(meters=1) as segment, pytest.raises(RequestError) as caught:
+    with memory_segment(meters=1) as segment, pytest.raises(RequestError) as caught:
         Counter(segment, lane).ask("read", **given)
     assert (caught.value.status, caught.value.field) == (status, field)
 
 
 def test_of_several_buses_one_must_be_named() -> None:
-    with running_segment(meters=1) as segment:
+    with memory_segment(meters=1) as segment:
         desk = Counter(segment, Lane(Bus(bus_config("/nowhere/at/all"), clock=CLOCK), {}))
         desk.buses = (*desk.buses, Bus(bus_config("/nowhere/else", name="attic"), clock=CLOCK))
         with pytest.raises(RequestError, match="which bus. There are attic, main"):
