@@ -109,6 +109,7 @@ class Subscriber:
         return found[-1] if found else None
 
     def publish(self, topic: str, payload: str, *, retain: bool = False) -> None:
+        wait_until(self._client.is_connected)  # it comes back by itself, but refuses meanwhile
         self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(PATIENCE_S)
 
     def close(self) -> None:
