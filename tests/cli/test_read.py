@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from mbusgw.cli.main import main
 from mbusgw.cli.remote import same_port
 from mbusgw.simulator.catalogue import build_meter
 from mbusgw.simulator.segment import Segment
+from tests.mosquitto import free_port
 from tests.simulator.wire import CLOCK, FAST, running_segment
 
 
@@ -25,9 +25,7 @@ def segment() -> Iterator[Segment]:
 @pytest.fixture
 def config(tmp_path: Path, segment: Segment) -> Path:
     file = tmp_path / "mbusgw.yaml"
-    with socket.socket() as nobody:  # a port on which no gateway answers
-        nobody.bind(("127.0.0.1", 0))
-        port = nobody.getsockname()[1]
+    port = free_port()  # on which no gateway answers
     file.write_text(
         f"http: {{listen: '127.0.0.1:{port}'}}\n"
         f"buses: [{{name: main, port: '{segment.port}', baudrate: {FAST}}}, {{name: attic, port: /nowhere/at/all}}]\n"

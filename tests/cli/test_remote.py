@@ -19,6 +19,7 @@ from mbusgw.web.message import Response, json_response
 from mbusgw.web.probes import index_route
 from mbusgw.web.router import Route, Router
 from mbusgw.web.server import HttpServer
+from tests.wait import PATIENCE_S
 from tests.web.client import serving
 
 STATE = {"buses": {"main": {"port": "/dev/ttyUSB0", "port_in_use": "/dev/ttyUSB7"}}}
@@ -113,7 +114,7 @@ def test_the_bus_on_a_port_is_known_under_both_of_its_names(server: HttpServer, 
 def test_a_gateway_that_goes_away_is_told(server: HttpServer) -> None:
     remote = found(server)
     server.stop()
-    assert server.join(10)
+    assert server.join(PATIENCE_S)
     with pytest.raises(MbusgwError, match="does not answer"):
         remote.run("echo", {})
 

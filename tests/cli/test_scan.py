@@ -5,7 +5,6 @@ import json
 import os
 import pty
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from mbusgw.cli.main import main
 from mbusgw.cli.scan_text import duration, progress_line, result_text
 from mbusgw.config.loader import load
 from mbusgw.simulator.segment import Segment
+from tests.mosquitto import free_port
 from tests.simulator.wire import FAST, running_segment
 from tests.wait import PATIENCE_S, wait_until
 
@@ -37,9 +37,7 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def config(tmp_path: Path, segment: Segment) -> Path:
     file = tmp_path / "mbusgw.yaml"
-    with socket.socket() as nobody:  # a port on which no gateway answers
-        nobody.bind(("127.0.0.1", 0))
-        port = nobody.getsockname()[1]
+    port = free_port()  # on which no gateway answers
     file.write_text(
         f"http: {{listen: '127.0.0.1:{port}'}}\n"
         f"buses:\n  - {{name: main, port: '{segment.port}', baudrate: {FAST}, latency_ms: 300}}  # the cellar\n"

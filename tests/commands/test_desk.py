@@ -11,6 +11,7 @@ from mbusgw.commands.desk import KEPT, Desk
 from mbusgw.model.command import Document, Task, TaskState, Tell, error_document, status_of
 from mbusgw.model.errors import ConfigError, NoAnswer, Problem, RequestError
 from tests.fakes.clock import FakeClock
+from tests.wait import PATIENCE_S
 
 
 class Work:
@@ -179,10 +180,10 @@ def test_who_waits_is_woken_by_the_end_and_by_the_close() -> None:
     ]
     waiters[0].start()
     work.futures[0].set_result({})
-    waiters[0].join(10)
+    waiters[0].join(PATIENCE_S)
     waiters[1].start()
     desk.close()
-    waiters[1].join(10)
+    waiters[1].join(PATIENCE_S)
     assert states == [TaskState.DONE, TaskState.RUNNING]
 
 

@@ -16,6 +16,7 @@ import pytest
 from mbusgw.config import edit
 from mbusgw.config.loader import load
 from mbusgw.model.errors import ConfigError, ConfigUnchanged
+from tests.wait import PATIENCE_S
 
 BUSES = "buses: [{name: main, port: /dev/ttyUSB0}]\n"
 TEXT = f"# Zähler im Keller\n{BUSES}devices:\n  - {{id: a, bus: main, address: 1}}  # der erste\n# Schluss\n"
@@ -224,7 +225,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_file(file: Path) -> None:
         for _ in range((number - 10) * 30_000):
             pass  # another moment each time
         process.send_signal(signal.SIGKILL)
-        process.wait(20)
+        process.wait(PATIENCE_S)
         process.stdout.close()
         devices = load(file, {}).devices
         assert len(devices) >= complete, "what was there stays there"

@@ -164,7 +164,7 @@ def test_the_answer_of_another_address_is_not_taken() -> None:
 
 
 def test_at_a_primary_address_only_the_meter_that_is_named_is_believed() -> None:
-    with running_segment() as segment, session_on(segment) as session:
+    with memory_segment() as segment, session_on(segment) as session:
         own = segment.meters[0].secondary_address
         assert session.read_user_data(1, meter=own).complete
         assert session.read_user_data(1, meter=replace(own, version=0xFF, id="FFFFFFFF")).complete

@@ -17,7 +17,7 @@ from mbusgw.mqtt.commands import MAX_BYTES, WAITING, MqttCommands
 from tests.fakes.clock import FakeClock
 from tests.mosquitto import Mosquitto, Subscriber, subscribed
 from tests.mqtt.house import CLOCK, TOPICS
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 
 REQUEST, RESPONSE = "mbus/bridge/request/", "mbus/bridge/response/"
 
@@ -66,7 +66,7 @@ def party(mosquitto: Mosquitto) -> Iterator[Party]:
         yield party
         party.commands.stop()
         party.broker.stop()
-        assert party.commands.join(10) and party.broker.join(10)
+        assert party.commands.join(PATIENCE_S) and party.broker.join(PATIENCE_S)
 
 
 def test_a_request_is_answered_with_its_transaction(party: Party) -> None:

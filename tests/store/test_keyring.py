@@ -18,6 +18,7 @@ from mbusgw.store.writer import Store
 from tests.fakes.clock import FakeClock
 from tests.fakes.stores import one, opened_store, write
 from tests.fakes.telegrams import received
+from tests.wait import PATIENCE_S
 
 KEY = bytes.fromhex("0102030405060708090A0B0C0D0E0F11")
 OTHER = bytes([7]) * 16
@@ -36,7 +37,7 @@ def started(path: Path, vault: Vault, *configured: MeterKey) -> Iterator[Keyring
             yield keyring
         finally:
             store.stop()
-            assert store.join(30)
+            assert store.join(PATIENCE_S)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from mbusgw.web.conversations import Timing
 from mbusgw.web.message import Request, Response, json_response
 from mbusgw.web.tls import LOOK_S, Certificate
 from tests.fakes.clock import FakeClock
+from tests.wait import PATIENCE_S
 from tests.web.client import Client, request_bytes, serving
 
 LARGE = b"x" * 3_000_000
@@ -87,7 +88,7 @@ def test_the_end_is_said_in_tls_so_that_nobody_takes_it_for_a_cut(tmp_path: Path
     certificate = Certificate(*write_certificate(tmp_path, "localhost"), SystemClock())
     trust = ssl.create_default_context(cafile=str(tmp_path / "server.crt"))
     with serving(answer, certificate=certificate) as server:
-        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as plain:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as plain:
             secure = trust.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=False)
             secure.sendall(request_bytes("GET", "/", Connection="close"))
             came = b""
@@ -101,7 +102,7 @@ def test_pipelined_requests_in_one_record_are_all_answered(tmp_path: Path) -> No
     certificate = Certificate(*write_certificate(tmp_path, "localhost"), SystemClock())
     trust = ssl.create_default_context(cafile=str(tmp_path / "server.crt"))
     with serving(answer, certificate=certificate) as server:
-        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as plain:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as plain:
             secure = trust.wrap_socket(plain, server_hostname="localhost")
             secure.sendall(b"".join(request_bytes("POST", "/", b"x" * size) for size in range(5)))
             came = b""

@@ -12,7 +12,7 @@ from mbusgw.registry.registry import Registry
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.wired.lane import LaneChange, WiredLane
 from tests.simulator.wire import CLOCK
-from tests.wait import wait_until
+from tests.wait import PATIENCE_S, wait_until
 from tests.wired.house import KeepingDelivery
 
 
@@ -43,7 +43,7 @@ def lane(registry: Registry) -> Iterator[WiredLane]:
     yield lane
     for worker in lane.workers:
         worker.stop()
-    assert all(worker.join(2) for worker in lane.workers)
+    assert all(worker.join(PATIENCE_S) for worker in lane.workers)
 
 
 def test_it_begins_with_the_configured_buses_and_every_meter_that_is_switched_on(registry: Registry) -> None:

@@ -87,7 +87,7 @@ def test_on_a_bus_that_cannot_keep_up_every_meter_is_read_as_often_as_the_others
         greedy = Lane(bus, {f"g{n}": n for n in range(1, 7)}, interval=0.01)
         modest = Lane(bus, {f"m{n}": n for n in range(7, 13)}, interval=0.5)
         with running(*greedy.workers(), *modest.meters.values()):
-            wait_until(lambda: modest.has_read("m7", 5)(), timeout=60)
+            wait_until(lambda: modest.has_read("m7", 5)())
             counts = {name: len(lane.delivery.of(name)) for lane in (greedy, modest) for name in lane.meters}
             assert bus.snapshot().load.overloaded
         assert min(counts.values()) >= 3, counts

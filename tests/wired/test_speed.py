@@ -15,7 +15,8 @@ from mbusgw.wired.bus import Bus
 from mbusgw.wired.speed import REFUSED_S, MeterSpeed
 from tests.fakes.clock import FakeClock
 from tests.mbus.test_speed import QUICK, SLOW, session_on
-from tests.simulator.wire import CLOCK, running_segment
+from tests.simulator.memory import SkippingClock, memory_segment
+from tests.simulator.wire import CLOCK
 from tests.wait import wait_until
 from tests.wired.house import Lane, bus_config, running
 
@@ -37,7 +38,7 @@ def reader(session: Session) -> Callable[[bool], Answer]:
 
 def test_a_meter_is_told_to_change_its_speed_and_told_again_when_it_went_back() -> None:
     meter = AgingMeter(QUICK)
-    with running_segment(meters=[meter], baudrate=SLOW) as segment, session_on(segment) as session:
+    with memory_segment(meters=[meter], baudrate=SLOW) as segment, session_on(segment) as session:
         speed = MeterSpeed("water", QUICK, switch=True, clock=CLOCK)
         for _ in range(3):
             assert speed.read(session, 1, reader(session), reset=False).complete
@@ -50,7 +51,7 @@ def test_a_meter_is_told_to_change_its_speed_and_told_again_when_it_went_back() 
 
 
 def test_a_meter_that_is_at_the_new_speed_already_is_read_there() -> None:
-    with running_segment(meters=[AgingMeter(baudrate=QUICK)], baudrate=SLOW) as segment, session_on(segment) as session:
+    with memory_segment(meters=[AgingMeter(baudrate=QUICK)], baudrate=SLOW) as segment, session_on(segment) as session:
         speed = MeterSpeed("water", QUICK, switch=True, clock=CLOCK)
         assert speed.read(session, 1, reader(session), reset=False).complete and speed.used == QUICK
 
@@ -59,7 +60,7 @@ def test_a_meter_that_does_not_follow_is_read_at_the_speed_of_the_bus_and_left_a
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = FakeClock()
-    with running_segment(meters=[AgingMeter()], baudrate=SLOW) as segment, session_on(segment) as session:
+    with memory_segment(meters=[AgingMeter()], baudrate=SLOW) as segment, session_on(segment) as session:
         speed = MeterSpeed("water", QUICK, switch=True, clock=clock)
         assert speed.read(session, 1, reader(session), reset=False).complete
         assert speed.used == SLOW
@@ -74,7 +75,7 @@ def test_a_meter_that_does_not_follow_is_read_at_the_speed_of_the_bus_and_left_a
 
 
 def test_a_meter_that_is_away_is_not_taken_for_one_that_does_not_follow() -> None:
-    with running_segment(meters=0, baudrate=SLOW) as segment, session_on(segment) as session:
+    with memory_segment(meters=0, baudrate=SLOW) as segment, session_on(segment) as session:
         speed = MeterSpeed("water", QUICK, switch=True, clock=CLOCK)
         with pytest.raises(NoAnswer):
             speed.read(session, 1, reader(session), reset=False)
@@ -83,8 +84,10 @@ def test_a_meter_that_is_away_is_not_taken_for_one_that_does_not_follow() -> Non
 
 def test_meters_of_several_speeds_share_a_bus_and_none_loses_by_it() -> None:
     meters = [build_meter("heat", 1, clock=CLOCK), build_meter("water", 2, clock=CLOCK, baudrate=SLOW)]
-    with running_segment(meters=meters, baudrate=QUICK) as segment:
-        bus = Bus(bus_config(segment.port, baudrate=QUICK), clock=CLOCK)
+    with memory_segment(meters, clock=SkippingClock(), baudrate=QUICK) as segment:
+        bus = Bus(
+            bus_config(segment.port, baudrate=QUICK), clock=segment.clock, open_port=segment.open_port
+        )
         lane = Lane(bus, {"usual": 1}, interval=0.2)
         slow = Lane(bus, {"slow": 2}, interval=0.2, baudrate=SLOW)
         with running(*lane.workers(), *slow.meters.values()):
