@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def _measure(baudrate: int, rounds: int) -> Iterator[tuple[str, float, float, float | None]]:
-    with _simulator(baudrate) as port, _bus(port, baudrate) as bus:
+    with simulator(baudrate) as port, running_bus(port, baudrate) as bus:
         answer = _read(bus, 1)
         wire_s = (REQUEST_BYTES + len(answer.frames[0])) * 11 / baudrate + ANSWER_DELAY_S
         idle_s = 33 / baudrate
@@ -69,7 +69,7 @@ def _measure(baudrate: int, rounds: int) -> Iterator[tuple[str, float, float, fl
         silent_s = REQUEST_BYTES * 11 / baudrate + 330 / baudrate + 0.05
         yield "mbusgw, absent meter", _median(5, lambda: _ask_absent(bus, ABSENT)), silent_s, SILENT_GOAL
         yield from _measure_secondary(bus, baudrate, rounds, answer.frames[0])
-    with _simulator(baudrate) as port, serial.Serial(port, baudrate, timeout=1) as line:
+    with simulator(baudrate) as port, serial.Serial(port, baudrate, timeout=1) as line:
         yield "pyMeterBus, as its tool reads", _median(3, lambda: _read_with_meterbus(line)), wire_s, None
 
 
@@ -126,12 +126,13 @@ def _read_with_meterbus(line: serial.Serial) -> None:
 
 
 @contextmanager
-def _simulator(baudrate: int) -> Iterator[str]:
-    """One simulated heat meter in a process of its own; gives its port."""
+def simulator(baudrate: int, meters: int = 1) -> Iterator[str]:
+    """Simulated meters (the first one is a heat meter) in a process of their own; gives their port."""
     with tempfile.TemporaryDirectory() as folder:
         link = str(Path(folder) / "meters")
         code = "import sys; from mbusgw.cli.main import main; sys.exit(main(sys.argv[1:]))"
-        command = [sys.executable, "-c", code, "simulate", "--pty", link, "--baud", str(baudrate), "--meters", "1"]
+        command = [sys.executable, "-c", code, "simulate", "--pty", link]
+        command += ["--baud", str(baudrate), "--meters", str(meters)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             try:
@@ -143,7 +144,7 @@ def _simulator(baudrate: int) -> Iterator[str]:
 
 
 @contextmanager
-def _bus(port: str, baudrate: int) -> Iterator[Bus]:
+def running_bus(port: str, baudrate: int) -> Iterator[Bus]:
     bus = Bus(BusConfig(name="bench", port=port, baudrate=baudrate), clock=SystemClock())
     bus.start()
     try:
