@@ -20,6 +20,7 @@ from mbusgw.simulator.catalogue import KINDS, build_meter
 from mbusgw.simulator.fault import Fault, FaultKind
 from mbusgw.simulator.meter import SimulatedMeter
 from mbusgw.simulator.virtual import VirtualLine
+from mbusgw.transports.serialport import LOCAL_SLACK_S
 
 CLOCK = SystemClock()
 HABITS = {FaultKind.NO_RESET, FaultKind.KEEPS_FCB, FaultKind.STAYS_SELECTED, FaultKind.SAME_ACCESS_NO}
@@ -145,6 +146,15 @@ def test_noise_on_a_silent_address_is_no_meter() -> None:
 def test_an_echo_is_no_meter() -> None:
     room = wired([meter(2)], echo=True)
     assert [one.primary for one in room.finish(PrimarySweep(range(5)))] == [2]
+
+
+@pytest.mark.parametrize("latency_s", [0.0, 0.3])
+def test_the_slowest_meters_that_the_standard_allows_are_found(latency_s: float) -> None:
+    meters = [meter(address, fault=FaultKind.SLOWEST) for address in (2, 5, 6)]
+    line = VirtualLine(Cable(meters, baudrate=2400), baudrate=2400, slack_s=LOCAL_SLACK_S)
+    session = Session(line, baudrate=2400, mono=line.mono, latency_s=latency_s)
+    room = Wired(line.cable, line, session)
+    assert identities(room.finish(PrimarySweep(range(10)))) == {one.identity for one in meters}
 
 
 def test_a_meter_that_answers_too_late_is_asked_again_with_patience() -> None:
