@@ -1,18 +1,27 @@
-"""``mbusgw simulate``: meters that do not exist, on a port that programs can open."""
+"""``mbusgw simulate``: meters that do not exist, on a port that programs can open.
+
+While it runs it takes orders on stdin, one a line (``simulator.orders``).
+"""
 from __future__ import annotations
 
 import argparse
 import signal
-import threading
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TextIO
 
 from mbusgw.cli import simulate_lobaro
+from mbusgw.cli.simulate_meters import read_meters
+from mbusgw.cli.simulate_orders import attend
 from mbusgw.model.errors import MbusgwError, TransportOpenFailed
-from mbusgw.runtime.clock import SystemClock
-from mbusgw.simulator.catalogue import build_meters
-from mbusgw.simulator.fault import Fault, FaultKind
+from mbusgw.runtime.clock import Clock, SystemClock
+from mbusgw.simulator.catalogue import ALL_KINDS, KINDS, USUAL_TELEGRAMS, build_meter
+from mbusgw.simulator.chaos import Chaos
+from mbusgw.simulator.fault import FaultKind, parse_fault
+from mbusgw.simulator.journal import Journal
 from mbusgw.simulator.line import PtyLine, SimulatedLine, TcpLine
 from mbusgw.simulator.meter import SimulatedMeter
+from mbusgw.simulator.orders import WrongOrder, chosen
 from mbusgw.simulator.segment import Segment
 
 NAME = "simulate"
@@ -37,15 +46,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--first-address", metavar="A", type=_primary, default=1, help="primary address of the first (default 1)"
     )
+    parser.add_argument(
+        "--secondary-only", metavar="N", type=_more, default=0, help="so many more at address 0, told by selection only"
+    )
+    kinds = f"what they are in turn, of {', '.join(ALL_KINDS)}"
+    parser.add_argument("--kinds", metavar="LIST", type=_kinds, default=list(KINDS), help=kinds)
+    parser.add_argument(
+        "--telegrams", metavar="N", type=_telegrams, default=1, help="how many telegrams a readout has (default 1)"
+    )
+    parser.add_argument("--meters-file", metavar="FILE", type=Path, help="the meters one by one, as YAML")
     parser.add_argument("--echo", action="store_true", help="send back what is heard, as some converters do")
     parser.add_argument(
         "--fault",
-        metavar="ADDRESS:KIND",
+        metavar="METER:KIND[:SECONDS][:p=SHARE][:times=N]",
         type=_fault,
         action="append",
         default=[],
-        help=f"a lasting fault of one meter; KIND is one of {', '.join(kind.value for kind in FaultKind)}",
+        help="a fault of one meter (primary address, number, or `all`); may be given several times. "
+        f"KIND is one of {', '.join(kind.value for kind in FaultKind)}",
     )
+    parser.add_argument("--chaos", metavar="SEED:RATE", type=_chaos, help="spoil that share of answers at random")
+    parser.add_argument("--log", metavar="FILE", type=Path, help="keep every frame and every value said, as JSON lines")
     parser.add_argument("--duration", metavar="SECONDS", type=float, default=None, help="end by itself")
     simulate_lobaro.add_arguments(parser)
 
@@ -56,26 +77,50 @@ def run(args: argparse.Namespace) -> int:
     if args.lobaro:
         return simulate_lobaro.serve(args)
     clock = SystemClock()
-    meters = build_meters(args.meters, clock=clock, first_address=args.first_address)
-    if meters[-1].address > MAX_METERS:
-        raise MbusgwError(f"address {meters[-1].address} is beyond {MAX_METERS}, the last primary address")
+    meters = read_meters(args.meters_file, clock=clock) if args.meters_file else _build(args, clock)
     _apply_faults(meters, args.fault)
-    line: SimulatedLine = TcpLine(*args.tcp) if args.tcp else PtyLine(args.pty)
-    segment = Segment(line, meters, clock=clock, baudrate=args.baud, echo=args.echo)
-    stop = threading.Event()
-    try:
-        segment.start()
-    except OSError as error:
-        raise TransportOpenFailed(f"cannot make the port: {error.strerror or error}") from error
-    try:
-        _describe(segment)
-        stop.wait(args.duration)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        segment.stop()
-        segment.join(JOIN_S)
+    with ExitStack() as stack:
+        log = stack.enter_context(_log_file(args.log)) if args.log else None
+        journal = Journal(log, clock=clock, baudrate=args.baud) if log is not None else None
+        line: SimulatedLine = TcpLine(*args.tcp) if args.tcp else PtyLine(args.pty)
+        segment = Segment(
+            line, meters, clock=clock, baudrate=args.baud, echo=args.echo, chaos=args.chaos, witness=journal
+        )
+        try:
+            segment.start()
+        except OSError as error:
+            raise TransportOpenFailed(f"cannot make the port: {error.strerror or error}") from error
+        try:
+            _describe(segment)
+            attend(segment, journal, args.duration)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            segment.stop()
+            segment.join(JOIN_S)
+            if journal is not None:
+                journal.flush()
     return 0
+
+
+def _build(args: argparse.Namespace, clock: Clock) -> list[SimulatedMeter]:
+    last = args.first_address + args.meters - 1
+    if last > MAX_METERS:
+        raise MbusgwError(f"address {last} is beyond {MAX_METERS}, the last primary address")
+    meters = []
+    for n in range(args.meters + args.secondary_only):
+        address = args.first_address + n if n < args.meters else 0
+        kind = args.kinds[n % len(args.kinds)]
+        telegrams = max(args.telegrams, USUAL_TELEGRAMS.get(kind, 1))
+        meters.append(build_meter(kind, address, clock=clock, number=n + 1, telegrams=telegrams))
+    return meters
+
+
+def _log_file(path: Path) -> TextIO:
+    try:
+        return path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise MbusgwError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _describe(segment: Segment) -> None:
@@ -83,19 +128,25 @@ def _describe(segment: Segment) -> None:
     print(segment.port)
     print(f"\nbuses:\n  - {{name: simulated, port: {segment.port}, baudrate: {segment.baudrate}}}\ndevices:")
     for meter in segment.meters:
-        print(f"  - {{id: {meter.name}_{meter.address}, bus: simulated, address: {meter.address}}}")
+        if meter.address:
+            print(f"  - {{id: {_id(meter)}, bus: simulated, address: {meter.address}}}")
     print("\n# The same meters by what is printed on them, their secondary addresses:")
     for meter in segment.meters:
-        print(f'#  - {{id: {meter.name}_{meter.address}, bus: simulated, address: "{meter.secondary_address}"}}')
+        print(f'#  - {{id: {_id(meter)}, bus: simulated, address: "{meter.secondary_address}"}}')
     print("\nCtrl-C ends it.", flush=True)
 
 
-def _apply_faults(meters: list[SimulatedMeter], faults: list[tuple[int, FaultKind]]) -> None:
-    by_address = {meter.address: meter for meter in meters}
-    for address, kind in faults:
-        if address not in by_address:
-            raise MbusgwError(f"--fault: no meter has address {address}")
-        by_address[address].fault = Fault(kind)
+def _id(meter: SimulatedMeter) -> str:
+    return f"{meter.name}_{meter.address or meter.identity.id.lower()}"
+
+
+def _apply_faults(meters: list[SimulatedMeter], faults: list[tuple[str, str]]) -> None:
+    for who, what in faults:
+        try:
+            for meter in chosen(tuple(meters), who):
+                meter.faults = (*meter.faults, parse_fault(what))
+        except WrongOrder:
+            raise MbusgwError(f"--fault: no meter has address {who}") from None
 
 
 def _whole(text: str, first: int, last: int) -> int:
@@ -123,9 +174,36 @@ def _address(text: str) -> tuple[str, int]:
     return host or "127.0.0.1", int(port)
 
 
-def _fault(text: str) -> tuple[int, FaultKind]:
-    address, _, kind = text.partition(":")
+def _fault(text: str) -> tuple[str, str]:
+    who, _, what = text.partition(":")
     try:
-        return int(address), FaultKind(kind)
+        parse_fault(what)
+    except ValueError as error:
+        message = f"expected ADDRESS:KIND, for example 3:silent or 3:late:2.0: {error}"
+        raise argparse.ArgumentTypeError(message) from None
+    return who, what
+
+
+def _chaos(text: str) -> Chaos:
+    seed, _, rate = text.partition(":")
+    try:
+        if 0 <= float(rate) <= 1:
+            return Chaos(int(seed), float(rate))
     except ValueError:
-        raise argparse.ArgumentTypeError("expected ADDRESS:KIND, for example 3:silent") from None
+        pass
+    raise argparse.ArgumentTypeError("expected SEED:RATE, a whole number and a share from 0 to 1, for example 7:0.1")
+
+
+def _kinds(text: str) -> list[str]:
+    kinds = text.split(",")
+    if wrong := [kind for kind in kinds if kind not in ALL_KINDS]:
+        raise argparse.ArgumentTypeError(f"no such kind: {wrong[0]!r}; there are {', '.join(ALL_KINDS)}")
+    return kinds
+
+
+def _more(text: str) -> int:
+    return _whole(text, 0, 10_000)
+
+
+def _telegrams(text: str) -> int:
+    return _whole(text, 1, 16)

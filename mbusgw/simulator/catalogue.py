@@ -13,7 +13,7 @@ from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.record import Function, Value
 from mbusgw.runtime.clock import Clock
 from mbusgw.simulator.course import Course, constant, counter, meter_clock, wave
-from mbusgw.simulator.encode import DataType, encode_record, extend_vib, find_vib
+from mbusgw.simulator.encode import DataType, encode_record, extend_vib, find_vib, fixed_frame, long_frame
 from mbusgw.simulator.meter import Channel, SimulatedMeter
 
 
@@ -176,6 +176,42 @@ def _allocator(started_at: datetime) -> tuple[Channel, ...]:
     )
 
 
+def _heat_history(started_at: datetime) -> tuple[Channel, ...]:
+    """The ends of 24 months: more than one telegram can hold."""
+    months = []
+    for n in range(1, 25):
+        year, month = divmod(started_at.year * 12 + started_at.month - n, 12)
+        months.append(_channel(f"date_storage_{n}", _DATE, constant(date(year, month + 1, 1)), storage=n))
+        months.append(_channel(f"energy_storage_{n}", _ENERGY_BCD, constant(Decimal(48000 - 310 * n)), storage=n))
+    return (*_heat(started_at)[:8], *months)
+
+
+def _speaking(started_at: datetime) -> tuple[Channel, ...]:
+    """Texts of variable length, and a unit in plain text."""
+
+    def humidity(value: Value) -> bytes:
+        return b"\x02\xFC\x03HR%\x74" + int(Decimal(str(value)) * 100).to_bytes(2, "little", signed=True)
+
+    return (
+        Channel("rh", "", wave("48.50", swing="9.00", period_s=800, step="0.01"), humidity),
+        _channel("external_temperature", _ROOM_TEMPERATURE, wave("21.30", swing="0.80", period_s=1500, step="0.01")),
+        _channel("customer_location", Layout("customer_location", data_type=DataType.TEXT), constant("cellar left")),
+        _channel("model_version", Layout("model_version", data_type=DataType.TEXT), constant("TH-2")),
+    )
+
+
+def _fixed(started_at: datetime) -> tuple[Channel, ...]:
+    """Two counters of a water meter: litres now and at the fixed date."""
+    return (
+        Channel("volume", "m³", counter("318.204", per_hour="0.9", step="0.001"), _litres(0x29)),
+        Channel("volume_historic", "m³", constant(Decimal("286.950")), _litres(0x3E)),
+    )
+
+
+def _litres(unit: int) -> Callable[[Value], bytes]:
+    return lambda value: bytes((unit,)) + bytes.fromhex(f"{int(Decimal(str(value)) * 1000):08d}")[::-1]
+
+
 #: kind: first digit of the id, medium, version, records.
 KINDS: dict[str, tuple[str, int, int, Callable[[datetime], tuple[Channel, ...]]]] = {
     "heat": ("6", 0x04, 0x28, _heat),
@@ -185,13 +221,24 @@ KINDS: dict[str, tuple[str, int, int, Callable[[datetime], tuple[Channel, ...]]]
     "heat_cost_allocator": ("4", 0x08, 0x33, _allocator),
 }
 
+#: Rarer kinds, for those who want to see them read: same form.
+ODD_KINDS: dict[str, tuple[str, int, int, Callable[[datetime], tuple[Channel, ...]]]] = {
+    "heat_history": ("6", 0x04, 0x29, _heat_history),
+    "speaking": ("5", 0x1B, 0x02, _speaking),
+    "fixed": ("2", 0x07, 0x00, _fixed),
+}
+ALL_KINDS = {**KINDS, **ODD_KINDS}
+#: How many telegrams a readout of a kind needs, where it is more than one.
+USUAL_TELEGRAMS = {"heat_history": 3}
+
 
 def build_meter(
     kind: str, address: int, *, clock: Clock, number: int = 1, telegrams: int = 1, baudrate: int | None = None
 ) -> SimulatedMeter:
-    """A meter of one of ``KINDS`` that begins its life now. Raises ``KeyError`` for another kind."""
-    digit, medium, version, records = KINDS[kind]
-    identity = MeterIdentity(f"{digit}{number:07d}", "SIM", version, medium)
+    """A meter of one of ``ALL_KINDS`` that begins its life now. Raises ``KeyError`` for another kind."""
+    digit, medium, version, records = ALL_KINDS[kind]
+    fixed = records is _fixed  # that structure knows neither manufacturer nor version
+    identity = MeterIdentity(f"{digit}{number:07d}", None if fixed else "SIM", None if fixed else version, medium)
     started_mono = clock.mono()
     channels = records(clock.now().astimezone())
     return SimulatedMeter(
@@ -202,6 +249,7 @@ def build_meter(
         telegrams=telegrams,
         baudrate=baudrate,
         name=kind,
+        frame=fixed_frame if fixed else long_frame,
     )
 
 

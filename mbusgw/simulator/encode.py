@@ -41,6 +41,8 @@ _TABLES: tuple[tuple[bytes, Mapping[int, Vif]], ...] = (
     (bytes((EXTENSION_FD,)), EXTENSION_FD_TABLE),
 )
 _VARIABLE_CI = 0x72
+_FIXED_CI = 0x73
+_FIXED_COUNTER = 5
 _LONGEST_TEXT = 0xBF
 
 
@@ -145,6 +147,21 @@ def long_frame(
     elif manufacturer_data is not None:
         end = b"\x0F" + manufacturer_data
     return frames.encode(frames.LongFrame(frames.RSP_UD, address, _VARIABLE_CI, header + records + end))
+
+
+def fixed_frame(
+    meter: MeterIdentity, records: bytes, *, address: int, access_no: int = 0, more_records_follow: bool = False
+) -> bytes:
+    """RSP_UD with fixed data structure (CI 73); ``records``: unit and four bytes of BCD of each of its two counters.
+
+    Raises ``ValueError`` where there are not two.
+    """
+    if len(records) != 2 * _FIXED_COUNTER or more_records_follow:
+        raise ValueError("the fixed structure has two counters and one telegram")
+    units = (records[0] | (meter.medium & 0x03) << 6, records[_FIXED_COUNTER] | (meter.medium >> 2 & 0x03) << 6)
+    counters = records[1:_FIXED_COUNTER] + records[_FIXED_COUNTER + 1 :]
+    data = bytes.fromhex(meter.id)[::-1] + bytes((access_no & 0xFF, 0, *units)) + counters
+    return frames.encode(frames.LongFrame(frames.RSP_UD, address, _FIXED_CI, data))
 
 
 def _count(value: Decimal, exponent: int, *, exact: bool) -> Decimal:

@@ -8,7 +8,7 @@ from mbusgw.mbus.frames import Frame, LongFrame, ShortFrame
 from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import ApplicationError, MbusgwError
 from mbusgw.model.fields import name_fields
-from mbusgw.simulator.catalogue import KINDS, build_meter, build_meters
+from mbusgw.simulator.catalogue import ALL_KINDS, USUAL_TELEGRAMS, build_meter, build_meters
 from mbusgw.simulator.fault import Fault, FaultKind
 from mbusgw.simulator.meter import SPEED_KEPT_S, SimulatedMeter
 from tests.simulator.wire import CLOCK
@@ -22,13 +22,21 @@ def ask(meter: SimulatedMeter, frame: Frame) -> bytes:
     return reply.data
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in ALL_KINDS if kind not in USUAL_TELEGRAMS])
 def test_every_kind_sends_what_it_says_it_sends(kind: str) -> None:
     meter = build_meter(kind, 1, clock=CLOCK)
     telegram = decode_frame(ask(meter, FIRST))
     fields = name_fields(telegram.records)
     assert {name: (field.value, field.unit) for name, field in fields.items()} == dict(meter.expected())
     assert not telegram.problems and telegram.header.meter == meter.identity
+
+
+def test_a_meter_with_a_long_history_needs_three_telegrams() -> None:
+    meter = build_meter("heat_history", 1, clock=CLOCK, telegrams=USUAL_TELEGRAMS["heat_history"])
+    telegrams = [decode_frame(ask(meter, frame)) for frame in (FIRST, SECOND, FIRST)]
+    fields = name_fields([record for telegram in telegrams for record in telegram.records])
+    assert {name: (field.value, field.unit) for name, field in fields.items()} == dict(meter.expected())
+    assert len(fields) == 56
 
 
 def test_values_move_with_time_and_counters_only_grow() -> None:

@@ -1,6 +1,7 @@
 """A simulated segment: the speed of the wire, ptys and TCP ports, and the command that runs one."""
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -154,6 +155,35 @@ def test_the_command_prints_its_port_first_and_leaves_nothing_behind(how: signal
 
 
 @pytest.mark.slow
+def test_the_command_takes_orders_and_keeps_a_log(tmp_path: Path) -> None:
+    log = tmp_path / "wire.jsonl"
+    options = ("--meters", "2", "--secondary-only", "2", "--baud", "38400", "--log", str(log), "--chaos", "7:0.0")
+    code = "import sys; from mbusgw.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "simulate", *options]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdin is not None
+        try:
+            port = process.stdout.readline().strip()
+            while process.stdout.readline().strip() != "Ctrl-C ends it.":
+                pass
+            serial = open_port(port, baudrate=38400)
+            serial.write(REQUEST)
+            assert serial.read(1, 5) == b"\x68"
+            serial.close()
+            process.stdin.write("fault 1 silent\nfault 9 silent\nlist\nquit\n")
+            process.stdin.flush()
+            said, _ = process.communicate(timeout=10)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    assert "heat 1: silent" in said and "? no meter is called '9'" in said
+    assert "  0  30000003" in said, "a meter that only a selection tells from the others"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["what"] for line in lines[:2]] == ["request", "values"]
+    assert any(line.get("text") == "fault 1 silent" for line in lines)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
@@ -163,6 +193,10 @@ def test_the_command_prints_its_port_first_and_leaves_nothing_behind(how: signal
         (["--meters", "many"], 2, "whole number from 1 to 250"),
         (["--meters", "10", "--first-address", "245"], 1, "beyond 250"),
         (["--tcp", "localhost"], 2, "HOST:PORT"),
+        (["--chaos", "7"], 2, "SEED:RATE"),
+        (["--kinds", "heat,steam"], 2, "no such kind: 'steam'"),
+        (["--log", "/nowhere/log"], 1, "cannot write /nowhere/log"),
+        (["--meters-file", "/nowhere/meters.yaml"], 3, "/nowhere/meters.yaml"),
     ],
 )
 def test_a_wrong_option_of_the_command_is_explained(options: list[str], code: int, message: str) -> None:
