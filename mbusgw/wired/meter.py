@@ -283,12 +283,10 @@ class WiredMeter(Worker):
 
         def exchange(session: Session) -> _Exchange:
             begun_mono = self.clock.mono()
-            try:
-                answer = self._speed.read(session, self.config.address, partial(self._talk, session), reset=reset)
-            finally:
-                seconds = self.clock.mono() - begun_mono
-                self._bus.load.took(self.config.id, self._schedule.interval_s, seconds)
-            return _Exchange(answer, self.clock.now(), self.clock.mono() - begun_mono)
+            answer = self._speed.read(session, self.config.address, partial(self._talk, session), reset=reset)
+            seconds = self.clock.mono() - begun_mono
+            self._bus.load.took(self.config.id, self._schedule.interval_s, seconds)
+            return _Exchange(answer, self.clock.now(), seconds)
 
         deadline_mono = self.clock.mono() + PATIENCE_S
         urgency = Urgency.NOW if self._wishes or self._calendar.pending is not None else Urgency.ROUTINE
@@ -341,6 +339,7 @@ class WiredMeter(Worker):
         now_mono = self.clock.mono()
         if isinstance(error, LinkError):
             self._failures_in_a_row += 1
+            self._bus.load.forget(self.config.id)  # it is asked ever more rarely from now on
             self._breaker.failure()
             self._condition.failed(error)
             pause_s = max(self._breaker.retry_in_s(), min(self._pause.next_s(), self._schedule.interval_s or inf))
