@@ -9,6 +9,7 @@ from typing import Any
 
 from mbusgw.cli.options import add_config_option, add_json_option
 from mbusgw.config.loader import load
+from mbusgw.config.master_key import find_master_key
 from mbusgw.config.models import Config
 from mbusgw.model.errors import ConfigError, Problem
 from mbusgw.runtime.exactjson import dumps
@@ -57,6 +58,8 @@ def notes(config: Config) -> list[str]:
         found.append("there are neither buses nor ingest.keys: no meter can be read")
     if config.parser.backend == "lobaro" and config.lobaro.token is None:
         found.append("parser.backend is lobaro, which asks for a lobaro.token")
+    if trouble := find_master_key(config.storage.master_key_file, {}).trouble:
+        found.append(f"storage.master_key_file: {trouble}")
     if config.mqtt.tls_insecure:
         found.append("mqtt.tls_insecure: anybody on the way can pretend to be the broker")
     return found

@@ -7,7 +7,7 @@ from mbusgw.config.section import Section
 #: What changes while everything else goes on; anything else needs a new start.
 IN_PLACE = frozenset({"buses", "devices", "logging.level"})
 #: Files that are read once, at the start; their content may change under the same name.
-_READ_ONCE = ("ca_file", "cert_file", "key_file")
+_READ_ONCE = (("mqtt", "ca_file"), ("mqtt", "cert_file"), ("mqtt", "key_file"), ("storage", "master_key_file"))
 
 #: When a file was written, how long it is, which one it is; None where there is none.
 Stamp = tuple[int, int, int] | None
@@ -30,12 +30,12 @@ def changed_keys(before: Config, after: Config) -> frozenset[str]:
 def file_stamps(config: Config) -> dict[str, Stamp]:
     """Key → state of the file it names, for those that are read once. **any thread**"""
     stamps: dict[str, Stamp] = {}
-    for key in _READ_ONCE:
-        file = getattr(config.mqtt, key)
+    for section, key in _READ_ONCE:
+        file = getattr(getattr(config, section), key)
         if file is not None:
             try:
                 status = file.stat()
-                stamps[f"mqtt.{key}"] = (status.st_mtime_ns, status.st_size, status.st_ino)
+                stamps[f"{section}.{key}"] = (status.st_mtime_ns, status.st_size, status.st_ino)
             except OSError:
-                stamps[f"mqtt.{key}"] = None
+                stamps[f"{section}.{key}"] = None
     return stamps

@@ -64,6 +64,7 @@ def test_the_environment_counts(
         ("buses: [{name: m, port: /dev/x}]", "bus m has no enabled device"),
         ("", "there are neither buses nor ingest.keys"),
         ("parser: {backend: lobaro}", "asks for a lobaro.token"),
+        ("storage: {master_key_file: /nowhere/key}", "storage.master_key_file: /nowhere/key cannot be read"),
         ("mqtt: {tls_insecure: true}", "can pretend to be the broker"),
     ],
 )

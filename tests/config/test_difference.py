@@ -42,3 +42,10 @@ def test_a_file_that_is_named_may_change_while_its_name_stays(tmp_path: Path) ->
     assert file_stamps(config) != before
     ca.unlink()
     assert file_stamps(config) == {"mqtt.ca_file": None}
+
+
+def test_a_master_key_that_came_back_is_noticed(tmp_path: Path) -> None:
+    config = loads(f"storage: {{master_key_file: {tmp_path}/key}}", {})
+    assert file_stamps(config) == {"storage.master_key_file": None}
+    (tmp_path / "key").write_text("11" * 32)
+    assert file_stamps(config)["storage.master_key_file"] is not None
