@@ -11,6 +11,8 @@ from mbusgw.wired.scan_operations import ScanOperations
 def add_wired_commands(desk: Desk, wired: WiredOperations) -> None:
     """The commands of the wired lane; the command line without a daemon has the same. A new command is a row here."""
     desk.add("read", wired.read, "read a wired meter now: {device} or {bus, address}")
+    desk.add("set_address", wired.set_address, "give a meter another primary address: {bus, address, new}")
+    desk.add("application_reset", wired.application_reset, "reset a meter's application: {bus, address} or {device}")
 
 
 def add_scan_commands(desk: Desk, scans: ScanOperations) -> None:

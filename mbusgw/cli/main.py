@@ -25,6 +25,8 @@ COMMANDS: dict[str, str] = {
     "status": "mbusgw.cli.status",
     "scan": "mbusgw.cli.scan",
     "read": "mbusgw.cli.read",
+    "set-address": "mbusgw.cli.set_address",
+    "reset": "mbusgw.cli.reset",
     "adopt": "mbusgw.cli.adopt",
     "bus-doctor": "mbusgw.cli.bus_doctor",
     "keys": "mbusgw.cli.keys",

@@ -25,6 +25,12 @@ NAME = "read"
 HELP = "read a wired meter now, through the running gateway or directly"
 
 
+METER_HELP = (
+    "a device of the configuration, a primary address (0 to 250), or the 16 hex digits of a secondary one, "
+    "in which F stands for any digit"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Who is to be read: on a bus, a configured device, or an address, or (None) whoever is alone there."""
@@ -40,8 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "meter",
         metavar="ADDRESS|DEVICE",
         nargs="?",
-        help="a device of the configuration, a primary address (0 to 250), or the 16 hex digits of a secondary one, "
-        "in which F stands for any digit",
+        help=METER_HELP,
     )
     parser.add_argument(
         "--any", action="store_true", help="a meter that is alone on its bus, whatever its address (254)"
@@ -86,6 +91,14 @@ def parameters(target: Target, asker: Asker, bus: str, baudrate: int | None) -> 
     """The parameters of the command ``read``: a device that the gateway reads is read by its own thread."""
     if target.device is not None and target.device.enabled and baudrate is None and isinstance(asker, Remote):
         return {"device": target.device.id}
+    return place(target, bus, baudrate)
+
+
+def place(target: Target, bus: str, baudrate: int | None) -> dict[str, Any]:
+    """Where somebody is: the parameters that most commands have. A meter with a speed of its own is called at it."""
+    device = target.device
+    if baudrate is None and device is not None and not device.baud_switch:
+        baudrate = device.baudrate
     where = {"any": True} if target.address is None else {"address": address_text(target.address)}
     return {"bus": bus, **where, **({} if baudrate is None else {"baudrate": baudrate})}
 

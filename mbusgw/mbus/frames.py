@@ -30,6 +30,10 @@ ADDRESS_BROADCAST = 255
 #: CI fields of a selection (SND_UD to address 253 with the 8 bytes of a secondary address).
 CI_SELECT = 0x52
 
+#: CI fields of what a meter is told (EN 13757-3, 6): forget where you are; take these data.
+CI_APPLICATION_RESET = 0x50
+CI_DATA_SEND = 0x51
+
 #: CI field of a SND_UD without data that changes a meter's speed; it still acknowledges at its old one (EN 13757-3, 6).
 CI_BAUDRATE = {300: 0xB8, 600: 0xB9, 1200: 0xBA, 2400: 0xBB, 4800: 0xBC, 9600: 0xBD, 19200: 0xBE, 38400: 0xBF}
 

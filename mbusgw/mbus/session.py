@@ -208,14 +208,29 @@ class Session:
         A meter goes back to its own speed when nobody speaks to it at the new one for a while (EN 13757-3, 6: two
         to ten minutes; some after half a minute). Raises ``LinkError``; a meter that cannot is silent.
         """
+        self._instruct(address, self._known.link(address), CI_BAUDRATE[baudrate], b"", 0)
+
+    def instruct(self, address: Address, ci: int, data: bytes = b"", *, repeats: int = 0) -> None:
+        """SND_UD: tells a meter something; it acknowledges, and its link is initialised before the next read.
+
+        What was lost is sent again with the same FCB, up to ``repeats`` times, so that it is not obeyed twice.
+        Raises ``LinkError`` (a meter that does not understand is silent), ``TransportLost``.
+        """
         link = self._known.link(address)
-        link.reset_due = True  # whether it counts this among the requests, only an initialisation settles
-        on_wire = ADDRESS_NETWORK_LAYER if isinstance(address, SecondaryAddress) else address
-        if isinstance(address, SecondaryAddress):
-            self._select(address, link)
-        control = SND_UD | FCB if link.fcb else SND_UD
-        frame = encode(LongFrame(control, on_wire, CI_BAUDRATE[baudrate]))
-        self._exchange.ask(frame, address, wants_data=False)
+        if link.reset_due and not isinstance(address, SecondaryAddress):
+            try:
+                self._initialise(address, link, repeats)
+            except LinkError:  # it need not know that to obey
+                pass
+        self._instruct(address, link, ci, data, repeats)
+
+    def forget(self, address: int) -> None:
+        """Another meter may be at this address from now on: its link is initialised anew."""
+        self._known.links.pop(address, None)
+
+    def rest(self) -> bytes:
+        """Waits for the silence between two exchanges; what came before it, after the last answer."""
+        return self._exchange.await_idle()
 
     def hear(self, frame: Frame, *, patience: int = 1, enough: bytes = b"") -> tuple[bytes, bytes]:
         """Sends ``frame``; what came before it unasked, and all that came after it (``Exchange.hear``)."""
@@ -242,6 +257,14 @@ class Session:
         self._exchange.look()
 
     # -------------------------------------------------- link layer
+    def _instruct(self, address: Address, link: Link, ci: int, data: bytes, repeats: int) -> None:
+        link.reset_due = True  # whether it counts this among the requests, only an initialisation settles
+        on_wire = ADDRESS_NETWORK_LAYER if isinstance(address, SecondaryAddress) else address
+        if isinstance(address, SecondaryAddress):
+            self._select(address, link)
+        frame = encode(LongFrame(SND_UD | FCB if link.fcb else SND_UD, on_wire, ci, data))
+        self._repeat(address, lambda: self._exchange.ask(frame, address, wants_data=False), repeats, LinkError)
+
     def _first_telegram(self, address: Address, link: Link, repeats: int, *, reset: bool) -> bytes:
         if isinstance(address, SecondaryAddress):
             return self._first_of_selected(address, link, repeats, reset=reset)

@@ -13,7 +13,9 @@ from mbusgw.mbus.frames import (
     ADDRESS_BROADCAST,
     ADDRESS_BROADCAST_REPLY,
     ADDRESS_NETWORK_LAYER,
+    CI_APPLICATION_RESET,
     CI_BAUDRATE,
+    CI_DATA_SEND,
     CI_SELECT,
     FCB,
     REQ_UD1,
@@ -32,9 +34,6 @@ from mbusgw.simulator.fault import Fault, FaultKind, Reply, concerns, spoil
 
 ANSWERS_KEPT = 1000
 
-#: CI fields of data sent to a meter (EN 13757-3, 7 and 8).
-CI_APPLICATION_RESET = 0x50
-CI_DATA = 0x51
 #: So long after the last frame at a new speed a meter goes back to its own (the standard allows 2 to 10 minutes).
 SPEED_KEPT_S = 180.0
 
@@ -213,7 +212,7 @@ class SimulatedMeter:
             self._next, self._last_fcb = 0, {}
         elif frame.ci in self._speeds and not frame.data:
             self._switched = self._speeds[frame.ci]
-        elif frame.ci != CI_DATA or not self._set(frame.data):
+        elif frame.ci != CI_DATA_SEND or not self._set(frame.data):
             return None
         return bytes((ACK,))
 

@@ -1,4 +1,4 @@
-"""What can be asked of the wired lane: reading a meter now."""
+"""What can be asked of the wired lane: reading a meter now, telling it something."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -8,13 +8,16 @@ from typing import Any, Protocol, TypeVar
 
 from mbusgw.commands.params import Params
 from mbusgw.config.models import BAUDRATES
+from mbusgw.mbus.frames import CI_APPLICATION_RESET
+from mbusgw.mbus.presence import LAST_PRIMARY, Presence
 from mbusgw.mbus.session import Answer, Session
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.command import Document, Tell
-from mbusgw.model.document import telegram_document
+from mbusgw.model.document import meter_document, telegram_document
 from mbusgw.model.errors import Collision, FrameDamaged, FrameUnexpected, NoAnswer, RequestError
 from mbusgw.runtime.chain import then
 from mbusgw.runtime.clock import Clock, iso
+from mbusgw.wired.assignment import assign_address
 from mbusgw.wired.bus import Bus
 from mbusgw.wired.meter import WiredMeter
 from mbusgw.wired.readout import Readout, decode_answer
@@ -77,7 +80,72 @@ class WiredOperations:
         answered = self.job(bus, read, baudrate=baudrate)
         return then(answered, lambda answer: readout_document(*answer, bus=bus.config.name, address=address))
 
+    def set_address(self, given: Document, _tell: Tell) -> Future[Document]:
+        """``{bus, address, new, baudrate, force}``: gives the meter at ``address`` the primary address ``new``.
+
+        An address that a configured device has, as the old or the new one, is changed with ``force`` only: the
+        configuration must follow.
+        """
+        params = Params(given)
+        bus, address, baudrate = self._place(params)
+        new, force = params.number("new", 1, LAST_PRIMARY), params.flag("force")
+        params.done()
+        devices = {
+            meter.config.address: meter.config.id
+            for meter in self._lane.meters
+            if meter.config.bus == bus.config.name and isinstance(meter.config.address, int)
+        }
+
+        def agree(there: Presence) -> None:
+            for known in (there.primary, new):
+                if known in devices and not force:
+                    raise _configured(devices[known], known)
+
+        def assign(session: Session) -> Presence:
+            return assign_address(session, address, new, repeats=bus.config.max_retries, agree=agree)
+
+        return then(
+            self.job(bus, assign, baudrate=baudrate),
+            lambda there: {
+                "bus": bus.config.name,
+                "meter": meter_document(there.identity),
+                "address_before": there.primary,
+                "address": new,
+                "devices": [devices[known] for known in (there.primary, new) if known in devices],
+            },
+        )
+
+    def application_reset(self, given: Document, _tell: Tell) -> Future[Document]:
+        """``{bus, address, baudrate, code}`` or ``{device, code}``: an application reset (CI 50); ``code`` is optional.
+
+        The meter begins again with its first telegram; some sub-codes choose which telegrams it sends.
+        """
+        params = Params(given)
+        bus, address, baudrate = self._place(params)
+        code = params.number("code", 0, 255, None)
+        params.done()
+        data = b"" if code is None else bytes((code,))
+
+        def reset(session: Session) -> None:
+            session.instruct(address, CI_APPLICATION_RESET, data, repeats=max(1, bus.config.max_retries))
+
+        document = {"bus": bus.config.name, "address": address_text(address), "code": code}
+        return then(self.job(bus, reset, baudrate=baudrate), lambda _: document)
+
     # -------------------------------------------------- who is meant
+    def _place(self, params: Params) -> tuple[Bus, Address, int]:
+        """Where somebody is: a configured device, or an address; and at what speed. Raises ``RequestError``."""
+        if "device" in params:
+            config = self.meter(params.text("device")).config
+            bus = self.bus(config.bus)
+            own = None if config.baud_switch else config.baudrate
+            return bus, config.address, own or bus.config.baudrate
+        bus = self.bus(params.text("bus", None))
+        address = params.address("address")
+        if address == ANYBODY:
+            raise RequestError(400, "bad_request", f"all meters hear {ANYBODY}; name one", field="address")
+        return bus, address, _baudrate(params, bus)
+
     def bus(self, name: str | None) -> Bus:
         """The bus of that name, or the only one. Raises ``RequestError`` 404, 400."""
         buses = {bus.config.name: bus for bus in self._lane.buses}
@@ -105,6 +173,14 @@ class WiredOperations:
                 return run(session)
 
         return bus.submit(at_its_speed, deadline_mono=self._clock.mono() + PATIENCE_S, urgency=Urgency.NOW)
+
+
+def _configured(device_id: str, address: int) -> RequestError:
+    error = RequestError(
+        409, "address_configured", f"the configuration has {device_id} at address {address}", field="force"
+    )
+    error.hint = "force: true changes it all the same; correct the configuration afterwards"
+    return error
 
 
 def _one_address(params: Params) -> Address:

@@ -64,6 +64,22 @@ def test_the_command_line_reads_through_the_running_daemon(daemon: Daemon, segme
     assert json.loads(mbusgw("status", "--json", "-c", daemon.file).stdout)["health"]["status"] == "healthy"
 
 
+def test_a_meter_is_moved_through_the_running_daemon_while_it_reads_the_others(
+    daemon: Daemon, segment: Segment
+) -> None:
+    refused = mbusgw("set-address", 4, 2, "--yes", "-c", daemon.file)
+    assert refused.returncode == 1 and "device water is configured at address 2" in refused.stderr
+    moved = mbusgw("set-address", 4, 44, "--yes", "-c", daemon.file)
+    assert moved.returncode == 0 and "answers at address 44 now; it was 4" in moved.stdout
+    assert segment.meters[3].address == 44
+    assert mbusgw("reset", "heat", "-c", daemon.file).returncode == 0
+    for device in ("heat", "water"):
+        assert mbusgw("read", device, "-c", daemon.file).returncode == 0
+    polling = [one["polling"] for one in daemon.get("/state")[1]["devices"].values()]
+    assert [(one["failures"], one["reads"]) for one in polling] == [(0, 2), (0, 2)]
+    assert daemon.get("/state")[1]["buses"]["main"]["connected"]
+
+
 def test_two_processes_on_one_port_are_told_of_each_other(daemon: Daemon, segment: Segment) -> None:
     """With another configuration the gateway is not found: the port tells who has it, and nobody is disturbed."""
     done = mbusgw("read", 1, "--bus", segment.port, "--baud", FAST, "-c", _other_config(daemon))

@@ -10,7 +10,7 @@ import pytest
 
 from mbusgw.model.command import Document
 from mbusgw.model.document import plain_value
-from mbusgw.model.errors import Collision, NoAnswer, RequestError
+from mbusgw.model.errors import BusError, Collision, NoAnswer, RequestError
 from mbusgw.simulator.catalogue import build_meter
 from mbusgw.simulator.meter import Fault, FaultKind
 from mbusgw.wired.bus import Bus
@@ -178,3 +178,112 @@ def test_an_address_that_is_read_by_hand_does_not_disturb_the_readings_of_its_me
     assert not desk.lane.failures.told
     for reading in desk.lane.delivery.readings:
         assert {name: (one.value, one.unit) for name, one in reading.fields.items()} in [dict(one) for one in sent]
+
+
+# ------------------------------------------------------------------ another address
+@pytest.mark.parametrize("by_name", [False, True], ids=["primary", "secondary"])
+def test_a_meter_gets_another_address_and_answers_there(by_name: bool) -> None:
+    with counter(3) as desk:
+        meter = desk.segment.meters[1]
+        document = desk.ask("set_address", address=str(meter.secondary_address) if by_name else 2, new=77)
+        assert meter.address == 77
+        assert (document["address_before"], document["address"], document["devices"]) == (2, 77, [])
+        assert document["meter"]["id"] == meter.identity.id
+        assert desk.ask("read", address=77)["header"]["id"] == meter.identity.id
+        with pytest.raises(NoAnswer):
+            desk.ask("read", address=2)
+
+
+def test_a_meter_whose_acknowledgement_is_lost_has_its_new_address_all_the_same() -> None:
+    with counter(1) as desk:
+        meter = desk.segment.meters[0]
+        obey = meter._obey
+
+        def obey_in_silence(frame: Any) -> None:
+            obey(frame)
+
+        meter._obey = obey_in_silence  # type: ignore[method-assign]
+        assert desk.ask("set_address", address=1, new=9)["address"] == 9
+
+
+def test_a_meter_that_refuses_keeps_its_address_and_that_is_told() -> None:
+    with counter(1) as desk:
+        meter = desk.segment.meters[0]
+        meter._obey = lambda frame: None  # type: ignore[method-assign]
+        with pytest.raises(BusError, match="did not take the address 9") as caught:
+            desk.ask("set_address", address=1, new=9)
+        assert "key was pressed" in caught.value.hint and meter.address == 1
+
+
+def test_a_meter_that_only_acknowledges_is_found_out() -> None:
+    with counter(1) as desk:
+        desk.segment.meters[0]._obey = lambda frame: b"\xE5"  # type: ignore[method-assign]
+        with pytest.raises(BusError, match="acknowledged the address 9, but does not answer there"):
+            desk.ask("set_address", address=1, new=9)
+
+
+def test_an_address_that_is_taken_is_not_given_away() -> None:
+    with counter(3) as desk:
+        with pytest.raises(RequestError, match="a meter answers at address 3 already") as caught:
+            desk.ask("set_address", address=1, new=3)
+        assert (caught.value.status, caught.value.field) == (409, "new")
+        with pytest.raises(RequestError, match="has address 1 already"):
+            desk.ask("set_address", address=1, new=1)
+        assert [meter.address for meter in desk.segment.meters] == [1, 2, 3]
+
+
+def test_two_meters_at_the_old_address_are_both_left_alone() -> None:
+    meters = [build_meter("heat", 1, clock=CLOCK), build_meter("water", 1, clock=CLOCK)]
+    with counter(meters) as desk:
+        with pytest.raises(Collision, match="more than one meter seems to be at 1"):
+            desk.ask("set_address", address=1, new=9)
+        assert [meter.address for meter in desk.segment.meters] == [1, 1]
+        # By its name one of them can be moved, which is how doubled addresses are put right.
+        assert desk.ask("set_address", address=str(meters[1].secondary_address), new=9)["address"] == 9
+        assert [meter.address for meter in desk.segment.meters] == [1, 9]
+
+
+def test_a_configured_address_is_changed_only_by_force() -> None:
+    with counter(3, {"heat": 1, "spare": 50}) as desk:
+        name = str(desk.segment.meters[0].secondary_address)
+        for given in ({"address": 1, "new": 9}, {"address": name, "new": 9}, {"address": 2, "new": 50}):
+            with pytest.raises(RequestError, match="the configuration has") as caught:
+                desk.ask("set_address", **given)
+            assert (caught.value.status, caught.value.code) == (409, "address_configured")
+        assert [meter.address for meter in desk.segment.meters] == [1, 2, 3]
+        assert desk.ask("set_address", address=1, new=9, force=True)["devices"] == ["heat"]
+
+
+@pytest.mark.parametrize("given", [{"new": 0}, {"new": 251}, {}, {"new": 5, "address": 254}])
+def test_what_is_no_address_to_give_is_refused(given: dict[str, Any]) -> None:
+    lane = Lane(Bus(bus_config("/nowhere/at/all"), clock=CLOCK), {})
+    with memory_segment(meters=1) as segment, pytest.raises(RequestError) as caught:
+        Counter(segment, lane).ask("set_address", **{"address": 1, **given})
+    assert caught.value.status == 400
+
+
+# ------------------------------------------------------------------ reset
+@pytest.mark.parametrize("by_name", [False, True], ids=["primary", "secondary"])
+def test_a_meter_that_is_reset_begins_again_and_reads_on(by_name: bool) -> None:
+    with counter([build_meter("electricity", 1, clock=CLOCK, telegrams=3)], {"power": 1}, interval=0.05) as desk:
+        wait_until(desk.lane.has_read("power", 1))
+        address = str(desk.segment.meters[0].secondary_address) if by_name else 1
+        assert desk.ask("application_reset", address=address, code=0x10)["code"] == 0x10
+        frames = [request for _, request in list(desk.segment.requests) if len(request) > 5 and request[6] == 0x50]
+        assert len(frames) == 1 and frames[0][7:-2] == b"\x10"
+        read = len(desk.lane.delivery.of("power"))
+        wait_until(desk.lane.has_read("power", read + 3))
+    assert not desk.lane.failures.told
+    assert {len(reading.fields) for reading in desk.lane.delivery.readings} == {len(desk.segment.meters[0].expected())}
+
+
+def test_a_device_is_reset_by_its_name() -> None:
+    with counter(2, {"heat": 1}) as desk:
+        assert desk.ask("application_reset", device="heat") == {"bus": "main", "address": 1, "code": None}
+
+
+@pytest.mark.parametrize("given", [{"address": 254}, {"code": 256}, {"device": "attic"}, {"code": "x"}])
+def test_a_reset_of_nobody_in_particular_is_refused(given: dict[str, Any]) -> None:
+    lane = Lane(Bus(bus_config("/nowhere/at/all"), clock=CLOCK), {})
+    with memory_segment(meters=1) as segment, pytest.raises(RequestError):
+        Counter(segment, lane).ask("application_reset", **given)
