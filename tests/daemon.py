@@ -42,7 +42,7 @@ class Daemon:
             f"mqtt: {{url: '{broker}', heartbeat: 2}}\n"
             f"http: {{listen: '127.0.0.1:{self.http_port}', workers: 4, {http_options}}}\n"
             f"ingest: {{keys: {{gw1: {KEY}}}}}\n"
-            f"parser: {{backend: local, n_workers: 2}}\n{config}"
+            f"{'' if 'parser:' in config else 'parser: {backend: local, n_workers: 2}'}\n{config}"
         )
         self.environ = {**os.environ, **(environ or {})}
         self.process: subprocess.Popen[str] | None = None

@@ -36,6 +36,7 @@ from mbusgw.runtime.breaker import BreakerState, CircuitBreaker
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.runtime.worker import Worker
+from mbusgw.store import confirmations
 from mbusgw.store import formats as formats_on_disk
 from mbusgw.store import telegrams
 from mbusgw.store.janitor import Janitor
@@ -206,7 +207,7 @@ def build_wireless_lane(base: Base) -> WirelessLane:
     config, clock, metrics = base.config, base.clock, base.metrics
 
     def recall() -> None:
-        base.store.submit(telegrams.recall(clock.now()))
+        base.store.submit(telegrams.recall(clock.now()), confirmations.recall(clock.now()))
 
     fleet, receptions = Fleet(clock), Receptions(base.registry.heard)
     base.registry.observe(FormatWatch(metrics).changed)

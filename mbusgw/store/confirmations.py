@@ -36,6 +36,13 @@ def postpone(ingest_id: str, retry_at: datetime) -> Write:
     )
 
 
+def recall(now: datetime) -> Write:
+    """The service is back: all are due."""
+    return lambda connection: connection.execute(
+        "UPDATE confirmations SET retry_at = ?1 WHERE retry_at > ?1", (iso(now),)
+    )
+
+
 def done(ingest_id: str) -> Write:
     """Nothing more is to be asked about this one."""
     return lambda connection: connection.execute("DELETE FROM confirmations WHERE ingest_id = ?", (ingest_id,))

@@ -132,6 +132,15 @@ def test_after_many_tries_nobody_asks_any_more(house: House, clock: FakeClock) -
     assert house.waiting == 0
 
 
+def test_when_the_service_is_back_all_are_asked_about_at_once(house: House, clock: FakeClock) -> None:
+    house.read()
+    house.confirmer.step()
+    house.service.answer = as_we_read_it
+    write(house.lane.store, confirmations.recall(clock.now()))
+    house.confirmer.step()
+    assert house.waiting == 0
+
+
 def test_only_so_many_wait(house: House, clock: FakeClock) -> None:
     ingest_id = house.read()
     write(house.lane.store, confirmations.done(ingest_id), confirmations.queue(ingest_id, clock.now(), most=0))
