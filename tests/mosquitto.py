@@ -77,7 +77,7 @@ class Mosquitto:
     def _listens(self) -> bool:
         assert self._process is not None and self._process.poll() is None, "mosquitto has ended"
         with socket.socket() as probe:
-            probe.settimeout(0.5)
+            probe.settimeout(PATIENCE_S)
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 

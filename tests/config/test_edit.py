@@ -183,7 +183,7 @@ def as_nobody(path: Path) -> "subprocess.CompletedProcess[str]":
         [sys.executable, "-c", SCRIPT, str(path), "5", "as nobody"],
         text=True,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
 

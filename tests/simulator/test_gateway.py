@@ -27,7 +27,7 @@ class Ingress(Worker):
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            timeout = 0.3
+            timeout = PATIENCE_S
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -73,7 +73,7 @@ def test_requests_go_over_tls_and_the_connection_is_kept(tmp_path: Path, joined:
     certificate = Certificate(*write_certificate(tmp_path, "localhost", joined=joined), SystemClock())
     trust = ssl.create_default_context(cafile=str(tmp_path / "server.crt"))
     with serving(answer, certificate=certificate) as server:
-        connection = http.client.HTTPSConnection("localhost", server.port, timeout=20, context=trust)
+        connection = http.client.HTTPSConnection("localhost", server.port, timeout=PATIENCE_S, context=trust)
         for size in (0, 5, 60_000):
             connection.request("POST", "/", body=b"x" * size)
             response = connection.getresponse()
@@ -126,7 +126,7 @@ def test_a_client_that_never_ends_its_handshake_costs_only_its_place(tmp_path: P
     trust = ssl.create_default_context(cafile=str(tmp_path / "server.crt"))
     with serving(answer, certificate=certificate, timing=Timing(idle_s=1)) as server:
         with Client(server.port) as silent:
-            connection = http.client.HTTPSConnection("localhost", server.port, timeout=20, context=trust)
+            connection = http.client.HTTPSConnection("localhost", server.port, timeout=PATIENCE_S, context=trust)
             connection.request("GET", "/")
             assert connection.getresponse().status == 200
             connection.close()
