@@ -172,7 +172,7 @@ def test_the_command_takes_orders_and_keeps_a_log(tmp_path: Path) -> None:
             serial.close()
             process.stdin.write("fault 1 silent\nfault 9 silent\nlist\nquit\n")
             process.stdin.flush()
-            said, _ = process.communicate(timeout=10)
+            said, _ = process.communicate(timeout=PATIENCE_S)
         finally:
             process.kill()
     assert process.returncode == 0
