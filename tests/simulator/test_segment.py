@@ -168,7 +168,7 @@ def test_the_command_takes_orders_and_keeps_a_log(tmp_path: Path) -> None:
                 pass
             serial = open_port(port, baudrate=38400)
             serial.write(REQUEST)
-            assert serial.read(1, 5) == b"\x68"
+            assert serial.read(1, PATIENCE_S) == b"\x68"
             serial.close()
             process.stdin.write("fault 1 silent\nfault 9 silent\nlist\nquit\n")
             process.stdin.flush()
