@@ -16,7 +16,7 @@ from mbusgw.config.models import Config
 from mbusgw.model.errors import RequestError
 from mbusgw.runtime.clock import iso
 from mbusgw.runtime.exactjson import dumps
-from mbusgw.store.archive import STATUSES
+from mbusgw.store.archive import REPLAYABLE, STATUSES
 from mbusgw.store.replays import Telegrams
 from mbusgw.web.admin import number
 from mbusgw.web.archive import LARGEST_PAGE, PATH, page, replay_answer
@@ -53,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     showing.add_argument("ingest_id", metavar="ID", help="the ingest_id of the telegram")
     replaying.add_argument("ingest_ids", metavar="ID", nargs="*", help="the ingest_id of a telegram")
-    for action in (listing, replaying):
-        action.add_argument("--status", metavar="STATUS", help=f"one or more, parted by commas: {', '.join(STATUSES)}")
+    for action, statuses in ((listing, STATUSES), (replaying, REPLAYABLE)):
+        action.add_argument("--status", metavar="STATUS", help=f"one or more, parted by commas: {', '.join(statuses)}")
         action.add_argument("--meter", metavar="METER", help="12345678 or els_12345678")
         action.add_argument("--gateway", metavar="GATEWAY", help="heard by this gateway")
         action.add_argument("--since", metavar="TIME", help="2026-01-31T12:00:00Z, or how long ago: 2h, 1d")
