@@ -199,7 +199,9 @@ def _local(settings: BackendSettings, parts: Parts) -> ParserBackend:
     own = LocalBackend(parts.formats)
     if settings.wmbusmeters is None:
         return own
-    program = Wmbusmeters(settings.wmbusmeters, parts.clock, on_result=parts.on_wmbusmeters)
+    program = Wmbusmeters(
+        settings.wmbusmeters, parts.clock, stopping=lambda: parts.wait(0), on_result=parts.on_wmbusmeters
+    )
     return WithWmbusmeters(own, program, parts.clock)
 
 

@@ -51,14 +51,21 @@ class _Last:
 class Wmbusmeters:
     """Asks the program. **any thread**: one telegram at a time
 
-    ``on_result`` is told how each question ended: ``ok``, ``refused`` (it cannot read this telegram), ``stale``,
-    ``failed`` (the process crashed or hung), ``absent`` (not asked: missing, too old, or in a pause).
+    ``stopping`` says whether nobody needs an answer any more. ``on_result`` is told how each question
+    ended: ``ok``, ``refused`` (it cannot read this telegram), ``stale``, ``failed`` (the process crashed or
+    hung), ``absent`` (not asked: missing, too old, or in a pause).
     """
 
     def __init__(
-        self, settings: WmbusmetersSettings, clock: Clock, *, on_result: Callable[[str], None] = lambda result: None
+        self,
+        settings: WmbusmetersSettings,
+        clock: Clock,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+        on_result: Callable[[str], None] = lambda result: None,
     ) -> None:
         self._settings = settings
+        self._stopping = stopping
         self._clock = clock
         self._on_result = on_result
         self._lock = threading.Lock()
@@ -119,7 +126,7 @@ class Wmbusmeters:
                 return child
         if len(self._children) >= MOST_CHILDREN:
             self._children.pop(0).close()
-        self._children.append(Child(self._settings.command, self._clock))
+        self._children.append(Child(self._settings.command, self._clock, self._stopping))
         return self._children[-1]
 
     def _failed(self, error: WmbusmetersError, child: Child | None, telegram: bytes) -> None:
@@ -129,6 +136,8 @@ class Wmbusmeters:
         else:
             self._children.remove(child)
             child.close()
+            if self._stopping():
+                return  # that was us
             self._deadly[telegram] = self._deadly.get(telegram, 0) + 1
             _limit(self._deadly)
         if not self._closed:

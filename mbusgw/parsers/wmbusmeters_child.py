@@ -9,6 +9,7 @@ import re
 import selectors
 import subprocess
 import threading
+from collections.abc import Callable
 
 from mbusgw.model.errors import WmbusmetersError
 from mbusgw.runtime import exactjson
@@ -20,6 +21,8 @@ _VERSION = re.compile(r"wmbusmeters:?\s+v?(\d+)\.(\d+)", re.IGNORECASE)
 _VERSION_TIMEOUT_S = 5.0
 _ARGUMENTS = ("--silent", "--format=json", "stdin:jsonl")
 
+#: How often somebody who waits for an answer looks whether to stop.
+_LOOK_S = 0.2
 _LONGEST_ANSWER_BYTES = 1 << 20
 #: So many meters one process remembers; then another takes over, because it never forgets one.
 MOST_METERS = 20_000
@@ -61,10 +64,11 @@ class Child:
     ``meters`` are those it was asked about: number -> manufacturer. Two of one number crash it.
     """
 
-    def __init__(self, command: str, clock: Clock) -> None:
+    def __init__(self, command: str, clock: Clock, stopping: Callable[[], bool] = lambda: False) -> None:
         """Starts the program. Raises ``WmbusmetersError``."""
         self.meters: dict[str, str] = {}
         self._clock = clock
+        self._stopping = stopping
         self._buffer = bytearray()
         self._closing = threading.Lock()
         try:
@@ -139,11 +143,13 @@ class Child:
         return line
 
     def _ready(self, descriptor: int, event: int, deadline_mono: float) -> None:
-        left_s = deadline_mono - self._clock.mono()
         with selectors.DefaultSelector() as selector:
             selector.register(descriptor, event)
-            if left_s <= 0 or not selector.select(left_s):
-                raise WmbusmetersError("wmbusmeters did not answer in time")
+            while not selector.select(min(_LOOK_S, max(0.0, deadline_mono - self._clock.mono()))):
+                if self._stopping():
+                    raise WmbusmetersError("nobody waits for wmbusmeters any more: mbusgw stops")
+                if self._clock.mono() >= deadline_mono:
+                    raise WmbusmetersError("wmbusmeters did not answer in time")
 
     def _crashed(self) -> WmbusmetersError:
         self.kill()

@@ -167,6 +167,15 @@ def test_one_that_does_not_answer_is_ended(program: StandInWmbusmeters, how: str
     house.backend.close()
 
 
+def test_nobody_waits_for_it_when_we_stop(program: StandInWmbusmeters) -> None:
+    program.answer(NUMBER, "hang")
+    asker = Wmbusmeters(WmbusmetersSettings(program.command, timeout_s=600), SystemClock(), stopping=lambda: True)
+    backend = WithWmbusmeters(LocalBackend(), asker, FakeClock())
+    with pytest.raises(WmbusmetersError, match="stops"):
+        backend.parse(telegram(), None)
+    backend.close()
+
+
 def test_it_ends_with_us(house: House) -> None:
     house.read(telegram())
     house.backend.close()
