@@ -192,7 +192,8 @@ class Cable:
         together = [one for one in self._sending if one.byte_s == byte_s and not one.echo]
         others = [one for one in self._sending if one.byte_s != byte_s or one.echo]
         rest = [(one.start_mono + one.sent * byte_s, one.data[one.sent :]) for one in together]
-        self._sending = others + [_Sending(data, start, byte_s) for start, data in superpose([*rest, *pieces], byte_s)]
+        pieces = superpose([*rest, *(piece for piece in pieces if piece[1])], byte_s)
+        self._sending = others + [_Sending(data, start, byte_s) for start, data in pieces]
 
     @staticmethod
     def _byte_s(baudrate: int) -> float:
