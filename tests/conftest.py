@@ -1,15 +1,25 @@
 """What all tests share: the optional data folder, a broker, and the rule that nothing outlives its test."""
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.daemon import end_all
 from tests.mosquitto import Mosquitto
 from tests.wait import wait_until
+
+# How long an example takes says nothing on a busy machine.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
+# Tests that a shell runs in the background have SIGINT ignored, and would hand that on to the processes they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Real frames and telegrams; tests that use them skip where the folder is absent.
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"

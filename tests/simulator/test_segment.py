@@ -17,6 +17,7 @@ from mbusgw.model.errors import FrameDamaged, TransportLost
 from mbusgw.simulator.catalogue import build_meter
 from mbusgw.simulator.line import PtyLine, TcpLine
 from mbusgw.transports.serialport import SerialPort, open_port
+from tests.simulator.memory import memory_segment
 from tests.simulator.wire import CLOCK, running_segment
 from tests.wait import PATIENCE_S, wait_until
 
@@ -66,12 +67,10 @@ def test_noise_before_a_request_does_no_harm() -> None:
 
 def test_two_meters_with_one_address_spoil_each_other() -> None:
     twins = [build_meter("heat", 1, clock=CLOCK), build_meter("gas", 1, clock=CLOCK)]
-    with running_segment(meters=twins) as segment:
-        port = open_port(segment.port, baudrate=38400)
-        session = Session(port, baudrate=38400, mono=CLOCK.mono)
+    with memory_segment(twins) as segment:
+        session = Session(segment.open_port(), baudrate=segment.baudrate, mono=segment.clock.mono)
         with pytest.raises(FrameDamaged):
             session.read_user_data(1)
-        port.close()
 
 
 def test_the_link_leads_to_the_pty_and_is_taken_away(tmp_path: Path) -> None:
@@ -121,9 +120,7 @@ def test_a_tcp_port_serves_one_connection_after_the_other() -> None:
 
 # ------------------------------------------------------------------ the command
 def simulate(*options: str) -> "subprocess.Popen[str]":
-    # Whoever runs the tests in the background has SIGINT ignored, and children inherit that.
-    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    code += "from mbusgw.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from mbusgw.cli.main import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "simulate", *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
