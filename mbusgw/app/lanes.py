@@ -18,6 +18,7 @@ from mbusgw.ingest.keys import ProvenKeys
 from mbusgw.ingest.pool import ParseWorker, format_name
 from mbusgw.ingest.receptions import Receptions
 from mbusgw.ingest.signatures import FormatWatch
+from mbusgw.model.guests import Guest, GuestList
 from mbusgw.mqtt.announcer import Announcer
 from mbusgw.mqtt.client import Broker, Incoming
 from mbusgw.mqtt.commands import MqttCommands
@@ -83,12 +84,21 @@ def build_base(config: Config, clock: Clock) -> Base:
         clock,
         radio_ttl_s=config.ingest.offline_after,
         radio_intervals=config.ingest.offline_intervals,
+        guests=guest_list(config),
         is_quiet=lambda moment: any(hours.hold(moment.astimezone()) for hours in config.ingest.quiet),
     )
     topics = Topics(config.mqtt, config.homeassistant)
     recorder = StateRecorder(registry, store, topics, clock=clock)
     keyring = Keyring(store, open_vault(config, os.environ), clock=clock)
     return Base(config, clock, Metrics(), store, janitor, registry, topics, recorder, keyring, Mappings(store, clock))
+
+
+def guest_list(config: Config) -> GuestList:
+    """The radio meters that the configuration speaks of."""
+    return GuestList(
+        [Guest(one.radio, one.id, one.name or one.id, one.hidden) for one in config.radio_devices],
+        listed_only=config.ingest.announce == "listed",
+    )
 
 
 def open_vault(config: Config, environ: Mapping[str, str]) -> Vault:
@@ -235,6 +245,7 @@ def build_wireless_lane(base: Base) -> WirelessLane:
             messages=messages,
             delivery=base.recorder,
             receptions=receptions,
+            guests=base.registry.guests,
             max_outbox=config.mqtt.max_queue,
             keyring=base.keyring,
             proven=proven,
@@ -316,7 +327,7 @@ def build_wired_lane(base: Base) -> WiredLane:
     config = base.config
     return WiredLane(
         config.buses,
-        config.devices,
+        config.wired_devices,
         registry=base.registry,
         delivery=base.recorder,
         metrics=base.metrics,

@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Container
 
 from mbusgw.config.models import Config
+from mbusgw.model.device import DeviceState
 from mbusgw.model.reading import Lane
 from mbusgw.mqtt.states import StateRecorder
 from mbusgw.parsers.formats import FormatMemory
@@ -53,13 +55,22 @@ class Memory:
             self._finds.restore(reader)
         finally:
             reader.close()
-        wired = {device.id for device in self._config.devices if device.enabled}
-        gone = [state for state in known if state.lane is Lane.WIRED and state.device_id not in wired]
+        wired = {device.id for device in self._config.wired_devices if device.enabled}
+        gone = [state for state in known if self._is_gone(state, wired)]
         self._registry.restore(state for state in known if state not in gone)
         for state in gone:
-            log.info("%s is not configured any more; its state is forgotten", state.device_id)
+            log.info("%s is not called so any more, or not configured; its state is forgotten", state.device_id)
             self._recorder.forget(state)
+        for state in known:
+            if not state.hidden and state.lane is Lane.WIRELESS and self._registry.guests.hides(state.device_id):
+                self._recorder.forget(state)  # what was shown of it; it is kept in memory, and stored when it is heard
         self._recorder.publish_all(self._registry.snapshot().values())
         backlog = self._store.count("backlog")
         if known or backlog:
             log.info("%d device states loaded, %d telegrams still to be parsed", len(known), backlog)
+
+    def _is_gone(self, state: DeviceState, wired: Container[str]) -> bool:
+        if state.lane is Lane.WIRED:
+            return state.device_id not in wired
+        natural_id = state.meter.device_id if state.meter else state.device_id
+        return self._registry.guests.device_id(natural_id) != state.device_id

@@ -94,7 +94,7 @@ class Reload:
         return Outcome(config, changed, self._exchange(config, renew_lost=asked))
 
     def _exchange(self, config: Config, *, renew_lost: bool) -> LaneChange:
-        change = self._lane.change(config.buses, config.devices, renew_lost=renew_lost)
+        change = self._lane.change(config.buses, config.wired_devices, renew_lost=renew_lost)
         for device_id in change.removed:
             self._forget(device_id)
         if self._announcer is not None:

@@ -50,7 +50,7 @@ def summary(config: Config) -> str:
 def notes(config: Config) -> list[str]:
     """What is allowed, and perhaps not meant."""
     found = []
-    used = {device.bus for device in config.devices if device.enabled}
+    used = {device.bus for device in config.wired_devices if device.enabled}
     for bus in config.buses:
         if bus.name not in used:
             found.append(f"bus {bus.name} has no enabled device")

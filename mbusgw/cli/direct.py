@@ -38,7 +38,7 @@ def asker_for(config: Config, bus: BusConfig, baudrate: int | None = None) -> It
     if remote is not None and name is not None:
         yield remote, name
         return
-    direct = Direct(bus if baudrate is None else bus.model_copy(update={"baudrate": baudrate}), config.devices)
+    direct = Direct(bus if baudrate is None else bus.model_copy(update={"baudrate": baudrate}), config.wired_devices)
     direct.start()
     try:
         yield direct, bus.name

@@ -77,7 +77,7 @@ def find_target(config: Config, text: str | None, *, bus: str | None, anybody: b
         raise RequestError(400, "bad_request", "name an address or a device, or write --any for a meter that is alone")
     if text is None:
         return Target(choose_bus(config, bus))
-    device = next((device for device in config.devices if device.id == text), None)
+    device = next((device for device in config.wired_devices if device.id == text), None)
     if device is None:
         address = _address(text)
         return Target(choose_bus(config, bus), address)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from mbusgw.config.address import ONLY_METER
 from mbusgw.config.lines import KeyPath
-from mbusgw.config.models import BusConfig, DeviceConfig, KeyConfig
+from mbusgw.config.models import BusConfig, DeviceConfig, KeyConfig, RadioDeviceConfig
 from mbusgw.config.section import Section
 from mbusgw.config.shape import guess
 from mbusgw.model.address import SecondaryAddress
@@ -27,6 +27,7 @@ class Conflict:
 def conflicts(
     buses: Mapping[int, BusConfig],
     devices: Mapping[int, DeviceConfig],
+    radio: Mapping[int, RadioDeviceConfig],
     keys: Mapping[int, KeyConfig],
     *,
     buses_wanted: Mapping[int, str],
@@ -40,7 +41,8 @@ def conflicts(
     return [
         *_doubles("buses", buses, "name", lambda bus: bus.name),
         *_doubles("buses", buses, "port", lambda bus: bus.port),
-        *_doubles("devices", devices, "id", lambda device: device.id),
+        *_doubles("devices", _together(devices, radio), "id", lambda device: device.id),
+        *_doubles("devices", radio, "radio", lambda device: device.radio),
         *_doubles("devices", devices, "address", _line_address),
         *_doubles("keys", keys, "meter_id", lambda key: (key.meter_id, key.manufacturer)),
         *_unknown_buses(buses_wanted, sorted(set(bus_names))),
@@ -49,6 +51,13 @@ def conflicts(
         *_fixed_speed(buses, devices),
         *_covered(devices),
     ]
+
+
+def _together(
+    devices: Mapping[int, DeviceConfig], radio: Mapping[int, RadioDeviceConfig]
+) -> Mapping[int, DeviceConfig | RadioDeviceConfig]:
+    both: dict[int, DeviceConfig | RadioDeviceConfig] = {**devices, **radio}
+    return dict(sorted(both.items()))
 
 
 def _line_address(device: DeviceConfig) -> Hashable:

@@ -20,7 +20,10 @@ def changed_keys(before: Config, after: Config) -> frozenset[str]:
         old, new = getattr(before, name), getattr(after, name)
         if old == new:
             continue
-        if isinstance(old, Section):
+        if name == "devices":
+            keys |= {"devices"} if before.wired_devices != after.wired_devices else set()
+            keys |= {"devices (radio)"} if before.radio_devices != after.radio_devices else set()
+        elif isinstance(old, Section):
             keys |= {f"{name}.{key}" for key in type(old).model_fields if getattr(old, key) != getattr(new, key)}
         else:
             keys.add(name)

@@ -13,7 +13,7 @@ from mbusgw.config.consistency import Conflict, conflicts
 from mbusgw.config.environment import SOURCE, Overlay
 from mbusgw.config.lines import Document, KeyPath, Tree, dotted, parse_document, read_document
 from mbusgw.config.messages import sentence
-from mbusgw.config.models import BusConfig, Config, DeviceConfig, KeyConfig
+from mbusgw.config.models import RADIO, WIRED, BusConfig, Config, DeviceConfig, KeyConfig, RadioDeviceConfig
 from mbusgw.config.secrets import read_secret
 from mbusgw.config.section import Section
 from mbusgw.config.shape import guess_key, is_secret, without_empty
@@ -136,7 +136,7 @@ class _Attempt:
 
 
 def _path(error: dict[str, Any]) -> KeyPath:
-    return tuple(part for part in error["loc"] if part != "[key]")
+    return tuple(part for part in error["loc"] if part not in ("[key]", WIRED, RADIO))
 
 
 def _look_up(tree: Tree, path: KeyPath) -> tuple[bool, Tree]:
@@ -155,6 +155,7 @@ def _conflicts_in(tree: dict[str, Tree]) -> list[Conflict]:
     return conflicts(
         _valid_items(tree, "buses", BusConfig),
         _valid_items(tree, "devices", DeviceConfig),
+        _valid_items(tree, "devices", RadioDeviceConfig),
         _valid_items(tree, "keys", KeyConfig),
         buses_wanted=_texts(tree, "devices", "bus"),
         bus_names=_texts(tree, "buses", "name").values(),

@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    SecretStr,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from mbusgw.config.address import MeterAddress, MeterName
 from mbusgw.config.broker import HomeAssistantConfig, MqttConfig
@@ -27,6 +36,7 @@ from mbusgw.config.kinds import (
     QuietTime,
     TopicLevel,
 )
+from mbusgw.config.radio import RadioDeviceConfig
 from mbusgw.config.section import Count, Section, check_port
 
 __all__ = [
@@ -43,6 +53,7 @@ __all__ = [
     "LoggingConfig",
     "MqttConfig",
     "ParserConfig",
+    "RadioDeviceConfig",
     "StorageConfig",
 ]
 
@@ -118,6 +129,7 @@ class IngestConfig(Section):
     """Radio telegrams: ``keys`` is bearer key by gateway; ``trusted_networks`` are those whose gateways need none;
     ``max_rate`` is telegrams a second of one gateway. A radio meter is offline after a silence of
     ``offline_intervals`` of its own, or of ``offline_after``; ``quiet`` are the times at which they keep silent.
+    ``announce``: whether those that ``devices`` does not list have topics and entities.
     """
 
     keys: dict[TopicLevel, SecretStr] = Field(default_factory=dict)
@@ -130,6 +142,7 @@ class IngestConfig(Section):
     offline_after: Period = 86400.0
     offline_intervals: Annotated[int, Field(ge=2, le=1000)] = 3
     quiet: tuple[QuietTime, ...] = ()
+    announce: Literal["all", "listed"] = "all"
 
     @field_validator("keys")
     @classmethod
@@ -269,6 +282,18 @@ class DeviceConfig(Section):
         return max(bus.device_offline_timeout, 3 * self.interval_on(bus))
 
 
+def _kind_of_device(value: Any) -> str:
+    """A device that is heard names ``radio``; any other is on a bus."""
+    radio = "radio" in value if isinstance(value, dict) else isinstance(value, RadioDeviceConfig)
+    return RADIO if radio else WIRED
+
+
+#: In brackets: what stands so in the place of an error is no key of the file.
+WIRED, RADIO = "[wired]", "[radio]"
+_WIRED = Annotated[DeviceConfig, Tag(WIRED)]
+_RADIO = Annotated[RadioDeviceConfig, Tag(RADIO)]
+
+
 def _level(value: Any) -> Any:
     text = str(value).strip().upper()
     return {"WARN": "WARNING", "FATAL": "CRITICAL"}.get(text, text)
@@ -306,9 +331,19 @@ class Config(Section):
     lobaro: LobaroConfig = LobaroConfig()
     keys: tuple[KeyConfig, ...] = ()
     buses: tuple[BusConfig, ...] = ()
-    devices: tuple[DeviceConfig, ...] = ()
+    devices: tuple[Annotated[_WIRED | _RADIO, Discriminator(_kind_of_device)], ...] = ()
     logging: LoggingConfig = LoggingConfig()
     health: HealthConfig = HealthConfig()
+
+    @property
+    def wired_devices(self) -> tuple[DeviceConfig, ...]:
+        """Those on a bus."""
+        return tuple(device for device in self.devices if isinstance(device, DeviceConfig))
+
+    @property
+    def radio_devices(self) -> tuple[RadioDeviceConfig, ...]:
+        """Those that are heard."""
+        return tuple(device for device in self.devices if isinstance(device, RadioDeviceConfig))
 
     def bus(self, name: str) -> BusConfig:
         """The bus of that name. Raises ``KeyError``."""

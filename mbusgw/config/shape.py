@@ -26,9 +26,15 @@ def annotation_at(path: KeyPath) -> Any:
 
 
 def section_at(path: KeyPath) -> type[Section] | None:
-    """The model of the section at ``path``, if one belongs there."""
-    kind = annotation_at(path)
-    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+    """The model of the section at ``path``, if one belongs there; of several the first."""
+    return next(iter(_sections(annotation_at(path))), None)
+
+
+def _sections(kind: Any) -> list[type[Section]]:
+    """The models that may stand at a place."""
+    if isinstance(kind, type) and issubclass(kind, Section):
+        return [kind]
+    return [model for part in get_args(kind) for model in _sections(part)] if get_origin(kind) is not tuple else []
 
 
 def is_secret(path: KeyPath) -> bool:
@@ -62,7 +68,7 @@ def guess_key(path: KeyPath) -> str:
     section, key = section_at(path[:-1]), str(path[-1])
     if section is None:
         return ""
-    known = list(section.model_fields)
+    known = list(dict.fromkeys(key for model in _sections(annotation_at(path[:-1])) for key in model.model_fields))
     exact_elsewhere = [
         name for name in Config.model_fields if key in getattr(_section_of(name), "model_fields", {})
     ]
@@ -76,9 +82,9 @@ def _section_of(name: str) -> type[Section] | None:
 
 
 def _inside(kind: Any, part: str | int) -> Any:
-    if isinstance(kind, type) and issubclass(kind, Section):
-        known = kind.model_fields.get(str(part))
-        return known.annotation if known else None
+    for section in _sections(kind):
+        if known := section.model_fields.get(str(part)):
+            return known.annotation
     if get_origin(kind) is tuple:
         return get_args(kind)[0] if isinstance(part, int) else None
     if get_origin(kind) is dict:

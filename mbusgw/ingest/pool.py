@@ -14,6 +14,7 @@ from mbusgw.ingest.keys import ProvenKeys, candidates, names
 from mbusgw.ingest.readings import to_reading
 from mbusgw.ingest.receptions import Receptions
 from mbusgw.model.errors import FormatPending, KeyMissing, KeyWrong, MbusgwError, ParserError, StoreError
+from mbusgw.model.guests import GuestList
 from mbusgw.model.ports import Delivery, Write
 from mbusgw.model.reading import Reading
 from mbusgw.model.telegram import ReceivedTelegram
@@ -82,6 +83,7 @@ class ParseWorker(Worker):
         messages: TelegramMessages,
         delivery: Delivery,
         receptions: Receptions,
+        guests: GuestList = GuestList(),
         max_outbox: int,
         keyring: Keyring,
         proven: ProvenKeys,
@@ -98,6 +100,7 @@ class ParseWorker(Worker):
         self._messages = messages
         self._delivery = delivery
         self._receptions = receptions
+        self._guests = guests
         self._max_outbox = max_outbox
         self._keyring = keyring
         self._proven = proven
@@ -179,7 +182,7 @@ class ParseWorker(Worker):
 
     def _parse_with(self, telegram: ReceivedTelegram, key: OpenKey | None) -> _Outcome:
         parsed = self._backend.parse(telegram, key.key if key else None)
-        reading = to_reading(telegram, parsed, self._receptions)
+        reading = to_reading(telegram, parsed, self._receptions, self._guests)
         return _Outcome(parsed, reading, self._messages.reading(telegram, reading, parsed))
 
     @staticmethod

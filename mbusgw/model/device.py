@@ -20,7 +20,8 @@ class DeviceState:
     telegram did not carry (radio meters alternate). ``stale``: loaded from the database at
     start, not yet confirmed by a reading. ``last_error`` is why the last try failed, or None;
     ``breaker`` whether a wired meter is asked (closed), left alone for a while (open) or tried again (half_open).
-    ``radio``: how it is heard, ``format``: which records it sends; of radio meters.
+    ``radio``: how it is heard, ``format``: which records it sends; of radio meters. ``hidden``: it has no topics
+    and no entities of its own.
     """
 
     device_id: str
@@ -41,6 +42,7 @@ class DeviceState:
     last_error: str | None = None
     breaker: str | None = None
     radio: RadioLink | None = None
+    hidden: bool = False
     format: RecordFormat | None = None
 
     def read(self, reading: Reading, *, learn: bool = True) -> DeviceState:

@@ -134,7 +134,8 @@ class Announcer(Worker):
         gateway = self._discovery.gateway()
         states = self._registry.snapshot()
         # Of two names that one meter answered to, that under which it is heard now is announced: it comes last.
-        owners = {self._discovery.topic(state): state for state in sorted(states.values(), key=_heard) if state.read_at}
+        shown = [state for state in states.values() if state.read_at is not None and not state.hidden]
+        owners = {self._discovery.topic(state): state for state in sorted(shown, key=_heard)}
         # A meter that is configured and was not read yet in this run keeps what was said of it.
         unread = {device_id for device_id, state in states.items() if state.read_at is None}
         self._withdraw(

@@ -55,8 +55,8 @@ class Discovery:
 
     # -------------------------------------------------- a meter
     def meter(self, state: DeviceState, *, interval_s: float | None = None) -> Announcement | None:
-        """The announcement of one meter; None while it has not said who it is."""
-        if state.read_at is None:
+        """The announcement of one meter; None of a hidden one, and while it has not said who it is."""
+        if state.read_at is None or state.hidden:
             return None
         root = self._root(state)
         expire_after_s = self.expire_after_s(state, interval_s)

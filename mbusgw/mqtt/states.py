@@ -30,6 +30,8 @@ PUBLISH_SLICE = 100
 def change_messages(topics: Topics, change: Change) -> list[Message]:
     """What a change is news of: values first, then availability, then the attributes that explain them."""
     state = change.after
+    if state.hidden:
+        return []
     messages = [
         _field_message(topics, state, state.fields[name])
         for name in state.fields
@@ -47,6 +49,8 @@ def change_messages(topics: Topics, change: Change) -> list[Message]:
 
 def all_messages(topics: Topics, state: DeviceState) -> list[Message]:
     """The whole state of a device, for the heartbeat, a restart, and a Home Assistant that was born."""
+    if state.hidden:
+        return []
     messages = [availability_message(topics, state)]
     messages += [
         _field_message(topics, state, field) for field in state.fields.values() if field.value is not None

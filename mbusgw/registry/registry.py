@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from mbusgw.model.device import DeviceState
+from mbusgw.model.guests import GuestList
 from mbusgw.model.reading import Lane, Reading
 from mbusgw.model.reception import RadioLink, Reception
 from mbusgw.registry.changes import Change, difference
@@ -41,11 +42,13 @@ class Registry:
         *,
         radio_ttl_s: float,
         radio_intervals: int = 3,
+        guests: GuestList = GuestList(),
         is_quiet: Callable[[datetime], bool] = lambda moment: False,
     ) -> None:
         self._clock = clock
         self._radio_ttl_s = radio_ttl_s
         self._radio_intervals = radio_intervals
+        self.guests = guests
         self._is_quiet = is_quiet
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
@@ -91,12 +94,20 @@ class Registry:
                 fresh = state.read_at is not None and (now - state.read_at).total_seconds() < ttl_s
                 restored = replace(
                     state,
-                    name=known.state.name if known else state.name,
+                    name=known.state.name if known else self._name(state),
+                    hidden=state.lane is Lane.WIRELESS and self.guests.hides(state.device_id),
                     online=state.online and fresh,
                     stale=state.read_at is not None,
                     version=state.version + 1,
                 )
                 self._entries[state.device_id] = _Entry(restored, ttl_s, mono + ttl_s)
+
+    def _name(self, state: DeviceState) -> str:
+        return self.guests.name(state.device_id) if state.lane is Lane.WIRELESS else state.name
+
+    def _newcomer(self, reading: Reading) -> DeviceState:
+        device_id, radio = reading.device_id, reading.lane is Lane.WIRELESS
+        return DeviceState(device_id, self.guests.name(device_id), hidden=radio and self.guests.hides(device_id))
 
     def _restored_ttl(self, state: DeviceState) -> float:
         return self._radio_ttl_s if state.radio is None else self._radio_ttl(state.radio)
@@ -107,7 +118,7 @@ class Registry:
         with self._lock:
             entry = self._entries.get(reading.device_id)
             if entry is None:
-                entry = _Entry(DeviceState(reading.device_id, reading.device_id), self._radio_ttl_s, 0.0)
+                entry = _Entry(self._newcomer(reading), self._radio_ttl_s, 0.0)
                 self._entries[reading.device_id] = entry
             before = entry.state
             entry.state = after = self._comparable(before, reading).read(reading, learn=self._tells(before, reading))

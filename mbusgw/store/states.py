@@ -67,6 +67,7 @@ def _document(state: DeviceState) -> dict[str, Any]:
         "problems": state.problems,
         "gateway_id": state.gateway_id,
         "rssi_dbm": state.rssi_dbm,
+        **({"hidden": True} if state.hidden else {}),
         **({"radio": _radio_document(state.radio)} if state.radio is not None else {}),
         **({"format": _format_document(state.format)} if state.format is not None else {}),
     }
@@ -114,6 +115,7 @@ def _state(device_id: str, version: int, document: dict[str, Any]) -> DeviceStat
         gateway_id=document["gateway_id"],
         rssi_dbm=float(rssi) if rssi is not None else None,
         radio=_radio(document["radio"]) if document.get("radio") else None,
+        hidden=document.get("hidden", False),
         format=_format(document["format"]) if document.get("format") else None,
     )
 

@@ -82,7 +82,7 @@ def plan(config: Config, chosen: Iterable[FoundMeter], found: Sequence[FoundMete
     taken = {device.id for device in config.devices} | {"bridge"}
     for meter in chosen:
         name = meter.device_id
-        if (device := configured_as(meter, config.devices)) is not None:
+        if (device := configured_as(meter, config.wired_devices)) is not None:
             adoption.already[name] = device
             continue
         try:
@@ -103,7 +103,7 @@ def _entry(config: Config, meter: FoundMeter, found: Sequence[FoundMeter], devic
     if meter.product and meter.identity is not None:
         entry["name"] = f"{meter.product} {meter.identity.id}"[:_NAME_MAX]
     entry["bus"] = meter.bus
-    if _is_alone(meter, found, config.devices):
+    if _is_alone(meter, found, config.wired_devices):
         entry["address"] = int(meter.primary or 0)
         if meter.identity is not None:
             entry["meter"] = str(meter.secondary or SecondaryAddress.of(meter.identity))

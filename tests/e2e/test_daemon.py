@@ -25,6 +25,10 @@ OMS_KEY = "0102030405060708090A0B0C0D0E0F11"
 KEYS = f"keys: [{{meter_id: '12345678', manufacturer: ELS, key: {OMS_KEY}}}]\n"
 
 
+#: The same telegram may be posted again.
+AGAIN = {"ENABLE_DEDUP": "false"}
+
+
 def buses(segment: Segment, *addresses: int, interval: float = 1) -> str:
     devices = "".join(
         f"  - {{id: meter_{address}, name: Meter {address}, bus: main, address: {address}, interval: {interval}}}\n"
@@ -317,3 +321,26 @@ def test_systemd_is_told_when_ready_and_when_stopping(tmp_path: Path, mosquitto:
         assert told("WATCHDOG=1")
         assert daemon.stop() == 0
         assert told("STOPPING=1")
+
+
+def test_a_radio_meter_is_called_and_shown_as_the_configuration_says(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    body = {"gateway_id": "gw1", "raw_hex": OMS, "rssi_dbm": -70}
+    with subscribed(mosquitto.port, "mbus/#", "homeassistant/#") as subscriber:
+        with running(tmp_path, KEYS, broker=mosquitto.url) as daemon:
+            assert daemon.post(body)[0] == 202
+            wait_until(lambda: subscriber.last("mbus/els_12345678/volume") == "28504.27")
+            wait_until(lambda: announced(subscriber))
+        named = f"{KEYS}devices: [{{id: gas_cellar, radio: els_12345678, name: Gas cellar}}]\n"
+        with running(tmp_path, named, broker=mosquitto.url, environ=AGAIN) as daemon:
+            wait_until(lambda: subscriber.last("mbus/els_12345678/volume") == "", what="the old topic is not cleared")
+            assert daemon.post(body)[0] == 202
+            wait_until(lambda: subscriber.last("mbus/gas_cellar/volume") == "28504.27")
+            (topic,) = {one for one in announced(subscriber) if "12345678" in one}
+            wait_until(lambda: json.loads(subscriber.last(topic) or "{}").get("device", {}).get("name") == "Gas cellar")
+        hidden = named.replace("name: Gas cellar", "hidden: true")
+        with running(tmp_path, hidden, broker=mosquitto.url, environ=AGAIN) as daemon:
+            wait_until(lambda: subscriber.last("mbus/gas_cellar/volume") == "")
+            wait_until(lambda: subscriber.last(topic) == "", what="Home Assistant still shows it")
+            assert daemon.post(body)[0] == 202
+            wait_until(lambda: daemon.get("/state")[1]["devices"].get("gas_cellar", {}).get("stale") is False)
+            assert subscriber.last("mbus/gas_cellar/volume") == ""

@@ -1,0 +1,30 @@
+"""What may be said about one radio meter. All of them are heard without it."""
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from mbusgw.config.kinds import DeviceId
+from mbusgw.config.section import Section
+
+
+def _radio_name(value: Any) -> str:
+    text = str(value).strip().lower().replace(" ", "_")
+    if not re.fullmatch(r"([a-z]{3}|0x[0-9a-f]{4})_[0-9a-f]{8}", text):
+        raise ValueError("no radio meter: write manufacturer and number, such as els_12345678")
+    return text
+
+
+class RadioDeviceConfig(Section):
+    """One radio meter that is called otherwise, or hidden.
+
+    ``radio`` is what it would be called by itself: ``<manufacturer>_<id>``. ``hidden``: it is parsed and kept, but has
+    no topics of its own and no entities.
+    """
+
+    id: DeviceId
+    radio: Annotated[str, BeforeValidator(_radio_name)]
+    name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    hidden: bool = False

@@ -1,0 +1,46 @@
+"""Radio meters: what each is called here, and whether it is shown."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A radio meter that was spoken of. **immutable**
+
+    ``natural_id`` is what it is called by itself, ``device_id`` and ``name`` what it is called here.
+    """
+
+    natural_id: str
+    device_id: str
+    name: str
+    hidden: bool = False
+
+
+class GuestList:
+    """Which radio meter is which device. **immutable**
+
+    Those that nobody spoke of are called what they are called by themselves, and are hidden with ``listed_only``.
+    """
+
+    def __init__(self, guests: Iterable[Guest] = (), *, listed_only: bool = False) -> None:
+        self.guests = tuple(guests)
+        self._by_natural_id = {guest.natural_id: guest for guest in self.guests}
+        self._by_device_id = {guest.device_id: guest for guest in self.guests}
+        self._listed_only = listed_only
+
+    def device_id(self, natural_id: str) -> str:
+        """What the meter is called here."""
+        guest = self._by_natural_id.get(natural_id)
+        return guest.device_id if guest else natural_id
+
+    def name(self, device_id: str) -> str:
+        """The name a person gave it, or its id."""
+        guest = self._by_device_id.get(device_id)
+        return guest.name if guest else device_id
+
+    def hides(self, device_id: str) -> bool:
+        """It has no topics and no entities."""
+        guest = self._by_device_id.get(device_id)
+        return guest.hidden if guest else self._listed_only
