@@ -68,7 +68,7 @@ def _lines_to_change(config: Config, file: Path, target: Target, old: int | None
     Raises ``MbusgwError`` where another device is configured at the new address: the two would be taken for each other.
     """
     notes = []
-    for number, device in enumerate(config.devices):
+    for number, device in enumerate(config.wired_devices):
         if device.bus != target.bus.name:
             continue
         place_of = f"{file}:{_line(file, number)}"
