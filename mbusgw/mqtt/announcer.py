@@ -6,13 +6,18 @@ import logging
 import random
 import sqlite3
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from contextlib import closing
 from enum import Enum
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from mbusgw.model.device import DeviceState
 from mbusgw.model.reading import Field
+from mbusgw.mqtt.announcement import Announcement
 from mbusgw.mqtt.client import Incoming
-from mbusgw.mqtt.discovery import Announcement, Discovery
+from mbusgw.mqtt.discovery import Discovery
+from mbusgw.mqtt.removal import with_leaving
 from mbusgw.mqtt.states import StateRecorder
 from mbusgw.registry.changes import Change
 from mbusgw.registry.registry import Registry
@@ -32,6 +37,13 @@ BIRTH_DELAY_S = (3.0, 10.0)
 
 class _Order(Enum):
     EVERYTHING = "everything"
+
+
+class _Unfinished(NamedTuple):
+    """Entities were named by their platform alone; when that is sent, ``topic`` is announced without them."""
+
+    topic: str
+    device_id: str
 
 
 class _Told(NamedTuple):
@@ -72,7 +84,8 @@ class Announcer(Worker):
         self._status_topic = status_topic
         self._interval_s = interval_s
         self._uniform = uniform
-        self._orders: Mailbox[str | _Order] = Mailbox(100_000)
+        self._orders: Mailbox[str | _Order | _Unfinished] = Mailbox(100_000)
+        self._unfinished: dict[str, str] = {}
         self._announced: dict[str, _Told] = {}
         self._born_mono: float | None = None
 
@@ -121,8 +134,12 @@ class Announcer(Worker):
         order = self._orders.take(1.0)
         if order is _Order.EVERYTHING:
             self._announce_all()
-        elif isinstance(order, str):
+        elif isinstance(order, _Unfinished):
+            self._unfinished[order.topic] = order.device_id
+        elif order is not None:
             self._announce_device(order)
+        if order is None or isinstance(order, _Unfinished):
+            self._finish()
         if self._born_mono is not None and self.clock.mono() >= self._born_mono:
             self._born_mono = None
             log.info("Home Assistant has started; telling it everything")
@@ -151,7 +168,11 @@ class Announcer(Worker):
             if announcement is not None:
                 self._announce(announcement)
 
-    def _announce_device(self, device_id: str) -> None:
+    def _announce_device(self, device_id: str, *, again: str = "") -> None:
+        """What is new of a device; the document of the topic ``again`` also if it is not."""
+        if again and not device_id:
+            self._announce(self._discovery.gateway())
+            return
         state = self._registry.get(device_id)
         if state is None:
             self._withdraw([topic for topic, told in self._announced.items() if told.device_id == device_id])
@@ -168,19 +189,36 @@ class Announcer(Worker):
                 if told.device_id == device_id and told.meter != new.meter
             ]
             self._withdraw(replaced)
-        if self._announced.get(announcement.topic) != new:
+        if announcement.topic == again or self._announced.get(announcement.topic) != new:
             self._announce(announcement)
 
     def _announce(self, announcement: Announcement) -> None:
-        now = self.clock.now()
-        message = Message(announcement.topic, announcement.payload, retain=True)
+        now, topic = self.clock.now(), announcement.topic
+        device_id, payload = announcement.device_id, announcement.payload
 
-        def write(connection: sqlite3.Connection) -> None:
-            announced.remember(connection, announcement.topic, announcement.device_id, announcement.payload, now)
-            outbox.put(connection, [message], now)
+        def write(connection: sqlite3.Connection) -> bool:
+            previous, waits = announced.payload(connection, topic), announced.waits(connection, topic)
+            sent = with_leaving(payload, previous, previous_waits=waits)
+            announced.remember(connection, topic, device_id, sent, now)
+            outbox.put(connection, [Message(topic, sent, retain=True)], now)
+            return sent != payload
 
-        self._store.submit(write)
-        self._announced[announcement.topic] = _told(announcement.device_id, announcement.payload)
+        self._store.submit(write).add_done_callback(partial(self._is_written, _Unfinished(topic, device_id)))
+        self._announced[topic] = _told(device_id, payload)
+
+    def _is_written(self, unfinished: _Unfinished, future: Future[list[Any]]) -> None:
+        """The store's thread."""
+        if future.exception() is None and future.result()[0]:
+            self._orders.offer(unfinished)
+
+    def _finish(self) -> None:
+        """The second step of what leaves, once the first has been sent."""
+        if not self._unfinished:
+            return
+        with closing(self._store.reader()) as reader:
+            sent = [topic for topic in self._unfinished if not announced.waits(reader, topic)]
+        for topic in sent:
+            self._announce_device(self._unfinished.pop(topic), again=topic)
 
     def _withdraw(self, topics: Iterable[str]) -> None:
         """Takes back what is not any more: an empty retained message removes the device."""

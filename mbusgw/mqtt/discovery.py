@@ -4,39 +4,25 @@ https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
 """
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from typing import Any
 
-from mbusgw import __version__
 from mbusgw.model.device import DeviceState
 from mbusgw.model.fields import slug
 from mbusgw.model.reading import Field, Lane
+from mbusgw.mqtt.announcement import Announcement, Scribe, entity_id, object_id
+from mbusgw.mqtt.gateway_entities import GatewayEntities, gateway_root
 from mbusgw.mqtt.quantities import Look, entity_name, look
 from mbusgw.mqtt.radio import expiry_s, radio_entities
 from mbusgw.mqtt.topics import Topics
 from mbusgw.mqtt.words import device_kind
-from mbusgw.runtime import exactjson
-
-ORIGIN = {"name": "mbusgw", "sw_version": __version__}
-GATEWAY_OBJECT = "gateway"
 
 _NAMES = {
-    "en": {"status": "Status", "last_reading": "Last reading", "uptime": "Uptime", "gateway": "M-Bus gateway",
-           "polling": "Polling", "closed": "normal", "half_open": "trying again", "open": "paused"},
-    "de": {"status": "Status", "last_reading": "Letzte Ablesung", "uptime": "Betriebszeit", "gateway": "M-Bus-Gateway",
-           "polling": "Abfrage", "closed": "normal", "half_open": "neuer Versuch", "open": "ausgesetzt"},
+    "en": {"status": "Status", "last_reading": "Last reading", "polling": "Polling", "closed": "normal",
+           "half_open": "trying again", "open": "paused"},
+    "de": {"status": "Status", "last_reading": "Letzte Ablesung", "polling": "Abfrage", "closed": "normal",
+           "half_open": "neuer Versuch", "open": "ausgesetzt"},
 }
 _BREAKER = ("closed", "half_open", "open")
-
-
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """A discovery document and where it goes. **immutable**"""
-
-    topic: str
-    device_id: str
-    payload: str
 
 
 class Discovery:
@@ -52,6 +38,13 @@ class Discovery:
         self._words = _NAMES[language]
         self._language = language
         self._expire_after_s = expire_after_s
+        self._scribe = Scribe()
+        self._gateway = GatewayEntities(topics, gateway_id=gateway_id, language=language)
+
+    def gateway(self) -> Announcement:
+        """The announcement of the gateway itself."""
+        root = gateway_root(self._gateway_id)
+        return self._scribe.write(self._topics.discovery(root), "", self._gateway.document())
 
     # -------------------------------------------------- a meter
     def meter(self, state: DeviceState, *, interval_s: float | None = None) -> Announcement | None:
@@ -70,7 +63,6 @@ class Discovery:
             components["polling"] = self._polling(state, root)
         document = {
             "device": self._device(state, root),
-            "origin": ORIGIN,
             "availability": [
                 {"topic": self._topics.bridge_state},
                 {"topic": self._topics.availability(state.device_id)},
@@ -78,7 +70,7 @@ class Discovery:
             "availability_mode": "all",
             "components": components,
         }
-        return Announcement(self.topic(state), state.device_id, exactjson.dumps(document))
+        return self._scribe.write(self.topic(state), state.device_id, document)
 
     def topic(self, state: DeviceState) -> str:
         """Where a meter is announced."""
@@ -94,15 +86,15 @@ class Discovery:
         if meter is None or meter.manufacturer is None:
             # No identity on the wire (CI 78, fixed structure): the configured id is all there is.
             number = meter.id if meter else state.device_id
-            return _object_id(f"mbusgw_{self._gateway_id}_{number}")
-        return _object_id(f"mbusgw_{meter.manufacturer}_{meter.id}_{meter.version}_{meter.medium}")
+            return object_id(f"mbusgw_{self._gateway_id}_{number}")
+        return object_id(f"mbusgw_{meter.manufacturer}_{meter.id}_{meter.version}_{meter.medium}")
 
     def _device(self, state: DeviceState, root: str) -> dict[str, Any]:
         meter = state.meter
         device: dict[str, Any] = {
             "identifiers": [root],
             "name": self._device_name(state),
-            "via_device": self._gateway_root(),
+            "via_device": gateway_root(self._gateway_id),
         }
         if meter is not None:
             if meter.manufacturer:
@@ -126,7 +118,7 @@ class Discovery:
         return {
             "platform": "binary_sensor",
             "unique_id": f"{root}_status",
-            **_entity_id("binary_sensor", self._entity_slug(state, "status")),
+            **entity_id("binary_sensor", self._entity_slug(state, "status")),
             "name": self._words["status"],
             "device_class": "connectivity",
             "entity_category": "diagnostic",
@@ -141,7 +133,7 @@ class Discovery:
         return {
             "platform": "sensor",
             "unique_id": f"{root}_last_reading",
-            **_entity_id("sensor", self._entity_slug(state, self._words["last_reading"])),
+            **entity_id("sensor", self._entity_slug(state, self._words["last_reading"])),
             "name": self._words["last_reading"],
             "device_class": "timestamp",
             "entity_category": "diagnostic",
@@ -156,7 +148,7 @@ class Discovery:
         return {
             "platform": "sensor",
             "unique_id": f"{root}_polling",
-            **_entity_id("sensor", self._entity_slug(state, self._words["polling"])),
+            **entity_id("sensor", self._entity_slug(state, self._words["polling"])),
             "name": self._words["polling"],
             "device_class": "enum",
             "options": list(words.values()),
@@ -173,7 +165,7 @@ class Discovery:
         return {
             f"radio_{key}": {
                 "unique_id": f"{root}_radio_{key}",
-                **_entity_id("sensor", self._entity_slug(state, name)),
+                **entity_id("sensor", self._entity_slug(state, name)),
                 "name": name,
                 "state_topic": self._topics.attributes(state.device_id),
                 **component,
@@ -202,7 +194,7 @@ class Discovery:
         sensor: dict[str, Any] = {
             "platform": "sensor",
             "unique_id": f"{root}_{field.name}",
-            **_entity_id("sensor", self._entity_slug(state, name)),
+            **entity_id("sensor", self._entity_slug(state, name)),
             "name": name,
             "state_topic": self._topics.field(state.device_id, field.name),
             # An empty message says that the value is gone; alone, Home Assistant would go on showing the old one.
@@ -217,51 +209,6 @@ class Discovery:
     @staticmethod
     def _entity_slug(state: DeviceState, name: str) -> str:
         return slug(f"mbus_{state.device_id}_{name}")
-
-    # -------------------------------------------------- the gateway
-    def gateway(self) -> Announcement:
-        """The announcement of the gateway itself."""
-        root = self._gateway_root()
-        document = {
-            "device": {
-                "identifiers": [root],
-                "name": self._words["gateway"],
-                "manufacturer": "mbusgw",
-                "model": "mbusgw",
-                "sw_version": __version__,
-            },
-            "origin": ORIGIN,
-            "components": {
-                "status": {
-                    "platform": "binary_sensor",
-                    "unique_id": f"{root}_status",
-                    **_entity_id("binary_sensor", "mbus_gateway_status"),
-                    "name": self._words["status"],
-                    "device_class": "connectivity",
-                    "entity_category": "diagnostic",
-                    "state_topic": self._topics.bridge_state,
-                    "payload_on": "online",
-                    "payload_off": "offline",
-                },
-                "uptime": {
-                    "platform": "sensor",
-                    "unique_id": f"{root}_uptime",
-                    **_entity_id("sensor", "mbus_gateway_uptime"),
-                    "name": self._words["uptime"],
-                    "device_class": "duration",
-                    "state_class": "measurement",
-                    "unit_of_measurement": "s",
-                    "entity_category": "diagnostic",
-                    "state_topic": self._topics.bridge_info,
-                    "value_template": "{{ value_json.uptime_s }}",
-                    "availability": [{"topic": self._topics.bridge_state}],
-                },
-            },
-        }
-        return Announcement(self._topics.discovery(root), "", exactjson.dumps(document))
-
-    def _gateway_root(self) -> str:
-        return _object_id(f"mbusgw_{self._gateway_id}_{GATEWAY_OBJECT}")
 
 
 def _optional(shown: Look, field: Field) -> dict[str, Any]:
@@ -282,11 +229,6 @@ def _optional(shown: Look, field: Field) -> dict[str, Any]:
     return keys
 
 
-def _entity_id(platform: str, object_id: str) -> dict[str, str]:
-    """The wished entity id. Home Assistant before 2025.10 only knows the second key, from 2026.4 on only the first."""
-    return {"default_entity_id": f"{platform}.{object_id}", "object_id": object_id}
-
-
 def _difference(first: Field, other: Field) -> str:
     """What the name of ``other`` says more than that of ``first``, which would be shown alike."""
     rest = other.name.removeprefix(f"{first.name}_")
@@ -295,8 +237,3 @@ def _difference(first: Field, other: Field) -> str:
 
 def _medium(state: DeviceState) -> int | None:
     return state.meter.medium if state.meter else None
-
-
-def _object_id(text: str) -> str:
-    """Only what Home Assistant allows in a discovery topic."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", text)

@@ -1,40 +1,17 @@
 """The one table that says how a quantity looks in Home Assistant: name, device class, state class, category.
 
-The pairs of class and unit are Home Assistant's own rules; a pair it would refuse loses
-its class before it is sent, never the entity.
+A pair of class and unit that Home Assistant would refuse (``model.classes``) loses its class, never the entity.
 """
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from mbusgw.model.classes import accepts
 from mbusgw.model.quantity import Kind, Quantity
 from mbusgw.model.reading import Field
 from mbusgw.model.record import Function, Record
 from mbusgw.mqtt.words import QUALIFIERS, SUFFIXES, TITLES_DE
-
-#: Units that Home Assistant accepts for each device class, as far as ours go.
-CLASS_UNITS: Mapping[str, frozenset[str]] = {
-    "energy": frozenset({"Wh", "kWh", "MWh", "J", "kJ", "MJ", "GJ", "cal", "kcal", "Mcal", "Gcal"}),
-    "power": frozenset({"mW", "W", "kW", "MW", "GW"}),
-    "water": frozenset({"L", "m³", "gal", "ft³", "CCF"}),
-    "gas": frozenset({"m³", "ft³", "CCF"}),
-    "volume": frozenset({"mL", "L", "m³", "gal", "ft³", "CCF"}),
-    "volume_flow_rate": frozenset({"m³/h", "m³/min", "m³/s", "L/h", "L/min", "L/s", "mL/s", "ft³/min", "gal/min"}),
-    "temperature": frozenset({"°C", "°F", "K"}),
-    "duration": frozenset({"d", "h", "min", "s", "ms"}),
-    "voltage": frozenset({"mV", "V", "kV"}),
-    "current": frozenset({"mA", "A"}),
-    "frequency": frozenset({"Hz", "kHz", "MHz", "GHz"}),
-    "apparent_power": frozenset({"VA"}),
-    "reactive_power": frozenset({"var", "kvar"}),
-    "pressure": frozenset({"Pa", "hPa", "kPa", "bar", "mbar", "psi"}),
-    "humidity": frozenset({"%"}),
-    "signal_strength": frozenset({"dB", "dBm"}),
-    "weight": frozenset({"kg", "g", "t"}),
-    "timestamp": frozenset({""}),
-    "date": frozenset({""}),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +150,7 @@ def _history(base: Look) -> Look:
 
 def _checked(base: Look, unit: str) -> Look:
     """``base`` without a class that Home Assistant would refuse for ``unit``."""
-    if base.device_class and unit not in CLASS_UNITS[base.device_class]:
+    if base.device_class and not accepts(base.device_class, unit):
         base = replace(base, device_class=None)
     if base.device_class in ("date", "timestamp"):
         base = replace(base, state_class=None)

@@ -25,3 +25,15 @@ def remember(connection: sqlite3.Connection, topic: str, device_id: str, payload
 def forget(connection: sqlite3.Connection, topic: str) -> None:
     """An announcement was taken back."""
     connection.execute("DELETE FROM discovery WHERE topic = ?", (topic,))
+
+
+def payload(connection: sqlite3.Connection, topic: str) -> str | None:
+    """What was announced there last."""
+    row = connection.execute("SELECT payload FROM discovery WHERE topic = ?", (topic,)).fetchone()
+    return str(row[0]) if row else None
+
+
+def waits(connection: sqlite3.Connection, topic: str) -> bool:
+    """The last announcement has not reached the broker yet."""
+    row = connection.execute("SELECT 1 FROM mqtt_queue WHERE topic = ? AND retain = 1", (topic,)).fetchone()
+    return row is not None

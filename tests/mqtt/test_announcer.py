@@ -107,6 +107,39 @@ def test_a_new_record_makes_a_new_entity(house: Callable[..., House], told: Subs
     assert components(told.payloads(DOCUMENT)[1]) - components(told.payloads(DOCUMENT)[0]) == {"power"}
 
 
+def test_an_entity_that_is_gone_for_good_is_removed_and_then_left_out(
+    house: Callable[..., House], told: Subscriber
+) -> None:
+    one = house("meter_1").start()
+    wait_until(lambda: told.payloads(GATEWAY))
+    one.read("meter_1", ENERGY, POWER)
+    wait_until(lambda: told.payloads(DOCUMENT))
+    one.registry.forget("meter_1")
+    one.registry.expect("meter_1", name="meter_1", ttl_s=3600)
+    one.read("meter_1", ENERGY)
+    wait_until(lambda: len(told.payloads(DOCUMENT)) == 3)
+    documents = [exactjson.loads(payload)["components"] for payload in told.payloads(DOCUMENT)]
+    assert documents[0]["power"]["unique_id"]
+    assert documents[1] == {**documents[2], "power": {"platform": "sensor"}}
+    wait_until(lambda: one.sender.idle)
+    assert rows(one.store, "SELECT payload FROM discovery WHERE device_id = 'meter_1'") == [(told.last(DOCUMENT),)]
+
+
+def test_an_entity_that_was_not_yet_removed_at_a_stop_is_removed_by_the_next_run(
+    house: Callable[..., House], told: Subscriber, mosquitto: Mosquitto
+) -> None:
+    one = house("meter_1").start()
+    one.read("meter_1", ENERGY, POWER)
+    wait_until(lambda: told.payloads(DOCUMENT) and one.sender.idle)
+    one.close()
+    two = house("meter_1")  # it has not heard of the power
+    two.registry.record(reading("meter_1", [ENERGY]))
+    two.start()
+    wait_until(lambda: "power" not in components(told.last(DOCUMENT) or ""))
+    removals = [exactjson.loads(payload)["components"].get("power") for payload in told.payloads(DOCUMENT)[1:-1]]
+    assert removals and all(one == {"platform": "sensor"} for one in removals)
+
+
 @pytest.mark.parametrize(
     ("later", "key", "before", "after"),
     [

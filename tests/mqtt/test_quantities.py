@@ -7,26 +7,16 @@ from decimal import Decimal
 import pytest
 
 from mbusgw.mbus.vife_tables import COMBINABLE, COMBINABLE_EXTENSION
+from mbusgw.model.classes import SENSOR_CLASSES
 from mbusgw.model.meter import MEDIA
 from mbusgw.model.quantity import QUANTITIES, Kind
 from mbusgw.model.reading import Field
 from mbusgw.model.record import Function, Record, Value
 from mbusgw.model.units import normalise
-from mbusgw.mqtt.quantities import CLASS_UNITS, LOOKS, entity_name, look
+from mbusgw.mqtt.quantities import LOOKS, entity_name, look
 from mbusgw.mqtt.words import QUALIFIERS, TITLES_DE, device_kind
 
 WATER, HEAT, GAS, ELECTRICITY = 0x07, 0x04, 0x03, 0x02
-
-#: Home Assistant's own table (sensor/const.py): the state classes each device class allows.
-STATE_CLASSES = {
-    "energy": {"total", "total_increasing"},
-    "water": {"total", "total_increasing"},
-    "gas": {"total", "total_increasing"},
-    "volume": {"total", "total_increasing"},
-    "duration": {"measurement", "total", "total_increasing"},
-    "date": set(),
-    "timestamp": set(),
-}
 
 #: Units as records carry them.
 RECORD_UNITS = [
@@ -52,9 +42,9 @@ def test_every_pair_of_class_and_unit_is_one_that_home_assistant_accepts(
                 one = field(slug, unit, value, function=function, storage=storage)
                 shown = look(one, medium)
                 if shown.device_class:
-                    assert one.unit in CLASS_UNITS[shown.device_class], (slug, unit)
-                    allowed = STATE_CLASSES.get(shown.device_class, {"measurement"})
-                    assert shown.state_class is None or shown.state_class in allowed, (slug, shown)
+                    legal = SENSOR_CLASSES[shown.device_class]
+                    assert one.unit in legal.units, (slug, unit)
+                    assert shown.state_class is None or shown.state_class in legal.state_classes, (slug, shown)
                 if isinstance(value, str):
                     assert shown.state_class is None and shown.device_class is None
 
