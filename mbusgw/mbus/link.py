@@ -13,6 +13,10 @@ SAME_MAX = 3
 SAME_CHECK = 10
 
 
+#: Where the CI field of a long frame stands, and what comes after the data: checksum and stop byte.
+_CI, _END = 6, 2
+
+
 @dataclass(slots=True)
 class Link:
     """What we remember of one meter. **own thread**
@@ -37,13 +41,13 @@ class Link:
         Only a telegram with an access number tells, as that changes from one to the next. Some meters never
         change it, and have nothing new to say: they are found out, and then asked twice only now and then.
         """
-        if raw != before or not _has_access_number(raw):
+        if not same_telegram(raw, before) or not _has_access_number(raw):
             return False
         return self.same < SAME_MAX or self.same % SAME_CHECK == 0
 
     def asked_anew(self, raw: bytes, before: bytes) -> None:
         """What came when it was asked once more."""
-        self.same = self.same + 1 if raw == before else 0
+        self.same = self.same + 1 if same_telegram(raw, before) else 0
 
 
 @dataclass(slots=True)
@@ -57,6 +61,15 @@ class Known:
     def link(self, address: Address) -> Link:
         """What is known of the meter at ``address``."""
         return self.links.setdefault(address, Link())
+
+
+def same_telegram(raw: bytes, other: bytes) -> bool:
+    """Whether two long frames say the same. Any thread.
+
+    A repeat may differ in its control field (access demand and data flow are of the moment), and a selected meter
+    may answer under another address field; so only the CI field and the data after it count.
+    """
+    return raw[_CI:-_END] == other[_CI:-_END] if raw and other else raw == other
 
 
 def _has_access_number(raw: bytes) -> bool:

@@ -22,7 +22,7 @@ from mbusgw.mbus.frames import (
     encode,
     parse,
 )
-from mbusgw.mbus.link import Known, Link
+from mbusgw.mbus.link import Known, Link, same_telegram
 from mbusgw.mbus.selection import select, sender, several
 from mbusgw.mbus.tally import Tallies
 from mbusgw.mbus.wire import Line
@@ -180,7 +180,7 @@ class Session:
         frames: list[bytes] = []
         try:
             raw = self._first_telegram(address, link, repeats, reset=reset)
-            while raw not in frames:
+            while not any(same_telegram(raw, frame) for frame in frames):
                 frames.append(raw)
                 if not _more_records_follow(raw):
                     return Answer(tuple(frames))
@@ -275,7 +275,7 @@ class Session:
         if not link.doubts(raw, before):
             return raw
         raw = self._next_telegram(address, link, repeats)
-        if raw == before:
+        if same_telegram(raw, before):
             raw = self._freed_telegram(address, link, repeats)
         link.asked_anew(raw, before)
         return raw
@@ -289,7 +289,7 @@ class Session:
             link.unsure = False
             return before
         raw = self._next_telegram(address, link, repeats)
-        link.reset_always = link.reset_always or raw != before
+        link.reset_always = link.reset_always or not same_telegram(raw, before)
         return raw
 
     def _first_of_selected(self, address: SecondaryAddress, link: Link, repeats: int, *, reset: bool) -> bytes:
@@ -355,7 +355,7 @@ class Session:
             old = b""
             for _ in range(MAX_TELEGRAMS):  # and may stand in the middle of a readout, which must be ended first
                 before, old = old, self._next_telegram(address, link, repeats, started=bool(old))
-                if old == before or not _breaks_off(old):
+                if same_telegram(old, before) or not _breaks_off(old):
                     break
             link.unsure = False
             return self._next_telegram(address, link, repeats, started=True)
@@ -370,7 +370,7 @@ class Session:
             return self._exchange.ask(frame, address, wants_data=True, meter=link.meter)
 
         raw = self._repeat(address, ask, repeats, again)
-        if started and raw == link.last:  # it has sent that twice, or late: what was asked for comes now
+        if started and same_telegram(raw, link.last):  # it has sent that twice, or late: what was asked for comes now
             raw = self._repeat(address, ask, repeats, again)
         # "Busy" said twice is no repeat of old values.
         link.fcb, link.last = not link.fcb, b"" if is_application_error(parse_long(raw)) else raw

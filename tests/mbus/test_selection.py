@@ -180,6 +180,16 @@ def test_a_meter_that_keeps_its_fcb_over_a_selection_never_gives_an_old_telegram
     assert len(meter.answers) == 6, "and none is lost"
 
 
+@pytest.mark.parametrize("kind", [FaultKind.WRONG_ADDRESS, FaultKind.FLAGS])
+def test_an_old_telegram_is_known_by_what_it_says_however_it_was_addressed(kind: FaultKind) -> None:
+    with memory_segment() as segment, session_on(segment) as session:
+        meter = segment.meters[0]
+        meter.faults = (Fault(FaultKind.KEEPS_FCB), Fault(kind, times=1))
+        first = session.read_user_data(meter.secondary_address).frames[0]
+        second = session.read_user_data(meter.secondary_address).frames[0]
+    assert first[6:-2] != second[6:-2] and len(meter.answers) == 2
+
+
 def test_a_meter_that_ignores_the_reset_of_a_selection_is_read_all_the_same() -> None:
     meter = build_meter("electricity", 1, clock=CLOCK, telegrams=3)
     meter.answer(ShortFrame(FIRST, 1))  # somebody else has begun a readout
