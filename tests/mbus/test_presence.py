@@ -12,18 +12,14 @@ from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import Collision, FrameUnexpected, NoAnswer
 from mbusgw.simulator.catalogue import build_meter
 from mbusgw.simulator.meter import Fault, FaultKind, SimulatedMeter
-from mbusgw.transports.serialport import open_port
-from tests.simulator.wire import CLOCK, FAST, running_segment
+from tests.simulator.memory import memory_segment
+from tests.simulator.wire import CLOCK
 
 
 @contextmanager
 def session_with(*meters: SimulatedMeter) -> Iterator[Session]:
-    with running_segment(meters=meters) as segment:
-        port = open_port(segment.port, baudrate=FAST, parity="E")
-        try:
-            yield Session(port, baudrate=FAST, mono=CLOCK.mono)
-        finally:
-            port.close()
+    with memory_segment(meters) as segment:
+        yield Session(segment.open_port(), baudrate=segment.baudrate, mono=segment.clock.mono)
 
 
 def heat(address: int, number: int = 0) -> SimulatedMeter:
