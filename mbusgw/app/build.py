@@ -107,6 +107,7 @@ def build(
         broker=out.broker,
         lane=wired,
         keyring=base.keyring,
+        fleet=radio.fleet,
         lobaro=radio.lobaro,
         serving=lambda: bool(server.workers),
         workers=workers,

@@ -7,6 +7,7 @@ from functools import partial
 from mbusgw.config.models import Config
 from mbusgw.health import checks
 from mbusgw.health.checks import Check
+from mbusgw.ingest.fleet import Fleet
 from mbusgw.mqtt.client import Broker
 from mbusgw.runtime.breaker import BreakerState, CircuitBreaker
 from mbusgw.runtime.worker import Worker
@@ -23,6 +24,7 @@ def build_checks(
     broker: Broker,
     lane: WiredLane,
     keyring: Keyring,
+    fleet: Fleet,
     lobaro: CircuitBreaker,
     serving: Callable[[], bool],
     workers: Callable[[], Sequence[Worker]],
@@ -40,6 +42,12 @@ def build_checks(
         "threads": checks.workers(workers),
         "keys": checks.keys_open(lambda: keyring.vault.trouble, lambda: keyring.locked),
     }
+    if config.ingest.keys:
+        # Of those that have a key: in a trusted network any name may come once and never again.
+        table["gateways"] = checks.gateways_heard(
+            lambda: len(fleet.snapshot()),
+            lambda: [one.gateway_id for one in fleet.snapshot() if one.gone and one.gateway_id in config.ingest.keys],
+        )
     if config.parser.backend != "local" and config.lobaro.token is not None:
         table["parser"] = checks.connection("the Lobaro API", partial(_answers, lobaro))
     return lambda: table | _of_buses(lane.buses)

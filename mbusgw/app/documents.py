@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,15 @@ from mbusgw.wired.survey import ScanProgress
 
 #: So many differences between parsers are shown.
 NEWEST = 20
+
+
+#: Metric, what it is, and its number in the document of a radio gateway.
+_OF_GATEWAYS: tuple[tuple[str, str, Callable[[dict[str, Any]], float]], ...] = (
+    ("oms_gateway_silent_seconds", "Since a radio gateway's last telegram", lambda one: one["silent_s"]),
+    ("oms_gateway_telegrams_per_minute", "In the last quarter of an hour", lambda one: one["telegrams_per_min"]),
+    ("oms_gateway_meters_heard", "Meters that a radio gateway hears", lambda one: one["meters_heard"]),
+    ("oms_gateway_gone", "1 while it is silent for much longer than usual", lambda one: float(one["gone"])),
+)
 
 
 class Documents:
@@ -78,6 +88,15 @@ class Documents:
                 return differences.overview(reader, NEWEST)
         except StoreError:
             return None
+
+    def _of_gateways(self, number: Callable[[dict[str, Any]], float]) -> dict[str, float]:
+        documents = self._gateways(list(self._registry.snapshot().values()))
+        return {name: number(document) for name, document in documents.items()}
+
+    def _completeness(self) -> dict[str, float]:
+        radio = {device_id: state.radio for device_id, state in self._registry.snapshot().items()}
+        shares = {device_id: link.completeness for device_id, link in radio.items() if link is not None}
+        return {device_id: share for device_id, share in shares.items() if share is not None}
 
     def _gateways(self, states: Sequence[DeviceState]) -> dict[str, Any]:
         """The radio gateways heard of since the start, and how many meters each hears (and hears best)."""
@@ -148,18 +167,9 @@ class Documents:
         metrics.gauge("oms_queue_depth", "Telegrams that wait for the parser", lambda: self._store.count("backlog"))
         metrics.gauge("mbusgw_meters_online", "Meters that are online", lambda: self.meters()[0])
         metrics.gauge("mbusgw_meters_known", "Meters that are known", lambda: self.meters()[1])
-        metrics.gauges(
-            "oms_gateway_silent_seconds",
-            "Since a radio gateway's last telegram",
-            "gateway",
-            lambda: {one.gateway_id: one.silent_s for one in self._fleet.snapshot()},
-        )
-        metrics.gauges(
-            "oms_gateway_telegrams_per_minute",
-            "Of a radio gateway, over the last quarter of an hour",
-            "gateway",
-            lambda: {one.gateway_id: one.telegrams_per_min for one in self._fleet.snapshot()},
-        )
+        for name, help_text, number in _OF_GATEWAYS:
+            metrics.gauges(name, help_text, "gateway", partial(self._of_gateways, number))
+        metrics.gauges("oms_meter_completeness_ratio", "Telegrams heard of those sent", "device", self._completeness)
         metrics.gauge("mbusgw_uptime_seconds", "Since the start", lambda: self._clock.mono() - self._started_mono)
         metrics.gauge("mbusgw_threads", "Threads of the process", threading.active_count)
         metrics.gauge("mbusgw_resident_memory_bytes", "Resident memory of the process", resident_bytes)

@@ -20,8 +20,14 @@ from mbusgw.config.shape import guess_key, is_secret, without_empty
 from mbusgw.model.errors import ConfigError, Problem
 
 DEFAULT_FILE = Path("/etc/mbusgw/mbusgw.yaml")
-#: Files that must be there, though only the broker's client opens them.
-_FILES_NEEDED = (("mqtt", "ca_file"), ("mqtt", "cert_file"), ("mqtt", "key_file"))
+#: Files that must be there, though only the broker's client and the HTTP server open them.
+_FILES_NEEDED = (
+    ("mqtt", "ca_file"),
+    ("mqtt", "cert_file"),
+    ("mqtt", "key_file"),
+    ("http", "tls_cert_file"),
+    ("http", "tls_key_file"),
+)
 
 Item = TypeVar("Item", bound=Section)
 

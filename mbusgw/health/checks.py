@@ -70,6 +70,18 @@ def filling(what: str, depth: Callable[[], int], limit: int, *, warn_share: floa
     return check
 
 
+def gateways_heard(known: Callable[[], int], gone: Callable[[], Sequence[str]]) -> Check:
+    """The radio gateways hand in telegrams as they usually do. ``gone`` names those that stopped."""
+
+    def check() -> CheckResult:
+        silent = gone()
+        if silent:
+            return CheckResult(Status.DEGRADED, f"silent for much longer than usual: {', '.join(silent)}")
+        return CheckResult(Status.HEALTHY, f"{known()} radio gateways heard since the start")
+
+    return check
+
+
 def keys_open(trouble: Callable[[], str], locked: Callable[[], int]) -> Check:
     """The meters' keys can be used: telegrams of those that cannot wait."""
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,7 @@ def test_the_checks_name_store_broker_http_queues_threads_and_every_bus(base: Ba
         broker=build_way_out(base, lane.interval_s, Desk(base.clock)).broker,
         lane=lane,
         keyring=base.keyring,
+        fleet=Fleet(base.clock),
         lobaro=build_wireless_lane(base).lobaro,
         serving=lambda: False,
         workers=lambda: [],
@@ -153,3 +155,10 @@ def test_state_tells_of_each_radio_gateway_and_how_each_radio_meter_is_heard(bas
     assert radio["best_gateway"] == "gw2" and radio["best_rssi_dbm"] == -60.0 and radio["interval_s"] is None
     assert 'oms_gateway_telegrams_per_minute{gateway="gw1"} 2.0' in base.metrics.render().decode()
     assert 'oms_gateway_silent_seconds{gateway="gw2"} 0.0' in base.metrics.render().decode()
+    assert 'oms_gateway_meters_heard{gateway="gw2"} 1.0' in base.metrics.render().decode()
+    assert 'oms_gateway_gone{gateway="gw1"} 0.0' in base.metrics.render().decode()
+    for number in range(1, 6):
+        at = base.clock.now() + timedelta(seconds=60 * number)
+        again = (Reception("gw1", -90.0, at),)
+        base.registry.record(replace(reading("els_12345678", at=at, lane=Lane.WIRELESS, volume=5), receptions=again))
+    assert 'oms_meter_completeness_ratio{device="els_12345678"} 1.0' in base.metrics.render().decode()

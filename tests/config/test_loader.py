@@ -394,3 +394,8 @@ def test_a_path_that_the_file_sets_elsewhere_stays_with_a_state_folder(tmp_path:
 def test_a_relative_state_folder_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert with_state_dir(Config(), Path("here")).storage.path == tmp_path / "here" / "mbusgw.db"
+
+
+def test_a_missing_certificate_is_found_before_anything_starts(tmp_path: Path) -> None:
+    problem = only(f"http: {{tls_cert_file: {tmp_path}/server.pem}}")
+    assert (problem.key, problem.message) == ("http.tls_cert_file", f"there is no file {tmp_path}/server.pem")

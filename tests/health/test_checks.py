@@ -120,3 +120,11 @@ def test_keys_that_cannot_be_opened_are_a_reason_to_look(
 ) -> None:
     result = checks.keys_open(lambda: trouble, lambda: locked)()
     assert (result.status, result.detail) == (status, detail)
+
+
+def test_a_radio_gateway_that_stopped_is_named() -> None:
+    silent: list[str] = []
+    check = checks.gateways_heard(lambda: 3, lambda: silent)
+    assert check().status is Status.HEALTHY
+    silent.append("gw2")
+    assert check().status is Status.DEGRADED and "gw2" in check().detail
