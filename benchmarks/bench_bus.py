@@ -44,7 +44,7 @@ def main() -> int:
             cpu = (_cpu_s() - before_s) / (time.perf_counter() - began)
             round_s = statistics.median(samples)
             silent_s = statistics.median(_timed(lambda: _silent(bus)) for _ in range(SAMPLES))
-        window_s = SILENT * ((IDLE_BITS + REQUEST_BYTES * BITS + 330) / baudrate + 0.05)
+        window_s = SILENT * ((IDLE_BITS + REQUEST_BYTES * BITS + 330 + BITS) / baudrate + 0.05)
         used, cost = limit_s / round_s, silent_s / window_s
         met = met and used >= GOAL and cost <= SILENT_GOAL
         print(f"{baudrate:>6} {'utilisation, 60 meters always due':<44} {100 * used:>8.1f}% {100 * GOAL:>6.0f}%")

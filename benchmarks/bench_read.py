@@ -66,7 +66,7 @@ def _measure(baudrate: int, rounds: int) -> Iterator[tuple[str, float, float, fl
         single = _median(rounds, lambda: _read(bus, 1), before=lambda: pause.wait(2 * idle_s))
         yield "mbusgw, one read", single, wire_s, GOAL
         yield "mbusgw, reads in a row", _median(rounds, lambda: _read(bus, 1)), wire_s + idle_s, GOAL
-        silent_s = REQUEST_BYTES * 11 / baudrate + 330 / baudrate + 0.05
+        silent_s = REQUEST_BYTES * 11 / baudrate + (330 + 11) / baudrate + 0.05
         yield "mbusgw, absent meter", _median(5, lambda: _ask_absent(bus, ABSENT)), silent_s, SILENT_GOAL
         yield from _measure_secondary(bus, baudrate, rounds, answer.frames[0])
     with simulator(baudrate) as port, serial.Serial(port, baudrate, timeout=1) as line:
@@ -87,7 +87,7 @@ def _measure_secondary(
     yield "mbusgw, one read by secondary address", single, wire_s, SECONDARY_GOAL
     in_a_row = _median(rounds, lambda: _read(bus, address))
     yield "mbusgw, such reads in a row", in_a_row, wire_s + idle_s, SECONDARY_GOAL
-    silent_s = SELECT_BYTES * 11 / baudrate + 330 / baudrate + 0.05
+    silent_s = SELECT_BYTES * 11 / baudrate + (330 + 11) / baudrate + 0.05
     absent = _median(5, lambda: _ask_absent(bus, ABSENT_SECONDARY))
     yield "mbusgw, absent secondary address", absent, silent_s, SILENT_GOAL
 

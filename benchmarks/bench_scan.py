@@ -3,7 +3,8 @@
     python benchmarks/bench_scan.py
 
 The primary scan runs over a pty against simulated meters in a process of their own, at true byte times. Its limit:
-a silent address costs the request and the answer window (in which the line is idle already), one with a meter an
+a silent address costs the request, the answer window (in which the line is idle already) and the first byte of an
+answer that begins at its end; one with a meter an
 answer and the idle time instead, and a selection that confirms it. On top comes the time that is given to a USB
 adapter to pass a byte on, once for each silent address. The secondary searches run on a simulated wire with a clock
 of its own. Their least number of probes: ten for each group of numbers that begin alike, one a find to confirm it,
@@ -83,7 +84,7 @@ def _primary_limit_s() -> float:
         return size * 11 / BAUDRATE
 
     idle_s = 33 / BAUDRATE
-    silent_s = wire_s(5) + 330 / BAUDRATE + 0.05
+    silent_s = wire_s(5) + (330 + 11) / BAUDRATE + 0.05
     answered_s = wire_s(5 + ANSWER_BYTES) + ANSWER_DELAY_S + idle_s
     confirmed_s = wire_s(17 + 1 + 5 + 1) + 2 * (ANSWER_DELAY_S + idle_s)
     return (len(PRIMARY_ADDRESSES) - METERS) * silent_s + METERS * (answered_s + confirmed_s)

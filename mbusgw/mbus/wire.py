@@ -79,8 +79,11 @@ class Wire:
         return self._last_byte_mono
 
     def answer_window_s(self, patience: int) -> float:
-        """How long after a request an answer may begin; ``patience`` times what the standard allows."""
-        return min(self._window_s * patience + self._late_s, self._timeout_s)
+        """How long after a request the first byte of an answer may come; ``patience`` times what the standard allows.
+
+        What begins at the end of the window is heard when that byte is complete.
+        """
+        return min(self._window_s * patience + BITS_PER_BYTE * self._bit_s + self._late_s, self._timeout_s)
 
     def answer_delay_s(self, sent_mono: float, answer_bytes: int) -> float:
         """How long after ``sent_mono`` an answer began whose last byte came just now."""
@@ -104,7 +107,8 @@ class Wire:
         self._bit_s = 1 / baudrate
         self._quiet_s = IDLE_BITS * self._bit_s + self._late_s
         self._window_s = ANSWER_BITS * self._bit_s + ANSWER_EXTRA_S
-        self._gap_s = min(GAP_BITS * self._bit_s + self._late_s + ANSWER_EXTRA_S, self._timeout_s)
+        gap_s = (GAP_BITS + BITS_PER_BYTE) * self._bit_s  # from one byte's end to the next one's
+        self._gap_s = min(gap_s + self._late_s + ANSWER_EXTRA_S, self._timeout_s)
 
     def send(self, request: bytes) -> float:
         """Sends after 33 bit times of silence; returns when the last bit will have left.

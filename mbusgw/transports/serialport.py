@@ -19,15 +19,14 @@ import serial
 from serial import rfc2217
 
 from mbusgw.model.errors import BusLocked, MbusgwError, TransportLost, TransportOpenFailed
+from mbusgw.transports import latency
 from mbusgw.transports.enumerate import holders, present_ports
 from mbusgw.transports.lockfile import LockDirectory, PortLock
 
 #: What can come out of pyserial. ``termios.error`` is no OSError; a closed descriptor gives TypeError or ValueError.
 FAILURES = (serial.SerialException, termios.error, OSError, ValueError, TypeError)
 
-#: How much later than the wire's own time a byte may reach us: a USB adapter collects for 16 ms,
-#: a scheduler takes some more; a network adds its round trip.
-LOCAL_SLACK_S = 0.020
+#: How much later than the wire's own time a byte may reach us through a network; ``latency`` has that of local ports.
 NETWORK_SLACK_S = 0.150
 
 WRITE_TIMEOUT_S = 2.0
@@ -46,7 +45,7 @@ class SerialPort:
         self.url = url
         self.warning = "" if lock is None else lock.warning
         self._lock = lock
-        self.slack_s = NETWORK_SLACK_S if "://" in url else LOCAL_SLACK_S
+        self.slack_s = NETWORK_SLACK_S if "://" in url else latency.slack_s(url)
         self._port = port
 
     def read(self, max_bytes: int, timeout_s: float) -> bytes:
@@ -103,7 +102,7 @@ def open_port(url: str, *, baudrate: int, parity: str = "E", locks: LockDirector
     """
     network = "://" in url
     # A Linux pty cannot hold parity: the first opening works, every later one fails (EINVAL).
-    parity = "N" if not network and _is_pty(url) else parity
+    parity = "N" if not network and latency.is_pty(url) else parity
     lock = None if network else locks.take(url)
     port: serial.SerialBase | None = None
     try:
@@ -119,6 +118,8 @@ def open_port(url: str, *, baudrate: int, parity: str = "E", locks: LockDirector
         port.open()
         if url.startswith("socket:"):
             _tune(port.fileno())
+        elif not network and latency.latency_timer(url) is not None:
+            _hasten(port)
     except FAILURES as error:
         if port is not None:
             SerialPort(port, url).close()
@@ -136,8 +137,15 @@ def _read_rfc2217(port: rfc2217.Serial, max_bytes: int, timeout_s: float) -> byt
     return first + bytes(port.read(max_bytes - 1)) if first and max_bytes > 1 else first
 
 
-def _is_pty(path: str) -> bool:
-    return os.path.realpath(path).startswith("/dev/pts/")
+def _hasten(port: serial.SerialBase) -> None:
+    """Has the adapter pass bytes on within a millisecond: else the end of each answer comes up to 16 ms late.
+
+    Any user of the port may ask for that; the driver of one that cannot says so, and ``latency`` reads what it does.
+    """
+    try:
+        port.set_low_latency_mode(True)  # type: ignore[attr-defined]
+    except (ValueError, NotImplementedError):
+        pass
 
 
 def _tune(descriptor: int) -> None:

@@ -18,7 +18,7 @@ from mbusgw.simulator.fault import Fault, FaultKind
 from mbusgw.simulator.line import TcpLine
 from mbusgw.simulator.meter import SimulatedMeter
 from mbusgw.simulator.segment import Segment
-from mbusgw.transports.serialport import LOCAL_SLACK_S
+from mbusgw.transports.latency import UNKNOWN_SLACK_S
 from tests.mbus.test_session import PacedLine, ScriptedLine, session_on
 from tests.simulator.memory import memory_segment
 from tests.simulator.wire import CLOCK, FAST, running_segment
@@ -117,7 +117,7 @@ def test_an_absent_meter_costs_one_answer_window_and_is_named_by_its_address() -
             session.read_user_data(EXACT, repeats=3)
         took_s = segment.clock.mono() - started_mono
     assert len(segment.requests) == 1
-    assert took_s == pytest.approx((330 + 17 * 11) / 2400 + 0.05 + LOCAL_SLACK_S, abs=0.0001)
+    assert took_s == pytest.approx((330 + 11 + 17 * 11) / 2400 + 0.05 + UNKNOWN_SLACK_S, abs=0.0001)
     assert "secondary address" in caught.value.hint
 
 

@@ -11,11 +11,14 @@ from mbusgw.mbus.frames import LongFrame, ShortFrame, encode, parse
 from mbusgw.mbus.session import Session, parse_long
 from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import FrameDamaged, FrameUnexpected, NoAnswer, TransportLost
+from mbusgw.simulator.cable import Cable
 from mbusgw.simulator.catalogue import build_meter
 from mbusgw.simulator.fault import Fault, FaultKind
 from mbusgw.simulator.line import PtyLine, SimulatedLine, TcpLine
 from mbusgw.simulator.segment import Segment
-from mbusgw.transports.serialport import LOCAL_SLACK_S, open_port
+from mbusgw.simulator.virtual import VirtualLine
+from mbusgw.transports.latency import UNKNOWN_SLACK_S
+from mbusgw.transports.serialport import open_port
 from tests.simulator.memory import MemorySegment, memory_segment
 from tests.simulator.wire import CLOCK, FAST, running_segment
 from tests.wait import PATIENCE_S, wait_until
@@ -109,8 +112,18 @@ def test_a_silent_meter_costs_one_answer_window() -> None:
             session.read_user_data(9, repeats=3)
         took_s = segment.clock.mono() - started_mono
     assert len(segment.requests) == 1
-    assert took_s == pytest.approx((330 + 55) / 2400 + 0.05 + LOCAL_SLACK_S, abs=0.0001)
+    assert took_s == pytest.approx((330 + 11 + 55) / 2400 + 0.05 + UNKNOWN_SLACK_S, abs=0.0001)
     assert "baud rate" in caught.value.hint
+
+
+@pytest.mark.parametrize("baudrate", [300, 600, 1200, 2400, 4800, 9600, 19200, 38400])
+def test_an_answer_that_begins_at_the_end_of_the_window_is_heard_at_every_speed(baudrate: int) -> None:
+    meter = build_meter("heat", 1, clock=CLOCK)
+    meter.fault = Fault(FaultKind.SLOWEST)
+    line = VirtualLine(Cable([meter], baudrate=baudrate), slack_s=0.0001)
+    session = Session(line, baudrate=baudrate, mono=line.mono)
+    assert session.read_user_data(1).complete
+    assert len(line.cable.requests) == 2, "initialised and asked, each once"
 
 
 def test_a_meter_that_ignores_initialisation_is_read_all_the_same() -> None:
@@ -391,7 +404,7 @@ def test_a_meter_has_its_whole_window_after_the_late_answer_of_another() -> None
     others = encode(LongFrame(0x08, 9, 0x78, bytes.fromhex("0413 00000000")))
     line = PacedLine([(0.02, b"\xE5")], [(0.07, others), (0.15, ANSWER)])
     session = Session(line, baudrate=9600, mono=line.mono)
-    assert session.read_user_data(1).frames == (ANSWER,), "the window of 84 ms begins when the line is free"
+    assert session.read_user_data(1).frames == (ANSWER,), "the window of 86 ms begins when the line is free"
     assert len(line.written) == 2
 
 
@@ -428,30 +441,30 @@ def window_of(session: Session, address: int) -> str:
 def test_an_acknowledgement_in_place_of_data_says_nothing_about_the_silent_one_before() -> None:
     line = PacedLine(*([[], [(0.02, b"\xE5")], [(0.02, b"\xE5")], [], [(0.02, b"\xE5")]]))
     session = Session(line, baudrate=9600, mono=line.mono)
-    assert window_of(session, 9) == "84 ms"
+    assert window_of(session, 9) == "86 ms"
     with pytest.raises(FrameUnexpected, match="sent no data"):
         session.read_user_data(1)
-    assert window_of(session, 9) == "84 ms"
+    assert window_of(session, 9) == "86 ms"
 
 
 def test_a_frame_sent_twice_does_not_earn_more_time_for_a_miss_long_ago() -> None:
     line = PacedLine([(0.02, b"\xE5")], [], [(0.02, ANSWER + ANSWER)], [(0.02, ANSWER + ANSWER)], [])
     session = Session(line, baudrate=9600, mono=line.mono)
-    assert window_of(session, 1) == "84 ms"
+    assert window_of(session, 1) == "86 ms"
     for _ in range(2):
         assert session.read_user_data(1).frames == (ANSWER,)
         session.look()
-    assert window_of(session, 1) == "84 ms"
+    assert window_of(session, 1) == "86 ms"
 
 
 def test_a_slow_meter_that_has_gone_costs_no_more_than_another() -> None:
     line = PacedLine([(0.02, b"\xE5")], [(0.5, ANSWER)])
     session = Session(line, baudrate=9600, mono=line.mono)
-    assert window_of(session, 1) == "84 ms"
+    assert window_of(session, 1) == "86 ms"
     line.now += 0.45
     session.look()
     windows = [window_of(session, 1) for _ in range(8)]
-    assert windows[0] != "84 ms" and windows[-1] == "84 ms"
+    assert windows[0] != "86 ms" and windows[-1] == "86 ms"
 
 
 def test_answers_of_others_without_end_do_not_hold_the_bus() -> None:

@@ -63,10 +63,10 @@ def test_the_speed_comes_back_whatever_happens_inside() -> None:
 def test_the_answer_window_is_that_of_the_speed() -> None:
     line = PacedLine()
     session = Session(line, baudrate=2400, mono=line.mono)
-    assert window_of(session, 1) == "188 ms"
+    assert window_of(session, 1) == "192 ms"
     with session.at(9600):
-        assert window_of(session, 1) == "84 ms"
-    assert window_of(session, 1) == "188 ms"
+        assert window_of(session, 1) == "86 ms"
+    assert window_of(session, 1) == "192 ms"
     assert line.baudrates == [9600, 2400]
 
 

@@ -20,7 +20,7 @@ from mbusgw.simulator.catalogue import KINDS, build_meter
 from mbusgw.simulator.fault import Fault, FaultKind
 from mbusgw.simulator.meter import SimulatedMeter
 from mbusgw.simulator.virtual import VirtualLine
-from mbusgw.transports.serialport import LOCAL_SLACK_S
+from mbusgw.transports.latency import UNKNOWN_SLACK_S
 
 CLOCK = SystemClock()
 HABITS = {FaultKind.NO_RESET, FaultKind.KEEPS_FCB, FaultKind.STAYS_SELECTED, FaultKind.SAME_ACCESS_NO}
@@ -151,7 +151,7 @@ def test_an_echo_is_no_meter() -> None:
 @pytest.mark.parametrize("latency_s", [0.0, 0.3])
 def test_the_slowest_meters_that_the_standard_allows_are_found(latency_s: float) -> None:
     meters = [meter(address, fault=FaultKind.SLOWEST) for address in (2, 5, 6)]
-    line = VirtualLine(Cable(meters, baudrate=2400), baudrate=2400, slack_s=LOCAL_SLACK_S)
+    line = VirtualLine(Cable(meters, baudrate=2400), baudrate=2400, slack_s=UNKNOWN_SLACK_S)
     session = Session(line, baudrate=2400, mono=line.mono, latency_s=latency_s)
     room = Wired(line.cable, line, session)
     assert identities(room.finish(PrimarySweep(range(10)))) == {one.identity for one in meters}

@@ -16,7 +16,7 @@ from mbusgw.simulator.cable import Cable
 from mbusgw.simulator.catalogue import build_meters
 from mbusgw.simulator.meter import SimulatedMeter
 from mbusgw.simulator.virtual import VirtualLine
-from mbusgw.transports.serialport import LOCAL_SLACK_S
+from mbusgw.transports.latency import UNKNOWN_SLACK_S
 from tests.fakes.clock import FakeClock
 
 
@@ -53,7 +53,7 @@ class MemoryPort(VirtualLine):
 
     def __init__(self, cable: Cable, clock: MovableClock) -> None:
         self._clock = clock
-        super().__init__(cable, slack_s=LOCAL_SLACK_S)
+        super().__init__(cable, slack_s=UNKNOWN_SLACK_S)
 
     @property
     def now_mono(self) -> float:  # type: ignore[override]

@@ -19,8 +19,11 @@ import serial
 from serial import rfc2217
 
 from mbusgw.model.errors import BusLocked, TransportLost, TransportOpenFailed
+from mbusgw.transports import latency
 from mbusgw.transports.enumerate import holders, present_ports
-from mbusgw.transports.serialport import LOCAL_SLACK_S, NETWORK_SLACK_S, open_error, open_port
+from mbusgw.transports.latency import PROMPT_SLACK_S
+from mbusgw.transports.serialport import NETWORK_SLACK_S, open_error, open_port
+from tests.transports.test_latency import adapter_in
 from tests.wait import PATIENCE_S
 
 
@@ -280,9 +283,20 @@ def test_a_name_that_is_no_host_is_said_so() -> None:
 
 def test_a_network_is_given_more_time_than_a_cable(pty: Pty, server: socket.socket) -> None:
     local, remote = open_port(pty.path, baudrate=2400), open_port(url_of(server), baudrate=2400)
-    assert local.slack_s == LOCAL_SLACK_S < remote.slack_s == NETWORK_SLACK_S
+    assert local.slack_s == PROMPT_SLACK_S < remote.slack_s == NETWORK_SLACK_S
     local.close()
     remote.close()
+
+
+def test_an_adapter_that_collects_bytes_is_asked_to_hurry_and_opened_all_the_same_if_it_cannot(
+    pty: Pty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latency, "SYSFS", adapter_in(tmp_path, pty.path, "16\n"))
+    port = open_port(pty.path, baudrate=2400)
+    os.write(pty.master, b"\xE5")
+    assert port.read(1, PATIENCE_S) == b"\xE5"
+    assert port.slack_s == pytest.approx(0.020)
+    port.close()
 
 
 def test_ports_with_a_lasting_name_come_first_and_once(tmp_path: Path) -> None:
