@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from mbusgw.web.message import Response, json_response
 from mbusgw.web.probes import index_route
 from mbusgw.web.router import Route, Router
 from mbusgw.web.server import HttpServer
+from mbusgw.web.tls import Certificate
+from tests.certificates import issue, write_certificate
 from tests.wait import PATIENCE_S
 from tests.web.client import serving
 
@@ -123,3 +126,16 @@ def test_a_gateway_that_goes_away_is_told(server: HttpServer) -> None:
 def test_another_program_on_the_port_is_no_gateway(body: bytes) -> None:
     with serving(lambda _: Response(200, body)) as server:
         assert Remote.find(config(server)) is None
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_gateway_that_speaks_https_is_asked_by_its_own_certificate(tmp_path: Path, signed: bool) -> None:
+    issuer = issue("authority") if signed else None
+    cert_file, key_file = write_certificate(tmp_path, "gateway.example", issuer=issuer)
+    index = index_route([], "1")
+    with serving(Router([index]).answer, certificate=Certificate(cert_file, key_file, SystemClock())) as one:
+        text = f"http: {{listen: '127.0.0.1:{one.port}', tls_cert_file: {cert_file}, tls_key_file: {key_file}}}"
+        remote = Remote.find(loads(text, {}))
+        assert remote is not None and remote.get("/")["name"] == "mbusgw"
+        write_certificate(tmp_path, "another")  # what is trusted now is not what the gateway shows
+        assert Remote.find(loads(text, {})) is None

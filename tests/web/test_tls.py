@@ -5,13 +5,11 @@ import http.client
 import logging
 import socket
 import ssl
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
 from mbusgw.model.errors import MbusgwError
@@ -19,6 +17,7 @@ from mbusgw.runtime.clock import SystemClock
 from mbusgw.web.conversations import Timing
 from mbusgw.web.message import Request, Response, json_response
 from mbusgw.web.tls import LOOK_S, Certificate
+from tests.certificates import write_certificate
 from tests.fakes.clock import FakeClock
 from tests.wait import PATIENCE_S
 from tests.web.client import Client, request_bytes, serving
@@ -30,35 +29,6 @@ def answer(request: Request) -> Response:
     if request.path == "/large":
         return Response(200, LARGE, "text/plain")
     return json_response(200, {"length": len(request.body)})
-
-
-def write_certificate(folder: Path, name: str, *, joined: bool = False) -> tuple[Path, Path | None]:
-    """A self-signed certificate and its key: in two files, or ``joined`` in one."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = SystemClock().now()
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    cert_file, key_file = folder / "server.crt", folder / "server.key"
-    if joined:
-        cert_file.write_bytes(pem + secret)
-        return cert_file, None
-    cert_file.write_bytes(pem)
-    key_file.write_bytes(secret)
-    return cert_file, key_file
 
 
 def shown_name(port: int) -> str:
