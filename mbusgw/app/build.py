@@ -9,7 +9,13 @@ from mbusgw import __version__
 from mbusgw.app.administration import admin_routes
 from mbusgw.app.advice import advise
 from mbusgw.app.checks import build_checks, parser_reachable
-from mbusgw.app.commands import add_config_commands, add_doctor_commands, add_scan_commands, add_wired_commands
+from mbusgw.app.commands import (
+    add_config_commands,
+    add_doctor_commands,
+    add_live_commands,
+    add_scan_commands,
+    add_wired_commands,
+)
 from mbusgw.app.documents import Documents
 from mbusgw.app.gateway import Gateway
 from mbusgw.app.lanes import (
@@ -24,6 +30,7 @@ from mbusgw.app.lanes import (
 from mbusgw.app.memory import Memory
 from mbusgw.app.operations import ConfigOperations
 from mbusgw.app.reload import Reload
+from mbusgw.app.settings import LiveSettings
 from mbusgw.app.signals import Controls
 from mbusgw.app.stages import Stage, Stages
 from mbusgw.commands.desk import Desk
@@ -78,7 +85,9 @@ def build(
     add_wired_commands(desk, operations)
     add_doctor_commands(desk, DoctorOperations(operations, wired, clock))
     add_scan_commands(desk, ScanOperations(wired))
-    add_config_commands(desk, ConfigOperations(controls, source, wired.finds))
+    add_config_commands(desk, ConfigOperations(controls, source, wired.finds, clock=clock))
+    settings = LiveSettings(wired, config.logging.level, set_level)
+    add_live_commands(desk, settings, out.announcer)
 
     # Who looks, and who may look.
     documents = Documents(
@@ -154,7 +163,7 @@ def build(
         recorder=base.recorder,
         announcer=out.announcer,
         metrics=base.metrics,
-        set_level=set_level,
+        set_level=settings.set_level,
     )
     return Gateway(
         stages,

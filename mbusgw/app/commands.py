@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 from mbusgw.app.operations import ConfigOperations
+from mbusgw.app.settings import LiveSettings
 from mbusgw.commands.desk import Desk
+from mbusgw.mqtt.announcer import Announcer
 from mbusgw.wired.doctor_operations import DoctorOperations
 from mbusgw.wired.operations import WiredOperations
 from mbusgw.wired.scan_operations import ScanOperations
@@ -31,3 +33,11 @@ def add_config_commands(desk: Desk, operations: ConfigOperations) -> None:
     """The commands that only a running gateway has."""
     desk.add("adopt", operations.adopt, 'put found meters into the configuration: {meters: "all" or [...], bus}')
     desk.add("reload", operations.reload, "take over what the configuration file says now: {}")
+    desk.add("restart", operations.restart, "start everything anew, in the same process: {}")
+
+
+def add_live_commands(desk: Desk, settings: LiveSettings, announcer: Announcer | None) -> None:
+    """What changes until the next start, and what Home Assistant is told."""
+    desk.add("set", settings.set, "until the next start: {device, interval, paused} or {log_level}")
+    if announcer is not None:
+        desk.add("rediscover", announcer.rediscover, "tell Home Assistant everything anew: {}")

@@ -25,7 +25,7 @@ LOOK_S = 1.0
 class Reloading(Protocol):
     """Takes over what the file says now."""
 
-    def __call__(self, *, asked: bool) -> Outcome: ...
+    def __call__(self, *, asked: bool, anew: bool) -> Outcome: ...
 
 
 class Gateway:
@@ -98,7 +98,7 @@ class Gateway:
     def _take_over(self, *, asked: bool = False) -> Config | None:
         """The configuration to start anew with; None if there is no need to, or it is wrong."""
         try:
-            return _following(self._reloaded(asked=asked))
+            return _following(self._reloaded(asked=asked, anew=False))
         except MbusgwError as error:
             log.error("the changed configuration cannot be used; the old one stays in force: %s", error)
             return None
@@ -109,20 +109,20 @@ class Gateway:
             return None
         try:
             done = request.change() if request.change is not None else {}
-            outcome = self._reloaded(asked=request.change is None)
+            outcome = self._reloaded(asked=request.change is None, anew=request.anew)
         except MbusgwError as error:
             request.future.set_exception(error)
             return None
         request.future.set_result({**done, **outcome.document()})
         return _following(outcome)
 
-    def _reloaded(self, *, asked: bool) -> Outcome:
+    def _reloaded(self, *, asked: bool, anew: bool) -> Outcome:
         """Raises ``MbusgwError``. The service manager is told of the beginning and the end (sd_notify(3))."""
         self._service.reloading()
         restart = False
         try:
-            outcome = self._reload(asked=asked)
-            restart = bool(outcome.restart)
+            outcome = self._reload(asked=asked, anew=anew)
+            restart = outcome.starts_anew
             return outcome
         finally:
             if not restart:  # the next run says when it is ready
@@ -131,4 +131,4 @@ class Gateway:
 
 
 def _following(outcome: Outcome) -> Config | None:
-    return outcome.config if outcome.restart else None
+    return outcome.config if outcome.starts_anew else None

@@ -21,13 +21,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a reload did. With ``restart`` (the keys that make it necessary) ``config`` is to be started anew with.
-    **immutable**"""
+    """What a reload did. With ``restart`` (the keys that make it necessary), or if it was asked for (``anew``),
+    ``config`` is to be started anew with. **immutable**"""
 
     config: Config
     changed: frozenset[str] = frozenset()
     lane: LaneChange = LaneChange()
     restart: tuple[str, ...] = ()
+    anew: bool = False
+
+    @property
+    def starts_anew(self) -> bool:
+        """Nothing was taken over in place."""
+        return self.anew or bool(self.restart)
 
     def document(self) -> Document:
         """For whoever asked."""
@@ -72,11 +78,11 @@ class Reload:
         self._set_level = set_level
         self._files = file_stamps(config)
 
-    def run(self, *, asked: bool) -> Outcome:
+    def run(self, *, asked: bool, anew: bool = False) -> Outcome:
         """Raises ``ConfigError``: then everything is as before.
 
         ``asked``: by a person, who may mean what is not in the file: certificates that were renewed, an adapter that
-        was replaced.
+        was replaced. ``anew``: a new start is wanted in any case.
         """
         config = self._source.load()
         changed = changed_keys(self._config, config)
@@ -87,6 +93,9 @@ class Reload:
         if restart:
             log.info("changed: %s; this needs a new start of everything", ", ".join(restart))
             return Outcome(config, changed, restart=restart)
+        if anew:
+            log.info("a new start of everything was asked for")
+            return Outcome(config, changed, anew=True)
         self._config = config
         if "logging.level" in changed:
             self._set_level(config.logging.level)

@@ -23,10 +23,12 @@ class Control(Enum):
 class ReloadRequest:
     """A reload that somebody waits for, perhaps after a change of the file that only the main thread makes.
 
-    ``change`` returns what it did, and may raise ``MbusgwError``: then nothing is reloaded. **immutable**
+    ``change`` returns what it did, and may raise ``MbusgwError``: then nothing is reloaded. ``anew``: the house starts
+    anew, whether or not the file has changed. **immutable**
     """
 
     change: Callable[[], Document] | None = None
+    anew: bool = False
     future: Future[Document] = field(default_factory=Future)
 
 

@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from decimal import Decimal
 from typing import TypeVar, overload
 
 from mbusgw.config.address import parse_address
+from mbusgw.config.kinds import parse_duration
 from mbusgw.model.address import Address
 from mbusgw.model.command import Document
 from mbusgw.model.errors import RequestError
@@ -72,6 +74,22 @@ class Params:
         if len(chosen) != len(parts) or not chosen:
             raise _wrong(name, f"{name} is one or more of {', '.join(map(str, allowed))}")
         return tuple(dict.fromkeys(chosen))
+
+    def duration(self, name: str, least_s: float, most_s: float) -> float | None:
+        """Seconds, as a number or with a unit, such as ``"15m"``; None where it is not given."""
+        value = self._take(name, None)
+        if value is None:
+            return None
+        wrong = _wrong(name, f'{name} is a time from {least_s:g} s to {most_s:g} s, such as 60 or "15m"')
+        if isinstance(value, bool) or not isinstance(value, (int, float, Decimal, str)):
+            raise wrong
+        try:
+            seconds = parse_duration(str(value)[:TEXT_MAX])
+        except (ValueError, OverflowError):
+            raise wrong from None
+        if not least_s <= seconds <= most_s:
+            raise wrong
+        return seconds
 
     def texts(self, name: str, *, every: str) -> tuple[str, ...] | None:
         """One text or a list of some; None for the word ``every``, which means all there are."""

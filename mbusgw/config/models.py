@@ -294,7 +294,11 @@ _WIRED = Annotated[DeviceConfig, Tag(WIRED)]
 _RADIO = Annotated[RadioDeviceConfig, Tag(RADIO)]
 
 
-def _level(value: Any) -> Any:
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+def log_level(value: Any) -> Any:
+    """The level of the logs that is meant by ``value``, ``warn`` for one. **any thread**"""
     text = str(value).strip().upper()
     return {"WARN": "WARNING", "FATAL": "CRITICAL"}.get(text, text)
 
@@ -302,7 +306,7 @@ def _level(value: Any) -> Any:
 class LoggingConfig(Section):
     """What is logged, where, and as text or JSON lines."""
 
-    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_level)] = "INFO"
+    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(log_level)] = "INFO"
     directory: FilePath = Path("/var/log/mbusgw")
     format: Literal["text", "json"] = "text"
 

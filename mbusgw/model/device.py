@@ -19,7 +19,8 @@ class DeviceState:
     ``fields`` holds the newest value of every field ever read, also of those that the last
     telegram did not carry (radio meters alternate). ``stale``: loaded from the database at
     start, not yet confirmed by a reading. ``last_error`` is why the last try failed, or None;
-    ``breaker`` whether a wired meter is asked (closed), left alone for a while (open) or tried again (half_open).
+    ``breaker`` whether a wired meter is asked (closed), left alone for a while (open), tried again (half_open) or
+    not read by command (paused).
     ``radio``: how it is heard, ``format``: which records it sends; of radio meters. ``hidden``: it has no topics
     and no entities of its own.
     """

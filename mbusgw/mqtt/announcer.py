@@ -12,7 +12,11 @@ from enum import Enum
 from functools import partial
 from typing import Any, NamedTuple
 
+from mbusgw.commands.bucket import Bucket
+from mbusgw.commands.params import Params
+from mbusgw.model.command import Document, Tell
 from mbusgw.model.device import DeviceState
+from mbusgw.model.errors import RequestError
 from mbusgw.model.reading import Field
 from mbusgw.mqtt.announcement import Announcement
 from mbusgw.mqtt.client import Incoming
@@ -33,10 +37,13 @@ log = logging.getLogger(__name__)
 
 #: After its birth Home Assistant says ``online`` a little before it listens, and every client answers at once.
 BIRTH_DELAY_S = (3.0, 10.0)
+#: To tell everything is much; so often it may be asked for.
+REDISCOVER_S = 10
 
 
 class _Order(Enum):
     EVERYTHING = "everything"
+    TELL_ANEW = "discovery, then states"
 
 
 class _Unfinished(NamedTuple):
@@ -86,6 +93,7 @@ class Announcer(Worker):
         self._uniform = uniform
         self._orders: Mailbox[str | _Order | _Unfinished] = Mailbox(100_000)
         self._unfinished: dict[str, str] = {}
+        self._rediscoveries = Bucket(clock, rate_per_s=1 / REDISCOVER_S, burst=2)
         self._announced: dict[str, _Told] = {}
         self._born_mono: float | None = None
 
@@ -113,6 +121,15 @@ class Announcer(Worker):
         """The broker is (again) there, and may have lost what it knew: announce all."""
         self._orders.offer(_Order.EVERYTHING)
 
+    def rediscover(self, given: Document, _tell: Tell) -> Document:
+        """The command: ``{}``; discovery, availability and states are sent anew. Raises ``RequestError`` 400, 429."""
+        Params(given).done()
+        if not self._rediscoveries.allow():
+            raise RequestError(429, "too_many_requests", "it has just been done", retry_after_s=REDISCOVER_S)
+        if not self._orders.offer(_Order.TELL_ANEW):
+            raise RequestError(503, "busy", "too much waits to be announced", retry_after_s=REDISCOVER_S)
+        return {"devices": len(self._registry.snapshot())}
+
     def stop(self) -> None:
         """Ends after the running order."""
         super().stop()
@@ -134,18 +151,24 @@ class Announcer(Worker):
         order = self._orders.take(1.0)
         if order is _Order.EVERYTHING:
             self._announce_all()
+        elif order is _Order.TELL_ANEW:
+            log.info("telling Home Assistant everything anew, as asked for")
+            self._tell_anew()
         elif isinstance(order, _Unfinished):
             self._unfinished[order.topic] = order.device_id
-        elif order is not None:
+        elif isinstance(order, str):
             self._announce_device(order)
         if order is None or isinstance(order, _Unfinished):
             self._finish()
         if self._born_mono is not None and self.clock.mono() >= self._born_mono:
             self._born_mono = None
             log.info("Home Assistant has started; telling it everything")
-            self._announce_all()
-            # After discovery: availability, then states, or the entities would stay unavailable or unknown.
-            self._recorder.publish_all(self._registry.snapshot().values())
+            self._tell_anew()
+
+    def _tell_anew(self) -> None:
+        self._announce_all()
+        # After discovery: availability, then states, or the entities would stay unavailable or unknown.
+        self._recorder.publish_all(self._registry.snapshot().values())
 
     def _announce_all(self) -> None:
         gateway = self._discovery.gateway()

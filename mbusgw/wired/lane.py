@@ -95,7 +95,7 @@ class WiredLane:
         if meter is None or bus is None:
             return None
         load = bus.load.snapshot()
-        asked_s = meter.config.interval_on(bus.config)
+        asked_s = meter.current.interval_on(bus.config)
         return max(asked_s, load.round_s) if load.overloaded else asked_s
 
     # -------------------------------------------------- exchanging
@@ -184,6 +184,8 @@ class WiredLane:
 
     def _bear(self, config: DeviceConfig, bus: Bus, seconds: float) -> None:
         """On a bus that cannot keep up a meter that waits for its turn is not offline."""
+        if (meter := self.meter(config.id)) is not None and meter.config == config:
+            config = meter.current
         load = bus.load.snapshot()
         there = sum(meter.config.bus == config.bus for meter in self.meters)
         round_s = load.round_s if load.meters >= there else max(load.round_s, there * seconds)

@@ -15,6 +15,7 @@ from mbusgw.mbus.session import Answer, Session
 from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import BusError, DecodeError, LinkError, MbusgwError, NoAnswer
 from mbusgw.model.ports import Delivery
+from mbusgw.model.settings import MeterSettings
 from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.breaker import BreakerState, CircuitBreaker
 from mbusgw.runtime.clock import Clock
@@ -47,6 +48,8 @@ PORT_AWAY_S = 2.0
 #: Pauses after failed reads, until the breaker opens, and between its probes.
 RETRY_FIRST_S, RETRY_MAX_S = 5.0, 60.0
 PROBE_FIRST_S, PROBE_MAX_S = 15.0, 60.0
+#: What ``on_breaker`` is told of a meter that is paused by command.
+PAUSED = "paused"
 #: So many may wait for the next reading at once.
 WISHES_MAX = 16
 #: The longest wait in one step: the heartbeat must go on.
@@ -75,6 +78,7 @@ class MeterState:
     fixed_time_pending: datetime | None
     breaker: str
     waiting_to_be_stored: int
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,16 @@ class _Wish(Future[Readout]):
     """Somebody waits for the next reading."""
 
 
+class _Adjustment(Future[MeterSettings]):
+    """Somebody wants it polled otherwise; None leaves what is."""
+
+    def __init__(self, interval_s: float | None, paused: bool | None, reset: bool) -> None:
+        super().__init__()
+        self.interval_s = interval_s
+        self.paused = paused
+        self.reset = reset
+
+
 class WiredMeter(Worker):
     """Reads one meter when it is due, decodes, hands the reading over; waits out its troubles alone.
 
@@ -98,7 +112,9 @@ class WiredMeter(Worker):
     a read, the reads grow rarer, and after five in a row the breaker spaces them further.
     ``on_failure(device_id, error)`` is told every failed read, in this thread; ``on_read`` how long each good one took,
     before it is handed over; ``on_breaker`` the state of the breaker before and after each read.
-    ``snapshot``, ``read_now``, ``stop``: any thread. The rest: **own thread**
+    ``adjust`` changes interval and pause while it runs, against ``config``, which is what the file says; ``current`` is
+    what is in force. While it is paused it is read only when it is asked for (``read_now``).
+    ``snapshot``, ``settings``, ``current``, ``read_now``, ``adjust``, ``stop``: any thread. The rest: **own thread**
     """
 
     def __init__(
@@ -114,7 +130,8 @@ class WiredMeter(Worker):
         on_breaker: OnBreaker = lambda state: None,
     ) -> None:
         super().__init__(thread_name("mtr:", config.id), clock)
-        self.config = config
+        self.config = self.current = config
+        self._paused = False
         self._bus = bus
         self._metrics = metrics
         self._on_failure = on_failure
@@ -151,6 +168,7 @@ class WiredMeter(Worker):
             fixed_time_pending=self._calendar.pending,
             breaker=self._breaker.state.value,
             waiting_to_be_stored=len(self._handover),
+            paused=self._paused,
         )
 
     def _next_read_at(self) -> datetime | None:
@@ -173,6 +191,23 @@ class WiredMeter(Worker):
             wish.set_exception(BusError(f"{self.config.id} cannot be asked now: it is stopping, or too many ask"))
         return wish
 
+    def settings(self) -> MeterSettings:
+        """How it is polled now."""
+        current = self.current
+        return MeterSettings(current.due_on(self._bus.config), self._paused, current == self.config)
+
+    def adjust(
+        self, *, interval_s: float | None = None, paused: bool | None = None, reset: bool = False
+    ) -> Future[MeterSettings]:
+        """From now on it is read every ``interval_s`` (``reset``: as configured), and left alone while ``paused``.
+
+        A new interval begins with a read at once. The future is done when it is so.
+        """
+        adjustment = _Adjustment(interval_s, paused, reset)
+        if not self._events.offer(adjustment):
+            adjustment.set_exception(BusError(f"{self.config.id} is stopping, or too many ask"))
+        return adjustment
+
     # -------------------------------------------------- worker
     def setup(self) -> None:
         if not self._schedule.begun:
@@ -184,6 +219,9 @@ class WiredMeter(Worker):
             self.setup()
         if self._handover.retry_in_s() == 0:
             self._handover.retry()
+        if self._paused and not self._wishes:
+            self._listen(min(NAP_S, self._handover.retry_in_s() or NAP_S))
+            return
         self._follow_calendar()
         due_in_s = self._schedule.due_mono - self.clock.mono()
         if self._wishes:
@@ -192,7 +230,7 @@ class WiredMeter(Worker):
             due_in_s = min(due_in_s, self._fixed_in_s())
             self._listen(min(due_in_s, NAP_S, self._handover.retry_in_s() or NAP_S))
         elif self._breaker.allow():
-            self._on_breaker(self._breaker.state.value)
+            self._tell_polling()
             self._read()
         else:
             self._schedule.postpone(self.clock.mono(), max(0.1, self._breaker.retry_in_s()))
@@ -230,8 +268,36 @@ class WiredMeter(Worker):
     def _take_in(self, event: Future[Any]) -> None:
         if isinstance(event, _Wish):
             self._wishes.append(event)
+        elif isinstance(event, _Adjustment):
+            self._adjust(event)
         else:
             self._handover.settle(event)
+
+    def _adjust(self, wanted: _Adjustment) -> None:
+        if self.stopping:
+            wanted.set_exception(BusError(f"{self.config.id} is stopping"))
+            return
+        if not wanted.set_running_or_notify_cancel():
+            return
+        before, resumed = self.current, self._paused and wanted.paused is False
+        if wanted.reset:
+            self.current = self.config
+        elif wanted.interval_s is not None:
+            self.current = self.config.model_copy(update={"interval": wanted.interval_s})
+        if wanted.paused is not None:
+            self._paused = wanted.paused
+        if self.current != before or resumed:
+            self._schedule.interval_s = self.current.due_on(self._bus.config)
+            self._schedule.begin(self.clock.mono())
+            self._schedule.postpone(self.clock.mono(), 0)
+        if self._paused:
+            self._bus.load.forget(self.config.id)
+        self._tell_polling()
+        log.info("%s %s, by command", self.config.id, _words(self.settings()))
+        wanted.set_result(self.settings())
+
+    def _tell_polling(self) -> None:
+        self._on_breaker(PAUSED if self._paused else self._breaker.state.value)
 
     # -------------------------------------------------- one read
     def _read(self) -> None:
@@ -329,7 +395,7 @@ class WiredMeter(Worker):
         self._metrics.read_done(self.config.id, readout.seconds)
         self._schedule.advance(self.clock.mono())
         self._calendar.read(readout.reading.read_at)
-        self._on_breaker(self._breaker.state.value)
+        self._tell_polling()
         self._on_read(readout.seconds)
         self._handover.hand(readout.reading)
 
@@ -353,10 +419,18 @@ class WiredMeter(Worker):
             self._schedule.advance(now_mono)
             if self._calendar.pending is not None:
                 self._schedule.postpone(now_mono, RETRY_MAX_S)
-        self._on_breaker(self._breaker.state.value)
+        self._tell_polling()
         self._on_failure(self.config.id, error)
 
     def _end_probe(self) -> None:
         """A probe of the open breaker that told nothing about the meter."""
         if self._breaker.state is not BreakerState.CLOSED:
             self._breaker.failure()
+
+
+def _words(settings: MeterSettings) -> str:
+    if settings.paused:
+        return "is not read until it is resumed"
+    if settings.interval_s is None:
+        return "is read at its times of the day only"
+    return f"is read every {settings.interval_s:g} s"

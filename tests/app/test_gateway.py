@@ -61,8 +61,10 @@ class Reloads:
         self.answers = list(answers)
         self.asked: list[bool] = []
 
-    def __call__(self, *, asked: bool) -> Outcome:
+    def __call__(self, *, asked: bool, anew: bool) -> Outcome:
         self.asked.append(asked)
+        if anew:
+            return Outcome(OLD, anew=True)
         answer = self.answers.pop(0)
         if isinstance(answer, ConfigError):
             raise answer
@@ -211,3 +213,9 @@ def test_a_signal_becomes_a_request(number: signal.Signals, wanted: Control) -> 
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
+
+
+def test_a_new_start_that_is_asked_for_comes_though_nothing_has_changed() -> None:
+    request = ReloadRequest(anew=True)
+    assert gateway([]).run(controls(request)) is OLD
+    assert request.future.result(0)["restart"] == []

@@ -152,3 +152,17 @@ def test_a_certificate_that_was_renewed_needs_a_new_start_for_who_asks(tmp_path:
     ca.write_text("renewed")
     assert reload.run(asked=False).restart == ()
     assert reload.run(asked=True).restart == ("mqtt.ca_file",)
+
+
+def test_a_new_start_exchanges_nothing_in_place(house: House) -> None:
+    before = house.lane.workers
+    house.write("devices:\n" + device(1))
+    outcome = house.reload.run(asked=True, anew=True)
+    assert outcome.starts_anew and outcome.restart == () and len(outcome.config.devices) == 1
+    assert house.lane.workers == before
+
+
+def test_a_new_start_with_a_wrong_file_is_refused(house: House) -> None:
+    house.write("devices: 5\n")
+    with pytest.raises(ConfigError):
+        house.reload.run(asked=True, anew=True)

@@ -134,3 +134,42 @@ def test_commands_over_mqtt_can_be_switched_off(tmp_path: Path, mosquitto: Mosqu
             assert not subscriber.payloads("mbus/bridge/response/read")
         done = mbusgw("read", 1, "-c", daemon.file)
         assert done.returncode == 2 and "which bus" in done.stderr
+
+
+def test_a_device_is_told_to_pause_over_mqtt_and_a_restart_ends_that(daemon: Daemon, mosquitto: Mosquitto) -> None:
+    def ask(command: str, **request: Any) -> Any:
+        subscriber.publish(f"mbus/bridge/request/{command}", json.dumps({**request, "transaction": len(answers)}))
+        answers.append(
+            wait_until(
+                lambda: next(
+                    (
+                        one
+                        for text in subscriber.payloads(f"mbus/bridge/response/{command}")
+                        if (one := json.loads(text)).get("transaction") == len(answers)
+                    ),
+                    None,
+                )
+            )
+        )
+        return answers[-1]
+
+    answers: list[Any] = []
+    with subscribed(mosquitto.port, "mbus/bridge/response/#") as subscriber:
+        assert ask("set", device="water", paused=True)["data"]["paused"] is True
+        wait_until(lambda: daemon.get("/state")[1]["devices"]["water"]["polling"]["paused"])
+        wrong = ask("set", device="watr", paused=True)
+        assert (wrong["status"], wrong["code"]) == ("error", "unknown_device") and "water" in wrong["error"]
+        assert ask("rediscover")["data"]["devices"] == 2
+        assert ask("set", log_level="debug")["data"] == {"log_level": "DEBUG"}
+        started = daemon.get("/health")[1]["started_at"]
+        wait_until(lambda: ask("restart")["status"] == "ok")
+        wait_until(lambda: (health := _while_up(daemon, "/health")) and health["started_at"] != started)
+        state = wait_until(lambda: _while_up(daemon, "/state"))
+        assert state["devices"]["water"]["polling"]["paused"] is False
+
+
+def _while_up(daemon: Daemon, path: str) -> Any:
+    try:
+        return daemon.get(path)[1]
+    except OSError:
+        return None

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mbusgw.model.device import DeviceState
+from mbusgw.model.errors import RequestError
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.quantity import QUANTITIES
 from mbusgw.model.record import Record
@@ -351,3 +352,20 @@ def test_a_broker_that_has_lost_its_memory_is_told_everything_again(
     expected |= {f"mbus/meter_1/{last}" for last in ("availability", "energy", "attributes")}
     with subscribed(mosquitto.port, "#") as told:
         wait_until(lambda: {topic for topic, _, _ in told.messages} >= expected)
+
+
+def test_it_tells_everything_anew_when_asked_and_not_too_often(house: Callable[..., House], told: Subscriber) -> None:
+    one = house("meter_1").start()
+    read_and_announced(one, told)
+    wait_until(lambda: told.payloads("mbus/meter_1/attributes") and one.sender.idle)
+    told.messages.clear()
+    assert one.announcer.rediscover({}, lambda _progress: None) == {"devices": 1}
+    wait_until(lambda: told.payloads("mbus/meter_1/attributes"))
+    topics = [topic for topic, _, _ in told.messages]
+    assert topics.index(DOCUMENT) < topics.index("mbus/meter_1/availability") < topics.index("mbus/meter_1/energy")
+    one.announcer.rediscover({}, lambda _progress: None)
+    with pytest.raises(RequestError) as caught:
+        one.announcer.rediscover({}, lambda _progress: None)
+    assert caught.value.status == 429
+    with pytest.raises(RequestError):
+        one.announcer.rediscover({"device": "meter_1"}, lambda _progress: None)
