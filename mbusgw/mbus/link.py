@@ -39,9 +39,11 @@ class Link:
         """Whether ``raw`` may be the telegram ``before`` once more: a meter that misses the toggled FCB repeats itself.
 
         Only a telegram with an access number tells, as that changes from one to the next. Some meters never
-        change it, and have nothing new to say: they are found out, and then asked twice only now and then.
+        change it, and have nothing new to say: they are found out, and then asked twice only now and then. One that
+        announces more records is no repeat of a readout that had come to its end, and asked anew it would go on
+        with its second telegram.
         """
-        if not same_telegram(raw, before) or not _has_access_number(raw):
+        if not same_telegram(raw, before) or not _tells_its_age(raw):
             return False
         return self.same < SAME_MAX or self.same % SAME_CHECK == 0
 
@@ -72,8 +74,10 @@ def same_telegram(raw: bytes, other: bytes) -> bool:
     return raw[_CI:-_END] == other[_CI:-_END] if raw and other else raw == other
 
 
-def _has_access_number(raw: bytes) -> bool:
+def _tells_its_age(raw: bytes) -> bool:
+    """Whether a telegram that ends a readout has an access number."""
     try:
-        return decode_frame(raw).header.access_no is not None
+        telegram = decode_frame(raw)
     except DecodeError:
         return False
+    return telegram.header.access_no is not None and not telegram.more_records_follow

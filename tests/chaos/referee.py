@@ -1,7 +1,7 @@
 """Watches a simulated wire: is the idle time kept, does the frame count bit alternate, was every value really sent?"""
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 
 from mbusgw.mbus.frames import ADDRESS_NETWORK_LAYER, FCB, REQ_UD2, SND_NKE, LongFrame, ShortFrame, parse
@@ -12,6 +12,7 @@ from mbusgw.model.record import Value
 from mbusgw.simulator.meter import Expected, SimulatedMeter
 
 EVENTS_KEPT = 40
+REPLIES_KEPT = 100
 
 
 class Referee:
@@ -34,6 +35,7 @@ class Referee:
         self._fcbs: dict[int, bool] = {}
         self._asked: int | None = None
         self._events: list[str] = []
+        self._replies: deque[bytes] = deque(maxlen=REPLIES_KEPT)
 
     # -------------------------------------------------- the witness
     def heard(self, start_mono: float, data: bytes, baudrate: int) -> None:
@@ -49,7 +51,9 @@ class Referee:
             self._hold_against_fcb(frame)
         elif isinstance(frame, LongFrame) and frame.address == ADDRESS_NETWORK_LAYER:
             self._fcbs.pop(ADDRESS_NETWORK_LAYER, None)
-        self._answer_before, self._since_request = self._since_request, b""
+        if self._is_right(self._since_request):
+            self._answer_before = self._since_request
+        self._since_request = b""
         window_s = ((len(data) + 1) * BITS_PER_BYTE + ANSWER_BITS) / baudrate + ANSWER_EXTRA_S
         self._deadline_mono, self._in_time = start_mono + window_s, False
 
@@ -69,6 +73,18 @@ class Referee:
 
     def said(self, at_mono: float, meter: SimulatedMeter, values: Expected) -> None:
         self.readouts.setdefault(meter.name, []).append(values)
+
+    def replied(self, data: bytes) -> None:
+        """What a meter has put on the wire; noise may spoil it there."""
+        self._replies.append(data)
+
+    def is_of_the_wire(self, frame: bytes) -> bool:
+        """No meter has sent ``frame``: it has come about where bits of several senders met.
+
+        Its checksum is right by chance (one in 256), its length and who it is from are as they must be, and nothing
+        comes before or after it: nothing in its bytes tells it from a true one.
+        """
+        return not any(frame in reply for reply in self._replies)
 
     # -------------------------------------------------- the rules
     def _hold_against_fcb(self, frame: ShortFrame) -> None:

@@ -190,6 +190,15 @@ def test_an_old_telegram_is_known_by_what_it_says_however_it_was_addressed(kind:
     assert first[6:-2] != second[6:-2] and len(meter.answers) == 2
 
 
+def test_the_first_of_several_telegrams_is_kept_though_it_says_what_it_said_before() -> None:
+    meter = build_meter("heat_cost_allocator", 1, clock=CLOCK, telegrams=3)
+    with memory_segment([meter]) as segment, session_on(segment) as session:
+        meter.faults = (Fault(FaultKind.SAME_ACCESS_NO),)
+        begun = session.read_user_data(meter.secondary_address, max_telegrams=1).frames
+        whole = session.read_user_data(meter.secondary_address)
+    assert whole.frames[:1] == begun and len(whole.frames) == 3 and whole.complete
+
+
 def test_a_meter_that_ignores_the_reset_of_a_selection_is_read_all_the_same() -> None:
     meter = build_meter("electricity", 1, clock=CLOCK, telegrams=3)
     meter.answer(ShortFrame(FIRST, 1))  # somebody else has begun a readout
