@@ -64,6 +64,18 @@ class Known:
         """What is known of the meter at ``address``."""
         return self.links.setdefault(address, Link())
 
+    def disturb(self, *, but: Address | None = None) -> None:
+        """A request went to many meters: each may be in the middle of a readout now, and all of them count it."""
+        for address, link in self.links.items():
+            if address != but:
+                link.reset_due = True
+
+    def disturb_at(self, primary: int) -> None:
+        """A selected meter that has this primary address was read: it has one frame count for both."""
+        link = self.links.get(primary)
+        if link is not None:
+            link.reset_due = True
+
 
 def same_telegram(raw: bytes, other: bytes) -> bool:
     """Whether two long frames say the same. Any thread.

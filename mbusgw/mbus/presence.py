@@ -35,7 +35,8 @@ def who_answers(session: Session, address: Address, *, repeats: int = 0, tries: 
     """
     for left in reversed(range(tries)):
         try:
-            answer = session.read_user_data(address, repeats=repeats, reset=True, max_telegrams=1)
+            reset = left == tries - 1  # some meters never acknowledge that, but answer to the request afterwards
+            answer = session.read_user_data(address, repeats=repeats, reset=reset, max_telegrams=1)
             break
         except NoAnswer:
             if not left:
@@ -56,9 +57,9 @@ def who_answers(session: Session, address: Address, *, repeats: int = 0, tries: 
 def nobody_answers(session: Session, address: int, *, tries: int = TRIES) -> bool:
     """Whether there is silence at ``address``, also when asked again. Own thread of the session.
     Raises ``TransportLost``."""
-    for _ in range(tries):
+    for attempt in range(tries):
         try:
-            session.read_user_data(address, reset=True, max_telegrams=1)
+            session.read_user_data(address, reset=attempt == 0, max_telegrams=1)
             return False
         except NoAnswer:
             continue

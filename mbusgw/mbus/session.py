@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from mbusgw.mbus.decode import decode_frame, is_application_error
 from mbusgw.mbus.exchange import Exchange
 from mbusgw.mbus.frames import (
+    ADDRESS_BROADCAST,
+    ADDRESS_BROADCAST_REPLY,
     ADDRESS_NETWORK_LAYER,
     CI_BAUDRATE,
     FCB,
@@ -39,6 +41,8 @@ from mbusgw.model.errors import (
 )
 
 MAX_TELEGRAMS = 16
+#: The addresses that every meter hears.
+EVERYBODY = (ADDRESS_BROADCAST_REPLY, ADDRESS_BROADCAST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +173,17 @@ class Session:
         try:
             raw = self._next_telegram(address, link, 0)
         except FrameDamaged as error:
+            self._known.disturb()
             raise self._collision(address, str(error)) from error
         if more := self._exchange.await_idle():
+            self._known.disturb()
             raise self._collision(address, f"after the answer came {more[:12].hex(' ')}")
         return sender(parse_long(raw), address)
 
     def _read(self, address: Address, repeats: int, *, reset: bool, max_telegrams: int) -> Answer:
         link = self._known.link(address)
+        if address in EVERYBODY:
+            self._known.disturb(but=address)
         reset, link.reset_due = reset or link.reset_due, False
         frames: list[bytes] = []
         try:
@@ -192,6 +200,8 @@ class Session:
             # In the middle of a readout only SND_NKE leads back to the first telegram. And a selected meter whose
             # answer was lost might send the same one as it was then, if it remembers the FCB of its last selection.
             lost = isinstance(address, SecondaryAddress) and not frames
+            if isinstance(address, SecondaryAddress) and frames:
+                self._known.disturb_at(parse_long(frames[-1]).address)
             link.reset_due = lost or bool(frames) and _breaks_off(frames[-1])
 
     def request(self, frame: Frame, address: int) -> LongFrame:
@@ -258,6 +268,8 @@ class Session:
 
     # -------------------------------------------------- link layer
     def _instruct(self, address: Address, link: Link, ci: int, data: bytes, repeats: int) -> None:
+        if address in EVERYBODY:
+            self._known.disturb()
         link.reset_due = True  # whether it counts this among the requests, only an initialisation settles
         on_wire = ADDRESS_NETWORK_LAYER if isinstance(address, SecondaryAddress) else address
         if isinstance(address, SecondaryAddress):

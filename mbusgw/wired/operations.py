@@ -31,8 +31,9 @@ _ALONE_HINT = "all of them answer to 254 at once; name one by its address"
 ANYBODY = 254
 #: How long somebody who waits lets a job wait for its turn.
 PATIENCE_S = 60.0
-#: A meter that keeps silent is asked once more, with its link initialised anew.
-TRIES = 2
+#: A meter that keeps silent is asked once more with its link initialised anew, and then without: some never
+#: acknowledge that, but answer to the request afterwards.
+TRIES = 3
 
 
 class Lane(Protocol):
@@ -191,7 +192,10 @@ def _one_address(params: Params) -> Address:
     address = params.address("address")
     if address == ANYBODY:
         raise RequestError(
-            400, "bad_request", f"all meters answer to {ANYBODY}; for one that is alone write any", field="address"
+            400,
+            "bad_request",
+            f"all meters answer to {ANYBODY}; for one that is alone say `any` (--any) instead of an address",
+            field="address",
         )
     return address
 
@@ -208,7 +212,7 @@ def _baudrate(params: Params, bus: Bus) -> int:
 def _read(session: Session, address: Address, repeats: int) -> Answer:
     for attempt in range(TRIES):
         try:
-            return session.read_user_data(address, repeats=repeats, reset=attempt > 0)
+            return session.read_user_data(address, repeats=repeats, reset=attempt == 1)
         except NoAnswer:
             if attempt == TRIES - 1:
                 raise

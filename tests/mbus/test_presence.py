@@ -46,6 +46,15 @@ def test_a_meter_that_misses_one_request_is_there() -> None:
         assert who_answers(session, 5).primary == 5
 
 
+def test_a_meter_that_ignores_initialisation_is_there() -> None:
+    meter = heat(5)
+    meter.fault = Fault(FaultKind.NO_RESET)
+    with session_with(meter) as session:
+        assert who_answers(session, 5).primary == 5
+    with session_with(meter) as session:
+        assert not nobody_answers(session, 5)
+
+
 def test_a_long_readout_is_not_waited_for() -> None:
     with session_with(build_meter("electricity", 5, clock=CLOCK, telegrams=4)) as session:
         assert who_answers(session, 5).primary == 5

@@ -10,7 +10,7 @@ import pytest
 from mbusgw.mbus.frames import LongFrame, ShortFrame, encode, parse
 from mbusgw.mbus.session import Session, parse_long
 from mbusgw.model.address import SecondaryAddress
-from mbusgw.model.errors import FrameDamaged, FrameUnexpected, NoAnswer, TransportLost
+from mbusgw.model.errors import Collision, FrameDamaged, FrameUnexpected, NoAnswer, TransportLost
 from mbusgw.simulator.cable import Cable
 from mbusgw.simulator.catalogue import build_meter
 from mbusgw.simulator.fault import Fault, FaultKind
@@ -102,6 +102,28 @@ def test_a_readout_ends_at_its_bound() -> None:
 def test_address_254_is_answered_by_a_lone_meter_under_its_own_address() -> None:
     with memory_segment(meters=1) as segment, session_on(segment) as session:
         assert parse_long(session.read_user_data(254).frames[0]).address == 1
+
+
+@pytest.mark.parametrize("everybody", [254, SecondaryAddress()])
+def test_a_request_that_all_meters_hear_leaves_none_of_them_in_the_middle_of_its_readout(
+    everybody: int | SecondaryAddress
+) -> None:
+    meters = [build_meter("electricity", address, clock=CLOCK, telegrams=3) for address in (1, 2)]
+    with memory_segment(meters=meters) as segment, session_on(segment) as session:
+        whole = session.read_user_data(1)
+        with pytest.raises((FrameDamaged, Collision)):  # both answer at once
+            session.read_user_data(everybody)
+        again = session.read_user_data(1)
+    assert again.complete and len(again.frames) == len(whole.frames) == 3, "its first telegram is not missing"
+
+
+def test_a_meter_that_was_read_by_selection_begins_with_its_first_telegram_at_its_primary_address_too() -> None:
+    meter = build_meter("electricity", 1, clock=CLOCK, telegrams=3)
+    with memory_segment(meters=[meter]) as segment, session_on(segment) as session:
+        for _ in range(2):  # so that the same frame count bit is due as the selected meter has had last
+            session.read_user_data(1)
+        session.read_user_data(meter.secondary_address)
+        assert len(session.read_user_data(1).frames) == 3
 
 
 # ------------------------------------------------------------------ what goes wrong

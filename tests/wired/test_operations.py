@@ -128,6 +128,12 @@ def test_one_lost_answer_is_asked_for_again() -> None:
         assert desk.ask("read", address=1)["ok"]
 
 
+def test_a_meter_that_ignores_initialisation_is_read() -> None:
+    with counter(3) as desk:
+        desk.segment.meters[0].fault = Fault(FaultKind.NO_RESET)
+        assert desk.ask("read", address=1)["ok"]
+
+
 def test_several_meters_that_all_answer_are_no_only_one() -> None:
     with counter(3) as desk, pytest.raises(Collision, match="more than one meter"):
         desk.ask("read", any=True)
