@@ -11,7 +11,7 @@ from mbusgw.cli.options import add_config_option, add_json_option
 from mbusgw.cli.remote import Remote
 from mbusgw.config.loader import load
 from mbusgw.model.command import Document
-from mbusgw.model.errors import ConfigNotWritable, MbusgwError
+from mbusgw.model.errors import ConfigNotWritable, MbusgwError, RequestError
 from mbusgw.model.found import FoundMeter
 from mbusgw.runtime.exactjson import dumps
 from mbusgw.wired.adopt import adopt
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 when they are devices now. Raises ``MbusgwError``."""
     if args.all == bool(args.meters):
-        raise MbusgwError("name the meters, or write --all")
+        raise RequestError(400, "bad_request", "name the meters, or write --all")
     remote = Remote.find(load(args.config, os.environ))
     if remote is None:
         raise MbusgwError("no gateway runs with this configuration", hint="`mbusgw scan --adopt` does it without one")

@@ -18,7 +18,9 @@ HELP = "examine a bus: how well its meters answer, and what is wrong"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own options."""
-    parser.add_argument("bus", metavar="BUS", nargs="?", help="a bus of the configuration (default: the only one)")
+    parser.add_argument(
+        "bus", metavar="BUS", nargs="?", help="a bus of the configuration (may be left out where there is one)"
+    )
     parser.add_argument(
         "--rounds", metavar="N", type=int, default=ROUNDS, help=f"how often each meter is read (default {ROUNDS})"
     )
@@ -29,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 when nothing is wrong, 1 when something is. Raises ``MbusgwError``."""
     config = tool_config(args.config)
-    with asker_for(config, choose_bus(config, args.bus)) as (asker, bus):
+    with asker_for(config, choose_bus(config, args.bus, option="")) as (asker, bus):
         document = asker.run("doctor", {"bus": bus, "rounds": args.rounds}, _progress)
     print(dumps(document, indent=2) if args.json else "\n".join(_lines(document)))
     return 1 if document["findings"] else 0

@@ -35,13 +35,17 @@ def tool_config(file: Path) -> Config:
     return load(file, os.environ)
 
 
-def choose_bus(config: Config, wanted: str | None) -> BusConfig:
-    """The bus that is meant: by its name or port, or the only one. Raises ``RequestError`` 400, 404."""
+def choose_bus(config: Config, wanted: str | None, *, option: str = "--bus ") -> BusConfig:
+    """The bus that is meant: by its name or port, or the only one; ``option`` is how it is written on the command line.
+
+    Raises ``RequestError`` 400, 404.
+    """
     names = ", ".join(bus.name for bus in config.buses) or "none"
     if wanted is None:
         if len(config.buses) == 1:
             return config.buses[0]
-        raise RequestError(400, "bad_request", f"which bus? Name it with --bus; the configuration has {names}")
+        how = f"Name it with {option}NAME, or its port" if option else "Name it, or its port"
+        raise RequestError(400, "bad_request", f"which bus? {how} (/dev/ttyUSB0); the configuration has {names}")
     for bus in config.buses:
         if bus.name == wanted or same_port(bus.port, wanted):
             return bus

@@ -21,6 +21,7 @@ from mbusgw.wired.meter import WiredMeter
 from mbusgw.wired.operations import WiredOperations
 from mbusgw.wired.scan import Scanner
 from mbusgw.wired.scan_operations import ScanOperations
+from mbusgw.wired.turns import Urgency
 
 LOOK_S = 0.2
 STOP_S = 3.0
@@ -39,8 +40,8 @@ def asker_for(config: Config, bus: BusConfig, baudrate: int | None = None) -> It
         yield remote, name
         return
     direct = Direct(bus if baudrate is None else bus.model_copy(update={"baudrate": baudrate}), config.wired_devices)
-    direct.start()
     try:
+        direct.start()
         yield direct, bus.name
     finally:
         direct.stop()
@@ -63,10 +64,12 @@ class Direct:
         add_scan_commands(self._desk, ScanOperations(self))
 
     def start(self) -> None:
-        """Opens the port."""
+        """Opens the port. Raises ``BusError`` where that fails: there is nobody here who would wait for it."""
         logging.getLogger("mbusgw").addHandler(logging.NullHandler())  # what goes wrong is the command's answer
         for worker in (*self.buses, *self.scanners):
             worker.start()
+        for bus in self.buses:
+            bus.submit(lambda session: None, deadline_mono=math.inf, urgency=Urgency.NOW).result()
 
     def stop(self) -> None:
         """Gives it back."""

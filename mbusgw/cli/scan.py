@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 when the scan came to its end. Raises ``MbusgwError``."""
     config = tool_config(args.config)
-    bus = choose_bus(config, args.bus)
+    bus = choose_bus(config, args.bus, option="")
     baudrate = args.baud[0] if len(args.baud) == 1 else None
     asker: Asker | None = None
     try:

@@ -13,7 +13,7 @@ from typing import TextIO
 from mbusgw.cli import simulate_lobaro
 from mbusgw.cli.simulate_meters import read_meters
 from mbusgw.cli.simulate_orders import attend
-from mbusgw.model.errors import MbusgwError, TransportOpenFailed
+from mbusgw.model.errors import MbusgwError, RequestError, TransportOpenFailed
 from mbusgw.runtime.clock import Clock, SystemClock
 from mbusgw.simulator.catalogue import ALL_KINDS, KINDS, USUAL_TELEGRAMS, build_meter
 from mbusgw.simulator.chaos import Chaos
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
 def _build(args: argparse.Namespace, clock: Clock) -> list[SimulatedMeter]:
     last = args.first_address + args.meters - 1
     if last > MAX_METERS:
-        raise MbusgwError(f"address {last} is beyond {MAX_METERS}, the last primary address")
+        raise RequestError(400, "bad_request", f"address {last} is beyond {MAX_METERS}, the last primary address")
     meters = []
     for n in range(args.meters + args.secondary_only):
         address = args.first_address + n if n < args.meters else 0
@@ -146,7 +146,7 @@ def _apply_faults(meters: list[SimulatedMeter], faults: list[tuple[str, str]]) -
             for meter in chosen(tuple(meters), who):
                 meter.faults = (*meter.faults, parse_fault(what))
         except WrongOrder:
-            raise MbusgwError(f"--fault: no meter has address {who}") from None
+            raise RequestError(400, "bad_request", f"--fault: no meter has address {who}") from None
 
 
 def _whole(text: str, first: int, last: int) -> int:

@@ -88,7 +88,7 @@ def test_nobody_there_is_exit_1_with_advice(config: Path, capsys: pytest.Capture
         (["123456789"], "this one has 9"),
         ([], "name an address or a device"),
         (["1", "--any"], "name an address or a device"),
-        (["1"], "which bus? Name it with --bus; the configuration has main, attic"),
+        (["1"], "which bus? Name it with --bus NAME, or its port (/dev/ttyUSB0); the configuration has main, attic"),
         (["1", "--bus", "cellar"], "there is no bus 'cellar'; the configuration has main, attic"),
         (["1", "--bus", "ftp://x"], "a URL begins with socket://"),
         (["heat", "--bus", "attic"], "heat is on bus main, not on attic"),

@@ -73,6 +73,24 @@ def test_json_is_for_programs_and_a_port_needs_no_configuration(
     assert document["meters"][0]["primary"] == 1
 
 
+@pytest.mark.parametrize("command", ["scan", "bus-doctor"])
+def test_a_port_that_cannot_be_opened_is_said_at_once(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "/nowhere/ttyUSB9"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "" and "/nowhere/ttyUSB9" in captured.err
+
+
+@pytest.mark.parametrize("command", ["scan", "bus-doctor"])
+def test_a_bus_that_must_be_named_is_asked_for_as_it_is_written(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "none.yaml"
+    file.write_text("gateway: {language: en}\n")
+    assert main([command, "-c", str(file)]) == 2
+    complaint = capsys.readouterr().err
+    assert "which bus? Name it, or its port" in complaint and "--bus" not in complaint
+
+
 @pytest.mark.slow
 def test_adopting_writes_what_is_new_and_leaves_the_rest(
     config: Path, segment: Segment, capsys: pytest.CaptureFixture[str]

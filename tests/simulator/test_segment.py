@@ -186,9 +186,9 @@ def test_the_command_takes_orders_and_keeps_a_log(tmp_path: Path) -> None:
     [
         (["--pty", "/nowhere/port"], 1, "cannot make the port"),
         (["--fault", "3:tired"], 2, "ADDRESS:KIND"),
-        (["--fault", "77:silent"], 1, "no meter has address 77"),
+        (["--fault", "77:silent"], 2, "no meter has address 77"),
         (["--meters", "many"], 2, "whole number from 1 to 250"),
-        (["--meters", "10", "--first-address", "245"], 1, "beyond 250"),
+        (["--meters", "10", "--first-address", "245"], 2, "beyond 250"),
         (["--tcp", "localhost"], 2, "HOST:PORT"),
         (["--chaos", "7"], 2, "SEED:RATE"),
         (["--kinds", "heat,steam"], 2, "no such kind: 'steam'"),
