@@ -33,13 +33,20 @@ class Daemon:
     """``mbusgw run`` with a configuration of its own; ``start`` waits until HTTP answers."""
 
     def __init__(
-        self, folder: Path, config: str, *, broker: str, environ: dict[str, str] | None = None, http_options: str = ""
+        self,
+        folder: Path,
+        config: str,
+        *,
+        broker: str,
+        environ: dict[str, str] | None = None,
+        http_options: str = "",
+        mqtt_options: str = "",
     ) -> None:
         self.folder = folder
         self.http_port = free_port()
         self.file = folder / "mbusgw.yaml"
         self.file.write_text(
-            f"mqtt: {{url: '{broker}', heartbeat: 2}}\n"
+            f"mqtt: {{url: '{broker}', heartbeat: 2, {mqtt_options}}}\n"
             f"http: {{listen: '127.0.0.1:{self.http_port}', workers: 4, {http_options}}}\n"
             f"ingest: {{keys: {{gw1: {KEY}}}}}\n"
             f"{'' if 'parser:' in config else 'parser: {backend: local, n_workers: 2}'}\n{config}"
@@ -115,10 +122,18 @@ class Daemon:
 
 @contextmanager
 def running(
-    folder: Path, config: str, *, broker: str, environ: dict[str, str] | None = None, http_options: str = ""
+    folder: Path,
+    config: str,
+    *,
+    broker: str,
+    environ: dict[str, str] | None = None,
+    http_options: str = "",
+    mqtt_options: str = "",
 ) -> Iterator[Daemon]:
     """A daemon for the length of a block."""
-    daemon = Daemon(folder, config, broker=broker, environ=environ, http_options=http_options)
+    daemon = Daemon(
+        folder, config, broker=broker, environ=environ, http_options=http_options, mqtt_options=mqtt_options
+    )
     daemon.start()
     try:
         yield daemon

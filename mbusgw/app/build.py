@@ -39,7 +39,6 @@ from mbusgw.config.source import ConfigSource
 from mbusgw.health.monitor import HealthMonitor
 from mbusgw.health.watchdog import Watchdog
 from mbusgw.ingest.outcomes import Outcomes
-from mbusgw.mqtt.topics import Topics
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.notify import ServiceManager
 from mbusgw.runtime.worker import Worker
@@ -139,7 +138,7 @@ def build(
     stages = Stages(
         [
             Stage("store", [base.store, base.janitor], 1.0),
-            Stage("way out", [*out.workers, out.broker], 0.8, farewell=partial(_farewell, out, base.topics)),
+            Stage("way out", [*out.workers, out.broker], 0.8, farewell=partial(_farewell, out)),
             Stage("lanes", lanes, 0.8, farewell=radio.farewell),
             Stage("HTTP", [server], HTTP_BUDGET_S, farewell=lambda _for_good: desk.close(), optional=True),
             Stage("watchers", [monitor, watchdog], 0.3),
@@ -221,10 +220,10 @@ def _certificate(config: HttpConfig, clock: Clock) -> Certificate | None:
 
 
 # ------------------------------------------------------------------ the end
-def _farewell(out: WayOut, topics: Topics, for_good: bool) -> None:
-    """The main thread, before the way out closes: what waits goes out, then we say that we are gone."""
+def _farewell(out: WayOut, for_good: bool) -> None:
+    """The main thread, before the way out closes: what waits goes out, then others are told that we are gone."""
     deadline_mono = time.monotonic() + FLUSH_S
     while out.broker.connected and not out.sender.idle and time.monotonic() < deadline_mono:
         out.sender.quiet.wait(0.05)
     if for_good:
-        out.broker.say_goodbye(topics.bridge_state, "offline")
+        out.broker.say_goodbye()

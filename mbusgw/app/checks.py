@@ -35,7 +35,7 @@ def build_checks(
     """
     table: dict[str, Check] = {
         "store": checks.writable(store.check),
-        "mqtt": checks.connection("the broker", lambda: broker.connected),
+        "mqtt": checks.connection("the broker", lambda: broker.connected, trouble=lambda: broker.trouble),
         "http": checks.connection(f"HTTP on {config.http.listen}", serving),
         "outbox": checks.filling("messages", lambda: store.count("telemetry"), config.mqtt.max_queue),
         "backlog": checks.filling("telegrams", lambda: store.count("backlog"), config.ingest.max_backlog),

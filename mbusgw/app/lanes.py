@@ -133,6 +133,7 @@ class WayOut:
 
     def received(self, message: Incoming) -> None:
         """paho's thread: a message came; this only posts."""
+        self.pulse.contradict(message)
         if self.announcer is not None:
             self.announcer.birth(message)
         if self.commands is not None:

@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from mbusgw.config.kinds import FilePath, Period, Topic
+from mbusgw.config.kinds import Duration, FilePath, Period, Topic
 from mbusgw.config.section import Count, Section, check_port
 
 MQTT_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
@@ -37,6 +37,7 @@ class MqttConfig(Section):
     window: Count = 100
     commands: bool = True
     heartbeat: Period = 60.0
+    will_delay: Annotated[Duration, Field(le=3600)] = 30.0
     reconnect_min: Period = 5.0
     reconnect_max: Period = 300.0
     ca_file: FilePath | None = None

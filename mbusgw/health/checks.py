@@ -38,13 +38,23 @@ def workers(current: Callable[[], Sequence[Worker]]) -> Check:
     return check
 
 
-def connection(what: str, connected: Callable[[], bool], *, lost: Status = Status.DEGRADED) -> Check:
-    """Something is connected (the broker, a bus); ``lost`` is the weight of its absence."""
+def connection(
+    what: str,
+    connected: Callable[[], bool],
+    *,
+    lost: Status = Status.DEGRADED,
+    trouble: Callable[[], str | None] = lambda: None,
+) -> Check:
+    """Something is connected (the broker, a bus); ``lost`` is the weight of its absence.
+
+    ``trouble`` is what is wrong with it, perhaps although it is connected just now.
+    """
 
     def check() -> CheckResult:
+        wrong = trouble()
         if connected():
-            return CheckResult(Status.HEALTHY, "connected")
-        return CheckResult(lost, f"{what} is not connected")
+            return CheckResult(Status.DEGRADED, wrong) if wrong else CheckResult(Status.HEALTHY, "connected")
+        return CheckResult(lost, f"{what} is not connected{f': {wrong}' if wrong else ''}")
 
     return check
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import socket
 import ssl
 import threading
 from collections import deque
@@ -18,16 +20,20 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from mbusgw.config.models import MqttConfig
 from mbusgw.model.errors import OutputError
-from mbusgw.runtime.backoff import Backoff
+from mbusgw.mqtt.limits import Limits, packet_bytes, read_limits
+from mbusgw.mqtt.standing import Standing
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.worker import spawn
 
 log = logging.getLogger(__name__)
 
-#: The broker waits so long before it tells our will: a quick restart shows nobody as gone (MQTT 5).
-WILL_DELAY_S = 30
 #: The session must outlive the will's delay, or its end would publish the will at once (MQTT 5, 3.1.2.5).
-SESSION_EXPIRY_S = 60
+SESSION_LONGER_S = 30
+#: A broker that has accepted us and then says nothing for so long is not well.
+SILENCE_S = 30.0
+#: Reasons of a DISCONNECT (MQTT 5, 3.14.2.1): ours, that the will is to be told, and that of a broker with a rival.
+DISCONNECT_WITH_WILL = 0x04
+SESSION_TAKEN_OVER = 0x8E
 #: A broker that is well acknowledges the last word within this.
 GOODBYE_S = 0.5
 #: A host that drops packets holds a try, and so a stop, no longer than this.
@@ -36,8 +42,6 @@ CONNECT_TIMEOUT_S = 3.0
 TOLD_BY_US = ("Client is not connected", "failed to receive on socket", "timeout on socket")
 #: So many messages that stand outside the outbox may be unacknowledged; they are kept in memory only.
 ASIDE_MAX = 100
-#: Nobody listens: one SYN a try, so try often. A broker that refuses us gets ``reconnect_min`` … ``reconnect_max``.
-UNREACHABLE_S = (1.0, 4.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,8 @@ class Broker:
     What is handed to ``publish`` while connected is paho's until it is acknowledged,
     over any number of reconnects (it sends it again, in order); nothing is handed over
     otherwise. Acknowledgements gather in ``acks``; the callbacks only append and ring.
-    ``start``, ``stop``: the main thread. ``publish``, ``connected``: **any thread**
+    Its own will's topic is among what it subscribes to. ``start``, ``stop``, ``say_goodbye``: the main thread.
+    ``publish``, ``connected``, ``watch``, ``renew``: **any thread**
     """
 
     def __init__(
@@ -78,19 +83,23 @@ class Broker:
         self.name = "mqtt"
         self.thread_id: int | None = None  # paho keeps its thread to itself
         self.acks: deque[Acknowledgement] = deque()
-        self.last_error: str | None = None
+        self.limits = Limits()
         self.on_up: Callable[[], None] = _nothing
         self.on_ack: Callable[[], None] = _nothing
         self.on_message: Callable[[Incoming], None] = _ignore
         self._config = config
         self._clock = clock
         self._will = will
-        self._subscriptions = list(subscriptions)
+        self._subscriptions = [*subscriptions, *([will[0]] if will else [])]
         self._up = threading.Event()
-        self._down_since_mono: float | None = None
-        self._receive_maximum = 65_535
-        self._unreachable = Backoff(*UNREACHABLE_S)
-        self._refused = Backoff(config.reconnect_min, config.reconnect_max)
+        self._standing = Standing(
+            f"{config.host}:{config.port}",
+            client_id,
+            reconnect_s=(config.reconnect_min, config.reconnect_max),
+            clock=clock,
+        )
+        self._accepted_mono: float | None = None  # and not yet answered our subscriptions
+        self._renewed_for: str | None = None
         self._ending: threading.Thread | None = None
         self._aside: deque[paho.MQTTMessageInfo] = deque()
         self._client = self._build(client_id)
@@ -100,9 +109,9 @@ class Broker:
         """Begins to connect; returns at once. Raises ``OutputError`` for unusable TLS files."""
         self._secure()
         client = self._client
-        self._down_since_mono = self._clock.mono()
         if self._config.protocol == 5:
-            properties = _properties(PacketTypes.CONNECT, SessionExpiryInterval=SESSION_EXPIRY_S)
+            expiry_s = math.ceil(self._config.will_delay) + SESSION_LONGER_S
+            properties = _properties(PacketTypes.CONNECT, SessionExpiryInterval=expiry_s)
             # A clean start would end the old session, and with it publish its will at once.
             client.connect_async(
                 self._config.host,
@@ -113,19 +122,33 @@ class Broker:
             )
         else:
             client.connect_async(self._config.host, self._config.port, math.ceil(self._config.keepalive))
-        self._retry_after(self._unreachable.next_s())
+        self._retry_after(self._standing.first())
         client.loop_start()
 
-    def say_goodbye(self, topic: str, payload: str) -> None:
-        """One last retained message before ``stop``, waited for as long as a broker may need that is well."""
-        if self.connected:
-            info = self._client.publish(topic, payload, qos=1, retain=self._config.retain)
+    def say_goodbye(self) -> None:
+        """Before ``stop``, if nobody comes after us: others are told so by our will.
+
+        With MQTT 5 by the broker, once the will's delay has passed in which nobody came back. MQTT 3.1.1 has no such
+        delay, and there it is told now; waited for as long as a broker may need that is well.
+        """
+        if not self.connected:
+            return
+        self._up.clear()  # nothing may come after the last word
+        if self._config.protocol != 5 and self._will is not None:
+            info = self._client.publish(*self._will, qos=1, retain=True)
             info.wait_for_publish(GOODBYE_S)
 
     def stop(self) -> None:
-        """Disconnects in order; the broker forgets the will. Returns at once."""
+        """Disconnects in order. Returns at once.
+
+        With MQTT 5 the will stands until somebody with our client id is back within its delay; with 3.1.1 it is
+        forgotten.
+        """
         self._up.clear()
-        self._client.disconnect()
+        if self._config.protocol == 5:
+            self._client.disconnect(ReasonCode(PacketTypes.DISCONNECT, identifier=DISCONNECT_WITH_WILL))
+        else:
+            self._client.disconnect()
         self._ending = spawn("mqtt-stop", self._client.loop_stop)
 
     def join(self, timeout: float) -> bool:
@@ -144,18 +167,53 @@ class Broker:
     @property
     def window(self) -> int:
         """How many messages may be unacknowledged at once: ours, or the broker's receive maximum if that is less."""
-        return max(1, min(self._config.window, self._receive_maximum - 2))
+        return max(1, min(self._config.window, self.limits.receive_maximum - 2))
+
+    @property
+    def last_error(self) -> str | None:
+        """Why we are not connected; None while we are."""
+        return self._standing.last_error
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the connection, also where it stands just now."""
+        return self._standing.trouble
+
+    def renew(self, why: str) -> None:
+        """Ends a connection that does not do what it is there for; paho makes a new one, and sends again in order."""
+        connection = self._client.socket()
+        if connection is None:
+            return
+        self._renewed_for = why
+        try:
+            # Its end reaches paho's thread as the broker's would. Below TLS and websockets, which know no such thing.
+            with socket.socket(fileno=os.dup(connection.fileno())) as bare:
+                bare.shutdown(socket.SHUT_RDWR)
+        except OSError as error:
+            log.debug("the connection has ended by itself: %s", error)
+
+    def watch(self) -> None:
+        """Ends a connection on which the broker has fallen silent before we could use it. To be called now and then."""
+        accepted_mono = self._accepted_mono
+        if accepted_mono is not None and self._clock.mono() - accepted_mono >= SILENCE_S:
+            self._accepted_mono = None
+            self.renew(f"it has not answered our subscriptions for {SILENCE_S:.0f} s")
 
     def publish(self, topic: str, payload: str, *, retain: bool, qos: int | None = None) -> int | None:
         """Hands one message to paho; its ``mid`` comes back in ``acks``. None: not connected, nothing was handed over.
 
-        Raises ``OutputError`` for a message that no broker could take (a topic with wildcards).
+        Raises ``OutputError`` for a message that no broker could take (a topic with wildcards), or this one not (its
+        size); what stands before the colon is the kind of reason.
         """
         if not self._up.is_set():
             return None
-        quality = self._config.qos if qos is None else qos
+        quality = min(self._config.qos if qos is None else qos, self.limits.qos)
+        retained = retain and self._config.retain and self.limits.retain
+        size_bytes, most_bytes = packet_bytes(topic, payload), self.limits.packet_bytes
+        if most_bytes is not None and size_bytes > most_bytes:
+            raise OutputError(f"Packet too large: {size_bytes} bytes, the broker takes {most_bytes}", retryable=False)
         try:
-            info = self._client.publish(topic, payload, qos=quality, retain=retain and self._config.retain)
+            info = self._client.publish(topic, payload, qos=quality, retain=retained)
         except ValueError as error:
             raise _unpublishable(topic, error) from None
         if info.rc == paho.MQTT_ERR_SUCCESS:
@@ -209,6 +267,7 @@ class Broker:
         client.on_connect = self._connected
         client.on_connect_fail = self._connect_failed
         client.on_disconnect = self._disconnected
+        client.on_subscribe = self._subscribed
         client.on_publish = self._published
         client.on_message = self._received
         return client
@@ -219,7 +278,7 @@ class Broker:
     def _set_will(self, client: paho.Client, topic: str, payload: str) -> None:
         properties = None
         if self._config.protocol == 5:
-            properties = _properties(PacketTypes.WILLMESSAGE, WillDelayInterval=WILL_DELAY_S)
+            properties = _properties(PacketTypes.WILLMESSAGE, WillDelayInterval=math.ceil(self._config.will_delay))
         client.will_set(topic, payload, qos=1, retain=True, properties=properties)
 
     def _secure(self) -> None:
@@ -243,29 +302,47 @@ class Broker:
         self, client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if reason.is_failure:
-            self._lost(f"the broker refuses us: {reason}")
-            self._retry_after(self._refused.next_s())
+            self._retry_after(self._standing.refused(str(reason)))
             return
-        self._unreachable.reset()
-        self._refused.reset()
-        self._retry_after(self._unreachable.next_s())
-        self._receive_maximum = getattr(properties, "ReceiveMaximum", 65_535)
-        for topic in self._subscriptions:
-            client.subscribe(topic, qos=1)
-        self._found()
+        self._retry_after(self._standing.connected())
+        self.limits = read_limits(properties)
+        if not self._subscriptions:
+            self._ready()
+            return
+        # Only when this has returned does paho send again what was under way. Whoever published before would
+        # overtake that, and an old value would be the last; the answer to our subscriptions comes after it.
+        self._accepted_mono = self._clock.mono()
+        client.subscribe([(topic, 1) for topic in self._subscriptions])
+
+    def _subscribed(
+        self, _client: paho.Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        for topic, reason in zip(self._subscriptions, reasons):
+            if reason.is_failure:
+                log.warning("the broker does not let us read %s: %s", topic, reason)
+        self._ready()
+
+    def _ready(self) -> None:
+        self._accepted_mono = None
         self._up.set()
         self.on_up()
 
     def _connect_failed(self, _client: paho.Client, _userdata: Any) -> None:
-        self._lost("it cannot be reached")
-        self._retry_after(self._unreachable.next_s())
+        self._retry_after(self._standing.unreachable())
 
     def _disconnected(
         self, _client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Properties | None
     ) -> None:
-        if self._up.is_set() and reason.is_failure:
-            self._lost(f"the connection broke: {reason}")
+        stood = self._up.is_set() or self._accepted_mono is not None
+        why, self._renewed_for = self._renewed_for, None
         self._up.clear()
+        self._accepted_mono = None
+        if not stood or not reason.is_failure:
+            return
+        if reason.value == SESSION_TAKEN_OVER:
+            self._retry_after(self._standing.taken_over())
+        else:
+            self._retry_after(self._standing.broke(why or f"the connection broke: {reason}"))
 
     def _published(
         self, _client: paho.Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Properties | None
@@ -275,23 +352,6 @@ class Broker:
 
     def _received(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
         self.on_message(Incoming(message.topic, bytes(message.payload), message.retain))
-
-    # -------------------------------------------------- what is said once
-    def _lost(self, why: str) -> None:
-        if self.last_error is None:
-            log.warning(
-                "broker %s:%d: %s; messages are kept until it is back", self._config.host, self._config.port, why
-            )
-            self._down_since_mono = self._clock.mono()
-        elif self.last_error != why:
-            log.warning("broker %s:%d: %s", self._config.host, self._config.port, why)
-        self.last_error = why
-
-    def _found(self) -> None:
-        down_s = self._clock.mono() - (self._down_since_mono or self._clock.mono())
-        after = f" after {down_s:.0f} s" if self.last_error else ""
-        log.info("connected to broker %s:%d%s", self._config.host, self._config.port, after)
-        self.last_error = None
 
     def _retry_after(self, seconds: float) -> None:
         # One value for both ends: the growth and its jitter are ours, paho only waits.
@@ -307,7 +367,7 @@ def _properties(packet: int, **values: int) -> Properties:
 
 
 def _unpublishable(topic: str, error: ValueError) -> OutputError:
-    return OutputError(f"cannot be published on {topic[:100]!r}: {error}", retryable=False)
+    return OutputError(f"Topic Name invalid: {topic[:100]!r}: {error}", retryable=False)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from mbusgw.mqtt.client import Broker
+from mbusgw.mqtt.client import Broker, Incoming
 from mbusgw.mqtt.states import StateRecorder
 from mbusgw.mqtt.topics import Topics
 from mbusgw.registry.registry import Registry
@@ -59,6 +59,15 @@ class Pulse(Worker):
         self._gateway_told_mono = None
         self._greetings += 1
         self._bell.set()
+
+    def contradict(self, message: Incoming) -> None:
+        """Somebody says that the gateway is offline: the will of a run with another client id. We are not.
+
+        **any thread**
+        """
+        if message.topic == self._topics.bridge_state and message.payload == b"offline" and not message.retained:
+            self._gateway_told_mono = None
+            self._bell.set()
 
     def stop(self) -> None:
         """Ends after the running round."""

@@ -219,15 +219,32 @@ def test_a_restart_publishes_the_last_state_as_stale_until_fresh_data_comes(
         assert daemon.stop() == 0
 
 
-def test_sigterm_ends_it_and_says_offline(
-    tmp_path: Path, mosquitto: Mosquitto, segment: Segment
+@pytest.mark.parametrize("options", ["will_delay: 1", "protocol: 3.1.1"])
+def test_sigterm_ends_it_and_others_learn_that_it_is_offline(
+    tmp_path: Path, mosquitto: Mosquitto, segment: Segment, options: str
 ) -> None:
     with subscribed(mosquitto.port, "mbus/bridge/state") as subscriber:
-        with running(tmp_path, buses(segment, 1, 2, 9), broker=mosquitto.url) as daemon:
+        with running(tmp_path, buses(segment, 1, 2, 9), broker=mosquitto.url, mqtt_options=options) as daemon:
             wait_until(lambda: subscriber.last("mbus/bridge/state") == "online")
             assert daemon.stop() == 0
         wait_until(lambda: subscriber.last("mbus/bridge/state") == "offline")
         assert "Traceback" not in daemon.log
+
+
+def test_a_restart_shows_nobody_as_gone(tmp_path: Path, mosquitto: Mosquitto, segment: Segment) -> None:
+    states = ("mbus/bridge/state", "mbus/meter_1/availability", "mbus/meter_2/availability")
+    with subscribed(mosquitto.port, "mbus/#") as subscriber:
+        config = buses(segment, 1, 2).replace("device_offline_timeout: 3", "device_offline_timeout: 90")
+        with running(tmp_path, config, broker=mosquitto.url) as daemon:
+            wait_until(lambda: all(subscriber.last(topic) == "online" for topic in states))
+            known = len(subscriber.messages)  # before it was read for the first time, a meter is offline
+            for end in (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
+                daemon.stop(end)
+                before = len(subscriber.payloads("mbus/bridge/state"))
+                daemon.start()
+                wait_until(lambda: len(subscriber.payloads("mbus/bridge/state")) > before)  # noqa: B023
+        told = {(topic, payload) for topic, payload, _ in subscriber.messages[known:] if topic in states}
+        assert told == {(topic, "online") for topic in states}
 
 
 def test_a_port_that_does_not_exist_is_said_and_stops_nothing_else(

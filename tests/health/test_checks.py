@@ -65,6 +65,8 @@ def test_a_worker_that_crashed_too_often_is_named(caplog: pytest.LogCaptureFixtu
 
 
 def test_a_lost_connection_weighs_what_the_table_says() -> None:
+    shaky = checks.connection("the broker", lambda: True, trouble=lambda: "a rival")()
+    assert shaky == CheckResult(Status.DEGRADED, "a rival")
     assert checks.connection("the broker", lambda: True)() == CheckResult(Status.HEALTHY, "connected")
     assert checks.connection("the broker", lambda: False)() == CheckResult(
         Status.DEGRADED, "the broker is not connected"

@@ -13,7 +13,7 @@ from mbusgw.model.reading import Lane, Reading
 from mbusgw.model.record import Record
 from mbusgw.model.telegram import Header
 from mbusgw.mqtt.announcer import Announcer
-from mbusgw.mqtt.client import Broker
+from mbusgw.mqtt.client import Broker, Incoming
 from mbusgw.mqtt.discovery import Discovery
 from mbusgw.mqtt.pulse import Pulse
 from mbusgw.mqtt.sender import Sender
@@ -66,7 +66,7 @@ class House:
         self.store.open()
         self.registry = Registry(clock, radio_ttl_s=3600)
         self.recorder = StateRecorder(self.registry, self.store, TOPICS, clock=clock)
-        self.broker = Broker(config, "house", clock=clock, subscriptions=[STATUS_TOPIC])
+        self.broker = Broker(config, "house", clock=clock, subscriptions=[STATUS_TOPIC, TOPICS.bridge_state])
         self.sender = Sender(self.broker, self.store, metrics=Metrics(), clock=clock)
         self.store.on_commit(self.sender.ring)
         self.broker.on_ack = self.sender.ring
@@ -84,7 +84,7 @@ class House:
             uniform=uniform,
         )
         self.registry.observe(self.announcer.changed)
-        self.broker.on_message = self.announcer.birth
+        self.broker.on_message = self._received
         self.broker.on_up = self._up
 
     def start(self) -> House:
@@ -107,6 +107,10 @@ class House:
             assert worker.join(PATIENCE_S)
         assert self.broker.join(PATIENCE_S)
         self.store.close()
+
+    def _received(self, message: Incoming) -> None:
+        self.announcer.birth(message)
+        self.pulse.contradict(message)
 
     def _up(self) -> None:
         self.pulse.greet()

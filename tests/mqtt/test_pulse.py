@@ -62,3 +62,11 @@ def test_at_the_start_nothing_is_told_twice(house: House, mosquitto: Mosquitto) 
         house.read("meter_1", Record(QUANTITIES["power"], "W", Decimal("300"), dib=b"\x02", vib=b"\x2b"))
         wait_until(lambda: told.last("mbus/meter_1/power") == "300" and house.sender.idle)
         assert told.payloads("mbus/meter_1/availability") == ["online"]
+
+
+def test_whoever_says_that_we_are_offline_is_contradicted_at_once(house: House, mosquitto: Mosquitto) -> None:
+    with subscribed(mosquitto.port, "mbus/bridge/state") as told:
+        house.start()
+        wait_until(lambda: told.payloads("mbus/bridge/state") == ["online"])
+        told.publish("mbus/bridge/state", "offline", retain=True)  # the will of a run with another client id
+        wait_until(lambda: told.payloads("mbus/bridge/state") == ["online", "offline", "online"])

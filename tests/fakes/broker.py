@@ -1,0 +1,150 @@
+"""A broker that behaves badly on purpose: just enough of MQTT 5 and 3.1.1 for one publisher."""
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tests.wait import PATIENCE_S
+
+CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, PINGRESP, DISCONNECT = 1, 2, 3, 4, 8, 9, 12, 13, 14
+
+
+class Taken(NamedTuple):
+    """A PUBLISH that arrived on a connection (counted from 1)."""
+
+    connection: int
+    topic: str
+    payload: str
+    again: bool
+
+
+class Close(Exception):
+    """What an answer raises to end the connection, with a DISCONNECT if ``reason`` is not None."""
+
+    def __init__(self, reason: int | None = None) -> None:
+        self.reason = reason
+
+
+def accept(_taken: Taken) -> int | None:
+    """Everything is well."""
+    return 0
+
+
+class BadBroker:
+    """Listens from ``start`` to ``close``. ``answer(taken)`` is the reason code of the PUBACK, or None for none at all;
+    it may raise ``Close``. ``properties``: of the CONNACK, as on the wire."""
+
+    def __init__(self, answer: Callable[[Taken], int | None] = accept, *, properties: bytes = b"") -> None:
+        self.taken: list[Taken] = []
+        self.connections = 0
+        self.answer = answer
+        self.answers_subscriptions = True
+        self._properties = properties
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._threads = [threading.Thread(target=self._listen, daemon=True)]
+        self._open: list[socket.socket] = []
+
+    def __enter__(self) -> BadBroker:
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for one in self._open:
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue  # it has ended already
+        for thread in self._threads:
+            thread.join(PATIENCE_S)
+
+    def payloads(self) -> list[str]:
+        return [one.payload for one in self.taken]
+
+    def disconnect(self, reason: int) -> None:
+        """Ends the newest connection, and says why (MQTT 5)."""
+        self._end(self._open[-1], reason)
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self._open.append(connection)
+            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as stream:
+            version = 5
+            try:
+                while (head := stream.read(1)) and head[0] >> 4 != DISCONNECT:
+                    body = stream.read(_length(stream.read))
+                    kind = head[0] >> 4
+                    if kind == CONNECT:
+                        version = body[6]
+                        self.connections += 1
+                        number = self.connections
+                        rest = bytes([len(self._properties)]) + self._properties if version == 5 else b""
+                        _send(connection, CONNACK, b"\0\0" + rest)
+                    elif kind == SUBSCRIBE and self.answers_subscriptions:
+                        # Of up to a few filters; the client asks for QoS 1.
+                        head_bytes = body[:2] + (b"\0" if version == 5 else b"")
+                        _send(connection, SUBACK, head_bytes + b"\1" * _filters(body, version))
+                    elif kind == PINGREQ:
+                        _send(connection, PINGRESP, b"")
+                    elif kind == PUBLISH:
+                        self._take(connection, head[0], body, number, version)
+            except Close as end:
+                self._end(connection, end.reason)
+            except OSError:
+                return
+
+    def _take(self, connection: socket.socket, flags: int, body: bytes, number: int, version: int) -> None:
+        at = 2 + int.from_bytes(body[:2], "big")
+        topic, mid = body[2:at].decode(), body[at : at + 2]
+        payload = body[at + 2 :]
+        if version == 5:
+            payload = payload[1 + payload[0] :]
+        taken = Taken(number, topic, payload.decode(), bool(flags & 8))
+        self.taken.append(taken)
+        reason = self.answer(taken)
+        if reason is not None:
+            _send(connection, PUBACK, mid + (bytes([reason]) if reason and version == 5 else b""))
+
+    def _end(self, connection: socket.socket, reason: int | None) -> None:
+        try:
+            if reason is not None:
+                _send(connection, DISCONNECT, bytes([reason]))
+            connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return
+
+
+def _length(read: Callable[[int], bytes]) -> int:
+    value, shift = 0, 0
+    while True:
+        byte = read(1)[0]
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value
+
+
+def _filters(body: bytes, version: int) -> int:
+    at = 2 + (1 + body[2] if version == 5 else 0)
+    count = 0
+    while at < len(body):
+        at += 3 + int.from_bytes(body[at : at + 2], "big")
+        count += 1
+    return count
+
+
+def _send(connection: socket.socket, kind: int, body: bytes) -> None:
+    connection.sendall(bytes([kind << 4, len(body)]) + body)
