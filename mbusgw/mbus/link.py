@@ -7,10 +7,12 @@ from mbusgw.mbus.decode import decode_frame
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.errors import DecodeError
 
-#: After so many second questions in a row that brought nothing new a meter is believed when it says the same again,
-SAME_MAX = 3
-#: but for every so manieth time.
-SAME_CHECK = 10
+#: A meter that SND_NKE has freed so often, with no news of its own between, needs one each time.
+FREED_MAX = 2
+#: A meter that never acknowledges SND_NKE is believed after so many tries.
+UNHEARD_MAX = 3
+#: A meter that was thought to have nothing new to say counts after all when so many reads in a row were news.
+NEWS_MAX = 2
 
 
 #: Where the CI field of a long frame stands, and what comes after the data: checksum and stop byte.
@@ -23,8 +25,10 @@ class Link:
 
     ``fcb`` of the next request; ``reset_due``: it must be initialised first; ``reset_always``: it gives old telegrams
     else; ``unsure`` after an initialisation that nobody confirmed: the meter may take the request for a repeat;
-    ``last``: its last telegram; ``same``: how often it said the same again although it was asked anew;
-    ``meter``: who must answer, if that is known.
+    ``last``: its last telegram; ``meter``: who must answer, if that is known. ``constant``: it was initialised and
+    asked with the other FCB, and said the same once more, so that is what it has to say. ``freed``: how often in a
+    row an initialisation brought news; ``unheard``: how often in a row nobody acknowledged it; ``news``: how many
+    reads in a row brought some of themselves.
     """
 
     fcb: bool = True
@@ -32,37 +36,65 @@ class Link:
     reset_always: bool = False
     unsure: bool = False
     last: bytes = b""
-    same: int = 0
     meter: SecondaryAddress | None = None
+    constant: bool = False
+    freed: int = 0
+    unheard: int = 0
+    news: int = 0
 
     def doubts(self, raw: bytes, before: bytes) -> bool:
         """Whether ``raw`` may be the telegram ``before`` once more: a meter that misses the toggled FCB repeats itself.
 
         Only a telegram with an access number tells, as that changes from one to the next. Some meters never
-        change it, and have nothing new to say: they are found out, and then asked twice only now and then. One that
-        announces more records is no repeat of a readout that had come to its end, and asked anew it would go on
-        with its second telegram.
+        change it, or seldom, and have nothing new to say: they are found out once. One that announces more records is
+        no repeat of a readout that had come to its end, and asked anew it would go on with its second telegram.
         """
-        if not same_telegram(raw, before) or not _tells_its_age(raw):
+        if not same_telegram(raw, before):
+            self.freed, self.news = 0, self.news + 1
+            self.constant = self.constant and self.news < NEWS_MAX
             return False
-        return self.same < SAME_MAX or self.same % SAME_CHECK == 0
+        self.news = 0
+        return not self.constant and _tells_its_age(raw)
 
-    def asked_anew(self, raw: bytes, before: bytes) -> None:
-        """What came when it was asked once more."""
-        self.same = self.same + 1 if same_telegram(raw, before) else 0
+    def asked_anew(self, raw: bytes, before: bytes, *, freed: bool = False, heard: bool = True) -> None:
+        """What came when nothing was left to doubt; ``freed``: after an initialisation for that purpose, ``heard``:
+        which was acknowledged."""
+        same = same_telegram(raw, before)
+        self.unheard = 0 if heard else self.unheard + 1
+        self.constant = same and (heard or self.unheard >= UNHEARD_MAX)
+        self.freed = self.freed + 1 if freed and not same else 0
+        self.reset_always = self.reset_always or self.freed >= FREED_MAX
 
 
 @dataclass(slots=True)
 class Known:
-    """What we know of the meters that live at one speed: ``found`` has the meter behind an address with open places.
-    **own thread**"""
+    """What we know of the meters that live at one speed. **own thread**
 
+    ``found`` has the meter behind an address with open places, ``constant`` the addresses of meters that have nothing
+    new to say; that one outlives the session.
+    """
+
+    constant: set[Address]
     links: dict[Address, Link] = field(default_factory=dict)
     found: dict[SecondaryAddress, SecondaryAddress] = field(default_factory=dict)
 
     def link(self, address: Address) -> Link:
         """What is known of the meter at ``address``."""
-        return self.links.setdefault(address, Link())
+        if address not in self.links:
+            self.links[address] = Link(constant=address in self.constant)
+        return self.links[address]
+
+    def keep(self, address: Address) -> None:
+        """Remembers for later sessions what was found out about the meter at ``address``."""
+        if self.link(address).constant:
+            self.constant.add(address)
+        else:
+            self.constant.discard(address)
+
+    def forget(self, address: Address) -> None:
+        """Another meter may be there from now on."""
+        self.links.pop(address, None)
+        self.constant.discard(address)
 
     def disturb(self, *, but: Address | None = None) -> None:
         """A request went to many meters: each may be in the middle of a readout now, and all of them count it."""
@@ -75,6 +107,10 @@ class Known:
         link = self.links.get(primary)
         if link is not None:
             link.reset_due = True
+
+
+#: The addresses of meters that have nothing new to say, by speed.
+Constant = dict[int, set[Address]]
 
 
 def same_telegram(raw: bytes, other: bytes) -> bool:

@@ -24,7 +24,7 @@ from mbusgw.mbus.frames import (
     encode,
     parse,
 )
-from mbusgw.mbus.link import Known, Link, same_telegram
+from mbusgw.mbus.link import Constant, Known, Link, same_telegram
 from mbusgw.mbus.selection import select, sender, several
 from mbusgw.mbus.tally import Tallies
 from mbusgw.mbus.wire import Line
@@ -59,7 +59,8 @@ class Answer:
 class Session:
     """The talk over one open port, one exchange at a time. **own thread**
 
-    A session is as old as its port: after reopening, a new one initialises every link anew.
+    A session is as old as its port: after reopening, a new one initialises every link anew; ``constant`` may go
+    over to it.
     A meter with a secondary address is selected before each readout, which ends the selection
     of any other, and what comes is taken only if it says to be from a meter of that address.
     ``mono`` gives monotonic seconds; ``latency_s`` is added to the answer window (slow
@@ -79,6 +80,7 @@ class Session:
         echo: str = "auto",
         trace: Callable[[str, bytes], None] | None = None,
         tallies: Tallies | None = None,
+        constant: Constant | None = None,
     ) -> None:
         self._exchange = Exchange(
             line,
@@ -91,8 +93,9 @@ class Session:
             tallies=tallies or Tallies(),
         )
         self._baudrate = baudrate
-        self._known = Known()
-        self._known_at = {baudrate: self._known}
+        self._constant: Constant = {} if constant is None else constant
+        self._known_at: dict[int, Known] = {}
+        self._known = self._known_of(baudrate)
 
     # -------------------------------------------------- speed
     @property
@@ -122,7 +125,10 @@ class Session:
         if baudrate != self._baudrate:
             self._exchange.set_baudrate(baudrate)
             self._baudrate = baudrate
-            self._known = self._known_at.setdefault(baudrate, Known())
+            self._known = self._known_of(baudrate)
+
+    def _known_of(self, baudrate: int) -> Known:
+        return self._known_at.setdefault(baudrate, Known(self._constant.setdefault(baudrate, set())))
 
     # -------------------------------------------------- services
     def read_user_data(
@@ -236,7 +242,7 @@ class Session:
 
     def forget(self, address: int) -> None:
         """Another meter may be at this address from now on: its link is initialised anew."""
-        self._known.links.pop(address, None)
+        self._known.forget(address)
 
     def rest(self) -> bytes:
         """Waits for the silence between two exchanges; what came before it, after the last answer."""
@@ -280,28 +286,34 @@ class Session:
     def _first_telegram(self, address: Address, link: Link, repeats: int, *, reset: bool) -> bytes:
         if isinstance(address, SecondaryAddress):
             return self._first_of_selected(address, link, repeats, reset=reset)
-        if reset or link.reset_always:
+        reset, due = reset or link.reset_always, link.fcb
+        if reset:
             self._initialise(address, link, repeats)
+            reset = not link.unsure
         before = link.last
         raw = self._first_sure_telegram(address, link, repeats)
-        if not link.doubts(raw, before):
-            return raw
-        raw = self._next_telegram(address, link, repeats)
-        if same_telegram(raw, before):
-            raw = self._freed_telegram(address, link, repeats)
-        link.asked_anew(raw, before)
+        if link.doubts(raw, before):
+            raw = self._undoubted_telegram(address, link, repeats, reset=reset, toggled=due)
+        self._known.keep(address)
         return raw
 
-    def _freed_telegram(self, address: int, link: Link, repeats: int) -> bytes:
-        """A meter may be stuck in its FCB; if SND_NKE frees it, it needs one each time."""
-        before = link.last
-        try:
-            self._initialise(address, link, repeats)
-        except LinkError:  # it said the same to both frame counts, so that is what it has to say
-            link.unsure = False
-            return before
-        raw = self._next_telegram(address, link, repeats)
-        link.reset_always = link.reset_always or not same_telegram(raw, before)
+    def _undoubted_telegram(self, address: int, link: Link, repeats: int, *, reset: bool, toggled: bool) -> bytes:
+        """A meter said its last telegram again: it missed the toggled FCB, is stuck in it, or has nothing else to say.
+
+        It is known when it was initialised since (``reset``: before it said so) and asked with another FCB than that
+        time (``toggled``). The first request after SND_NKE has FCB 1, so that with FCB 0 is sent before, if it is due.
+        """
+        raw = before = link.last
+        if not link.fcb and not (reset and toggled):
+            raw = self._next_telegram(address, link, repeats)
+        freed, heard = not reset and same_telegram(raw, before), True
+        if freed:
+            try:
+                self._initialise(address, link, repeats)
+            except LinkError:  # it may have heard it all the same; the FCB that is due tells
+                link.unsure = heard = False
+            raw = self._next_telegram(address, link, repeats)
+        link.asked_anew(raw, before, freed=freed, heard=heard)
         return raw
 
     def _first_of_selected(self, address: SecondaryAddress, link: Link, repeats: int, *, reset: bool) -> bytes:
@@ -321,6 +333,7 @@ class Session:
                 if link.doubts(raw, before):  # some meters remember the FCB of their last selection
                     raw = self._next_telegram(address, link, 0)
                     link.asked_anew(raw, before)
+                self._known.keep(address)
                 return raw
             except (FrameDamaged, FrameUnexpected, Collision):
                 if repeat == repeats:

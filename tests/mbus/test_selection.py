@@ -364,9 +364,13 @@ def test_a_second_answer_after_the_first_is_a_collision_where_places_are_open() 
 
 
 def test_a_telegram_that_never_changes_is_taken_after_one_more_look() -> None:
-    line, session = scripted(ANSWER, ACK, ANSWER, ANSWER)
+    line, session = scripted(ANSWER, ACK, ANSWER, ANSWER, *[ACK, ANSWER] * 9)
     assert [session.read_user_data(EXACT).frames for _ in range(2)] == [(ANSWER,)] * 2
     assert [request[1] for request in line.written[-2:]] == [FIRST, SECOND]
+    before = len(line.written)
+    for _ in range(9):
+        session.read_user_data(EXACT)
+    assert len(line.written) == before + 18, "selected and asked, no more"
 
 
 def test_any_single_flipped_bit_is_refused_or_gives_the_right_frame() -> None:

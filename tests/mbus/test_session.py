@@ -9,7 +9,7 @@ import pytest
 
 from mbusgw.mbus.frames import LongFrame, ShortFrame, encode, parse
 from mbusgw.mbus.session import Session, parse_long
-from mbusgw.model.address import SecondaryAddress
+from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.errors import Collision, FrameDamaged, FrameUnexpected, NoAnswer, TransportLost
 from mbusgw.simulator.cable import Cable
 from mbusgw.simulator.catalogue import build_meter
@@ -355,7 +355,7 @@ def test_a_meter_that_goes_round_in_circles_is_left() -> None:
 
 
 def test_a_telegram_of_the_last_read_once_more_is_not_taken_for_news() -> None:
-    _, session = scripted(b"\xE5", telegram(1), telegram(1), telegram(2))
+    _, session = scripted(b"\xE5", telegram(1), telegram(1), b"\xE5", telegram(2))
     assert session.read_user_data(1).frames == (telegram(1),)
     assert session.read_user_data(1).frames == (telegram(2),), "the meter had missed that the FCB toggled"
 
@@ -369,27 +369,76 @@ def test_the_last_part_of_the_last_readout_is_not_taken_for_a_new_one() -> None:
 
 
 def test_a_meter_that_is_stuck_in_its_fcb_is_freed_and_initialised_each_time_from_then_on() -> None:
-    line, session = scripted(b"\xE5", *[telegram(1)] * 3, b"\xE5", telegram(2), b"\xE5", telegram(3))
-    frames = [session.read_user_data(1).frames[0] for _ in range(3)]
-    assert frames == [telegram(1), telegram(2), telegram(3)]
-    assert [request[1] for request in line.written] == [NKE, FIRST, SECOND, FIRST, NKE, FIRST, NKE, FIRST]
+    stuck = [[b"\xE5", telegram(n), telegram(n)] for n in (1, 2)]
+    line, session = scripted(*stuck[0], *stuck[1], *[b"\xE5", telegram(3)], *[b"\xE5", telegram(4)])
+    frames = [session.read_user_data(1).frames[0] for _ in range(4)]
+    assert frames == [telegram(n) for n in (1, 2, 3, 4)], "never an old one"
+    freed = [NKE, FIRST, SECOND]
+    assert [request[1] for request in line.written] == [*freed, *freed, NKE, FIRST, NKE, FIRST]
 
 
-def test_a_meter_with_nothing_new_to_say_is_found_out_and_costs_little() -> None:
-    line, session = scripted(*[b"\xE5", telegram(1)], *[telegram(1), telegram(1), b"\xE5", telegram(1)] * 3)
-    line.script += [telegram(1)] * 9
-    for _ in range(4):
+def test_a_meter_that_once_missed_the_toggled_fcb_is_not_initialised_ever_after() -> None:
+    news = [telegram(n) for n in (2, 3, 4)]
+    line, session = scripted(b"\xE5", telegram(1), telegram(1), b"\xE5", *news, telegram(4))
+    line.script += [b"\xE5", telegram(5), telegram(6)]
+    assert [session.read_user_data(1).frames[0] for _ in range(6)] == [telegram(n) for n in (1, 2, 3, 4, 5, 6)]
+    assert [request[1] for request in line.written[5:]] == [SECOND, FIRST, SECOND, NKE, FIRST, SECOND]
+
+
+def test_a_meter_with_nothing_new_to_say_is_initialised_once_more_and_then_believed() -> None:
+    line, session = scripted(b"\xE5", telegram(1), telegram(1), b"\xE5", *[telegram(1)] * 40)
+    for _ in range(40):
         assert session.read_user_data(1).frames == (telegram(1),)
-    before = len(line.written)
-    for _ in range(7):
-        assert session.read_user_data(1).frames == (telegram(1),)
-    assert len(line.written) - before == 7
+    assert len(line.written) == 1 + 40 + 2, "one exchange more: SND_NKE and the request"
 
 
-def test_a_meter_that_never_acknowledges_is_believed_when_it_says_the_same_to_both_frame_counts() -> None:
-    _, session = scripted(b"\xE5", telegram(1), telegram(1), telegram(1), b"")
-    for _ in range(2):
+def test_what_is_known_of_such_a_meter_outlives_its_port() -> None:
+    constant: dict[int, set[Address]] = {}
+    for extra in (2, 0):
+        line = ScriptedLine(b"\xE5", telegram(1), telegram(1), *[b"\xE5"] * (extra // 2), *[telegram(1)] * 9)
+        session = Session(line, baudrate=FAST, mono=line.mono, constant=constant)
+        for _ in range(9):
+            assert session.read_user_data(1).frames == (telegram(1),)
+        assert len(line.written) == 1 + 9 + extra
+
+
+def test_a_meter_that_changes_seldom_is_believed_too_and_one_that_counts_again_is_doubted_again() -> None:
+    believed = [telegram(1), telegram(1), b"\xE5", telegram(1)]
+    line, session = scripted(b"\xE5", *believed, telegram(2), telegram(2), telegram(3), telegram(4), telegram(4))
+    line.script += [b"\xE5", telegram(5)]
+    frames = [session.read_user_data(1).frames[0] for _ in range(7)]
+    assert frames == [telegram(n) for n in (1, 1, 2, 2, 3, 4, 5)]
+    assert len(line.written) == 12
+
+
+@pytest.mark.parametrize("due", [0x5B, 0x7B])
+def test_an_initialisation_that_is_due_anyway_settles_the_doubt(due: int) -> None:
+    before = [telegram(n) for n in ((9,) if due == SECOND else (9, 8))]
+    line, session = scripted(b"\xE5", *before, b"\xE5", *[before[-1]] * 9)
+    for _ in before:
+        session.read_user_data(1)
+    session.read_user_data(1, reset=True)
+    for _ in range(3):
+        session.read_user_data(1)
+    assert len(line.written) == 1 + len(before) + 2 + (due == SECOND) + 3
+
+
+def test_a_meter_that_never_acknowledges_is_believed_in_the_end() -> None:
+    class DeafLine(ScriptedLine):
+        def write(self, data: bytes) -> None:
+            super().write(data)
+            self.waiting = b"" if data[1] == NKE else telegram(1)
+
+    line = DeafLine()
+    session = Session(line, baudrate=FAST, mono=line.mono)
+    with pytest.raises(NoAnswer):
+        session.read_user_data(1)
+    costs = []
+    for _ in range(12):
+        before = len(line.written)
         assert session.read_user_data(1).frames == (telegram(1),)
+        costs.append(len(line.written) - before)
+    assert costs[-6:] == [1] * 6
 
 
 def test_without_an_access_number_the_same_bytes_are_the_same_values() -> None:
