@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import math
 import threading
+from functools import partial
 from typing import Any
 
 from mbusgw.commands.desk import Desk
 from mbusgw.model.command import Task, TaskState, error_document, status_of
 from mbusgw.model.errors import RequestError
-from mbusgw.runtime import exactjson
-from mbusgw.web.auth import check_admin
+from mbusgw.web.admin import NO_STORE, guarded, json_object
 from mbusgw.web.message import Request, Response, json_response
 from mbusgw.web.router import Route
 
@@ -17,8 +17,6 @@ PATH = "/v1/admin/commands"
 #: How long a request may wait for the end of the work, and how many may at once: each holds a handler.
 WAIT_MAX_S = 25.0
 WAITING_MAX = 4
-
-_NO_STORE = {"Cache-Control": "no-store"}
 
 
 class CommandRoutes:
@@ -34,50 +32,46 @@ class CommandRoutes:
 
     def routes(self) -> list[Route]:
         """The rows for the table."""
+        admin = partial(guarded, token=self._token)
         return [
-            Route("GET", PATH, self.list, "what can be asked, and what was lately (admin)"),
-            Route("POST", f"{PATH}/{{name}}", self.submit, "ask for it; ?wait=SECONDS for the result (admin)"),
-            Route("GET", f"{PATH}/{{name}}", self.get, "what became of it; ?wait=SECONDS for its end (admin)"),
-            Route("DELETE", f"{PATH}/{{name}}", self.cancel, "stop it (admin)"),
-            Route("POST", "/trigger-scan", self.scan, "search a bus for meters: the command scan (admin)"),
+            Route("GET", PATH, admin(self.list), "what can be asked, and what was lately (admin)"),
+            Route("POST", f"{PATH}/{{name}}", admin(self.submit), "ask for it; ?wait=SECONDS for the result (admin)"),
+            Route("GET", f"{PATH}/{{name}}", admin(self.get), "what became of it; ?wait=SECONDS for its end (admin)"),
+            Route("DELETE", f"{PATH}/{{name}}", admin(self.cancel), "stop it (admin)"),
+            Route("POST", "/trigger-scan", admin(self.scan), "search a bus for meters: the command scan (admin)"),
         ]
 
-    def list(self, request: Request) -> Response:
+    def list(self, _request: Request) -> Response:
         """The table, and the last tasks."""
-        check_admin(request, self._token)
         commands = [{"command": one.name, "what": one.summary} for one in self._desk.commands]
         tasks = [task.document() for task in self._desk.tasks()]
-        return json_response(200, {"commands": commands, "tasks": tasks}, headers=_NO_STORE)
+        return json_response(200, {"commands": commands, "tasks": tasks}, headers=NO_STORE)
 
     def submit(self, request: Request) -> Response:
         """200 with the result, or 202 with the task that is still at work."""
-        check_admin(request, self._token)
         return self._submit(request, request.names["name"], _wait_s(request))
 
     def scan(self, request: Request) -> Response:
         """202: a scan takes minutes."""
-        check_admin(request, self._token)
         return self._submit(request, "scan", 0.0)
 
     def get(self, request: Request) -> Response:
         """The task; 200 whatever became of it."""
-        check_admin(request, self._token)
         task = self._wait(self._desk.get(request.names["name"]), _wait_s(request))
-        return json_response(200, task.document(), headers=_NO_STORE)
+        return json_response(200, task.document(), headers=NO_STORE)
 
     def cancel(self, request: Request) -> Response:
         """202: it ends soon; 200: it has."""
-        check_admin(request, self._token)
         task = self._desk.cancel(request.names["name"])
-        return json_response(200 if task.ended else 202, task.document(), headers=_NO_STORE)
+        return json_response(200 if task.ended else 202, task.document(), headers=NO_STORE)
 
     def _submit(self, request: Request, command: str, wait_s: float) -> Response:
         task = self._wait(self._desk.submit(command, _parameters(request)), wait_s)
         if task.error is not None:
             return _failed(task)
         if task.state is TaskState.DONE and task.result is not None:
-            return json_response(200, dict(task.result), headers=_NO_STORE)
-        headers = {**_NO_STORE, "Location": f"{PATH}/{task.id}"}
+            return json_response(200, dict(task.result), headers=NO_STORE)
+        headers = {**NO_STORE, "Location": f"{PATH}/{task.id}"}
         return json_response(202, task.document(), headers=headers)
 
     def _wait(self, task: Task, wait_s: float) -> Task:
@@ -90,15 +84,7 @@ class CommandRoutes:
 
 
 def _parameters(request: Request) -> dict[str, Any]:
-    if not request.body.strip():
-        return {}
-    try:
-        document = exactjson.loads(request.body)
-    except (ValueError, RecursionError) as error:
-        raise RequestError(400, "bad_json", f"this is no JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise RequestError(400, "bad_request", "the parameters are a JSON object")
-    return document
+    return json_object(request) if request.body.strip() else {}
 
 
 def _wait_s(request: Request) -> float:
@@ -117,4 +103,4 @@ def _failed(task: Task) -> Response:
     assert task.error is not None
     document = error_document(task.error)
     document = {"error": document.pop("code"), **document, "id": task.id}
-    return json_response(status_of(task.error), document, headers=_NO_STORE)
+    return json_response(status_of(task.error), document, headers=NO_STORE)

@@ -43,7 +43,8 @@ class MappingRoutes:
     def list(self, _request: Request) -> Response:
         """All versions, the newest first, without their content."""
         versions = [_head(stored) for stored in self._mappings.versions()]
-        return json_response(200, {"file": self._file, "versions": versions}, headers=NO_STORE)
+        file = str(self._file) if self._file is not None else None
+        return json_response(200, {"file": file, "versions": versions}, headers=NO_STORE)
 
     def get_active(self, _request: Request) -> Response:
         """The mapping in force and where it is from; ``source`` null: the service's own."""

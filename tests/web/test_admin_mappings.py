@@ -152,6 +152,7 @@ def test_a_file_of_the_configuration_is_in_force_and_cannot_be_changed_here(
     file.write_text(json.dumps({"mappings": [HEAT]}))
     admin = Admin(mappings, file=file)
     assert admin("GET", "/active")[1] == {"source": "file", "file": str(file), "mappings": [HEAT]}
+    assert admin("GET")[1] == {"file": str(file), "versions": []}
     for status, answer in (admin.put(WATER), admin("POST", "/1/activate")):
         assert status == 409 and str(file) in answer["message"]
     file.write_text("{")

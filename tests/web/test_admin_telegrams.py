@@ -163,6 +163,9 @@ def test_pages_follow_each_other_without_gap_or_overlap(admin: Admin) -> None:
         ({"limit": "many"}, "limit"),
         ({"cursor": "x"}, "cursor"),
         ({"cursor": "9" * 30}, "cursor"),
+        ({"limit": "0" * 18 + "1000000"}, "limit"),
+        ({"limit": "1" * 5000}, "limit"),
+        ({"cursor": "0" * 18 + "1" * 5000}, "cursor"),
         ({"stauts": "failed"}, "stauts"),
     ],
 )

@@ -129,7 +129,7 @@ def test_work_that_cannot_be_stopped_says_so(works: Works) -> None:
         (f"{PATH}/fly", b"{}", 404, "unknown_command"),
         (f"{PATH}/short", b"{}", 400, "bad_request"),
         (f"{PATH}/short", b"{", 400, "bad_json"),
-        (f"{PATH}/short", b"[1]", 400, "bad_request"),
+        (f"{PATH}/short", b"[1]", 400, "bad_type"),
         (f"{PATH}/short", b"[" * 60_000, 400, "bad_json"),
         (f"{PATH}/short", b"\xff", 400, "bad_json"),
         (f"{PATH}/short?wait=soon", b"{}", 400, "bad_request"),
