@@ -94,23 +94,31 @@ def show(connection: sqlite3.Connection, ingest_id: str) -> dict[str, Any] | Non
     return document
 
 
-def replay(connection: sqlite3.Connection, wanted: Wanted, *, limit: int) -> tuple[list[tuple[str, str]], bool]:
-    """Has ``limit`` of the telegrams parsed again; returns (ingest id, gateway) and whether there are more.
+def replayable(connection: sqlite3.Connection, wanted: Wanted, *, limit: int) -> list[str]:
+    """The ids of ``limit`` telegrams that could be parsed again. Raises ``StoreError`` when it takes too long.
 
     Those that were tried least come first, then the oldest: who asks again gets the next ones.
-    The key of the request is forgotten once a telegram was parsed: what was encrypted needs a stored one.
     """
     condition, values = wanted.condition()
-    replayable = f"{condition} AND status IN ({','.join('?' * len(REPLAYABLE))})"
-    values = [*values, *REPLAYABLE]
+    query = (
+        f"SELECT ingest_id FROM telegrams WHERE {condition} AND status IN ({','.join('?' * len(REPLAYABLE))})"
+        " ORDER BY attempts, rowid LIMIT ?"
+    )
+    return [row[0] for row in _patiently(connection, query, [*values, *REPLAYABLE, limit])]
+
+
+def replay(connection: sqlite3.Connection, ingest_ids: Sequence[str]) -> list[tuple[str, str]]:
+    """Has those of the telegrams parsed again that (still) can be; returns (ingest id, gateway) of each.
+
+    The key of the request is forgotten once a telegram was parsed: what was encrypted needs a stored one.
+    """
     done = connection.execute(
-        "UPDATE telegrams SET status = 'received', reason = NULL, retry_at = NULL WHERE rowid IN"
-        f" (SELECT rowid FROM telegrams WHERE {replayable} ORDER BY attempts, rowid LIMIT ?)"
+        "UPDATE telegrams SET status = 'received', reason = NULL, retry_at = NULL"
+        f" WHERE ingest_id IN (SELECT value FROM json_each(?)) AND status IN ({','.join('?' * len(REPLAYABLE))})"
         " RETURNING ingest_id, gateway_id",
-        [*values, limit],
-    ).fetchall()
-    more = connection.execute(f"SELECT 1 FROM telegrams WHERE {replayable} LIMIT 1", values).fetchone() is not None
-    return [(row[0], row[1]) for row in done], more
+        [exactjson.dumps(list(ingest_ids)), *REPLAYABLE],
+    )
+    return [(row[0], row[1]) for row in done]
 
 
 def _patiently(connection: sqlite3.Connection, query: str, values: Sequence[Any]) -> list[sqlite3.Row]:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from mbusgw.model.ports import Write
 from mbusgw.runtime import exactjson
@@ -10,6 +10,8 @@ from mbusgw.runtime.clock import iso
 
 #: More are not asked about: a confirmation is a service, no promise.
 MOST_CONFIRMATIONS = 10_000
+#: No question is put off for longer.
+RETRY_HORIZON = timedelta(days=1)
 
 
 def queue(ingest_id: str, now: datetime, *, most: int = MOST_CONFIRMATIONS) -> Write:
@@ -22,9 +24,13 @@ def queue(ingest_id: str, now: datetime, *, most: int = MOST_CONFIRMATIONS) -> W
 
 
 def due(connection: sqlite3.Connection, now: datetime) -> tuple[str, int] | None:
-    """(ingest id, tries so far) of the one that waits longest; None when none is due."""
+    """(ingest id, tries so far) of the one that waits longest; None when none is due.
+
+    A time further off than any pause is the mark of a clock that was set back, and counts as come.
+    """
     row = connection.execute(
-        "SELECT ingest_id, attempts FROM confirmations WHERE retry_at <= ? ORDER BY retry_at LIMIT 1", (iso(now),)
+        "SELECT ingest_id, attempts FROM confirmations WHERE retry_at <= ? OR retry_at > ? ORDER BY retry_at LIMIT 1",
+        (iso(now), iso(now + RETRY_HORIZON)),
     ).fetchone()
     return (row[0], row[1]) if row else None
 

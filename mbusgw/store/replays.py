@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from mbusgw.model.errors import RequestError, StoreBusy
 from mbusgw.store import archive, telegrams
@@ -14,6 +14,8 @@ from mbusgw.store.archive import Wanted
 from mbusgw.store.writer import Store
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 COMMIT_TIMEOUT_S = 60.0
 #: In one go; whoever wants more asks again.
@@ -43,19 +45,11 @@ class Telegrams:
         self, wanted: Wanted, *, limit: int, before: int | None = None
     ) -> tuple[list[dict[str, Any]], int | None]:
         """The newest that are wanted, and where the next page begins. Raises ``StoreError``."""
-        reader = self._store.reader()
-        try:
-            return archive.select(reader, wanted, limit=limit, before=before)
-        finally:
-            reader.close()
+        return self._read(lambda reader: archive.select(reader, wanted, limit=limit, before=before))
 
     def show(self, ingest_id: str) -> dict[str, Any]:
         """One telegram with what became of it. Raises ``RequestError`` 404, ``StoreError``."""
-        reader = self._store.reader()
-        try:
-            document = archive.show(reader, ingest_id)
-        finally:
-            reader.close()
+        document = self._read(lambda reader: archive.show(reader, ingest_id))
         if document is None:
             raise RequestError(404, "not_found", f"there is no telegram {ingest_id:.64}")
         return document
@@ -70,12 +64,16 @@ class Telegrams:
         if not wanted.statuses and not wanted.ingest_ids:
             wanted = replace(wanted, statuses=archive.UNREAD)
 
-        def write(connection: sqlite3.Connection) -> tuple[list[tuple[str, str]], bool]:
-            room = self._max_backlog - telegrams.backlog(connection)
-            return archive.replay(connection, wanted, limit=max(0, min(limit, AT_ONCE, room)))
+        limit = min(limit, AT_ONCE)
+        # They are looked for here and not by the writer: that may take seconds, and gateways wait for it.
+        found = self._read(lambda reader: archive.replayable(reader, wanted, limit=limit + 1))
+
+        def write(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+            room = max(0, self._max_backlog - telegrams.backlog(connection))
+            return archive.replay(connection, found[: min(limit, room)])
 
         try:
-            done, more = self._store.submit(write).result(COMMIT_TIMEOUT_S)[0]
+            done = self._store.submit(write).result(COMMIT_TIMEOUT_S)[0]
         except FutureTimeout:
             raise StoreBusy("the database does not answer") from None
         for _, gateway_id in done:
@@ -83,4 +81,11 @@ class Telegrams:
         self._ring([ingest_id for ingest_id, _ in done])
         if done:
             log.info("%d telegrams are parsed again on request", len(done))
-        return len(done), more
+        return len(done), len(found) > len(done)
+
+    def _read(self, look: Callable[[sqlite3.Connection], T]) -> T:
+        reader = self._store.reader()
+        try:
+            return look(reader)
+        finally:
+            reader.close()
