@@ -8,6 +8,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import timedelta
 from typing import Protocol
 
+from mbusgw.ingest.guard import guarded
 from mbusgw.ingest.keys import candidates
 from mbusgw.model.errors import DecodeError, KeyLocked, KeyMissing, KeyWrong, MbusgwError, ParserError, StoreError
 from mbusgw.model.ports import Write
@@ -97,17 +98,18 @@ class Confirmer(Worker):
     def _outcome(self, ingest_id: str, attempts: int) -> list[Write]:
         """What is to be written after asking about one."""
         assert self._reader is not None
-        found = telegrams.load(self._reader, ingest_id, self._keyring.vault)
+        kept = telegrams.load(self._reader, ingest_id, self._keyring.vault)
         said = confirmations.result(self._reader, ingest_id)
-        if found is None or said is None:
+        if kept is None or said is None:
             return [confirmations.done(ingest_id)]
-        telegram = found[0]
+        telegram = kept[0]
         try:
             key = self._key(telegram)
-            answer = self._service.parse(telegram, key)
+            answer = guarded(telegram, lambda: self._service.parse(telegram, key))
+            found = guarded(telegram, lambda: self._differences(telegram, key, answer))
         except (DecodeError, ParserError) as error:
             return self._unanswered(telegram, error, attempts)
-        return self._answered(telegram, said, answer, self._differences(telegram, key, answer))
+        return self._answered(telegram, said, answer, found)
 
     def _unanswered(self, telegram: ReceivedTelegram, error: MbusgwError, attempts: int) -> list[Write]:
         if error.retryable and attempts < TRIES:

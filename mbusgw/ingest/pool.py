@@ -7,9 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from mbusgw.ingest.backlog import Backlog
+from mbusgw.ingest.guard import guarded
 from mbusgw.ingest.keys import ProvenKeys, candidates, names
 from mbusgw.ingest.readings import to_reading
 from mbusgw.ingest.receptions import Receptions
@@ -31,8 +32,6 @@ from mbusgw.store.telegrams import Status
 from mbusgw.store.writer import Store
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 COMMIT_TIMEOUT_S = 30.0
 #: A deferred telegram is tried again after this, then twice that, up to the last.
@@ -150,8 +149,8 @@ class ParseWorker(Worker):
         sender: Sender | None = None
         try:
             with self._metrics.parse_duration.time():
-                sender = self._guarded(telegram, lambda: identify(telegram.raw))
-                outcome = self._guarded(telegram, lambda: self._parse(telegram, sender))
+                sender = guarded(telegram, lambda: identify(telegram.raw))
+                outcome = guarded(telegram, lambda: self._parse(telegram, sender))
         except MbusgwError as error:
             self._failed(telegram, error, attempts, sender)
         else:
@@ -184,17 +183,6 @@ class ParseWorker(Worker):
         parsed = self._backend.parse(telegram, key.key if key else None)
         reading = to_reading(telegram, parsed, self._receptions, self._guests)
         return _Outcome(parsed, reading, self._messages.reading(telegram, reading, parsed))
-
-    @staticmethod
-    def _guarded(telegram: ReceivedTelegram, work: Callable[[], T]) -> T:
-        """``work`` on bytes from outside. A mistake of ours fails this telegram, or every worker would crash on it."""
-        try:
-            return work()
-        except (MbusgwError, MemoryError):
-            raise
-        except Exception as error:
-            log.exception("telegram %s of gateway %s met an unexpected error", telegram.ingest_id, telegram.gateway_id)
-            raise ParserError(f"unexpected {type(error).__name__}, see the log") from error
 
     def _parsed(self, telegram: ReceivedTelegram, outcome: _Outcome, attempts: int) -> None:
         reading, message, parsed = outcome.reading, outcome.message, outcome.parsed

@@ -11,6 +11,8 @@ from mbusgw.model.telegram import ReceivedTelegram
 
 #: Telegrams whose further receptions are still told to the meter they are from. All are in the database anyway.
 KEPT = 5000
+#: Receptions of one telegram that are remembered until it is parsed: a gateway may repeat itself without end.
+FURTHER_MAX = 64
 
 
 class Heard(Protocol):
@@ -37,11 +39,12 @@ class Receptions:
         self._telegrams: OrderedDict[str, _Telegram] = OrderedDict()
 
     def again(self, telegram: ReceivedTelegram, original_id: str) -> None:
-        """``telegram`` is the one that was accepted as ``original_id``, by another gateway."""
+        """``telegram`` is the one that was accepted as ``original_id``, by another gateway or the same."""
         reception = reception_of(telegram)
         with self._lock:
             known = self._known(original_id)
-            known.further.append(reception)
+            if len(known.further) < FURTHER_MAX:
+                known.further.append(reception)
             device_id = known.device_id
         if device_id is not None:
             self._heard(device_id, reception)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -137,6 +138,21 @@ def test_when_the_service_is_back_all_are_asked_about_at_once(house: House, cloc
     house.confirmer.step()
     house.service.answer = as_we_read_it
     write(house.lane.store, confirmations.recall(clock.now()))
+    house.confirmer.step()
+    assert house.waiting == 0
+
+
+def test_a_question_put_off_before_the_clock_was_set_back_is_asked(house: House, clock: FakeClock) -> None:
+    ingest_id = house.read()
+    write(house.lane.store, confirmations.postpone(ingest_id, clock.now() + timedelta(days=30000)))
+    house.service.answer = as_we_read_it
+    house.confirmer.step()
+    assert house.waiting == 0
+
+
+def test_an_answer_that_meets_a_mistake_of_ours_stops_nobody(house: House) -> None:
+    house.read()
+    house.service.answer = raising(ZeroDivisionError("a mistake"))
     house.confirmer.step()
     assert house.waiting == 0
 

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from mbusgw.ingest.content import content_of
-from mbusgw.ingest.receptions import KEPT, Receptions
+from mbusgw.ingest.receptions import FURTHER_MAX, KEPT, Receptions
 from mbusgw.model.reception import Reception
 from mbusgw.model.submission import Submission
 from mbusgw.parsers.local import LocalBackend
@@ -52,6 +52,13 @@ def test_the_memory_of_receptions_is_bounded() -> None:
     for number in range(KEPT + 100):
         receptions.again(received(f"d{number}", gateway_id="gw2"), f"t{number}")
     assert len(receptions._telegrams) == KEPT
+
+
+def test_a_gateway_that_repeats_one_telegram_without_end_fills_no_memory() -> None:
+    receptions = Receptions(lambda device_id, reception: None)
+    for number in range(2 * FURTHER_MAX):
+        receptions.again(received(f"d{number}", gateway_id="gw2"), "t1")
+    assert len(receptions.of(received("t1"), "els_1")) == 1 + FURTHER_MAX
 
 
 def test_a_telegram_through_three_gateways_is_parsed_once_and_the_best_is_known(store: Store, clock: FakeClock) -> None:

@@ -13,7 +13,7 @@ CATCHES_ALL = {
     "mbusgw.runtime.worker": "the top of every thread, where an exception has nowhere else to go",
     "mbusgw.web.server": "the top of a pool's thread: one request must not end it",
     "mbusgw.store.writer": "one write's mistake must not fail those that share its commit",
-    "mbusgw.ingest.pool": "a mistake of ours on one telegram must not crash every parser thread for ever",
+    "mbusgw.ingest.guard": "a mistake of ours on one telegram must not crash every parser thread for ever",
 }
 THREAD_MAKER = "mbusgw.runtime.worker"
 
