@@ -4,7 +4,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from mbusgw.app.commands import add_doctor_commands, add_scan_commands, add_wired_commands
@@ -12,6 +12,7 @@ from mbusgw.cli.remote import Asker, OnProgress, Remote
 from mbusgw.commands.desk import Desk
 from mbusgw.config.models import BusConfig, Config, DeviceConfig
 from mbusgw.model.command import Document
+from mbusgw.model.errors import MbusgwError
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.ending import end
 from mbusgw.wired.bus import Bus
@@ -85,7 +86,8 @@ class Direct:
                     told = task.progress
                     on_progress(told)
         except KeyboardInterrupt:
-            self._desk.cancel(task.id)
+            with suppress(MbusgwError):  # what cannot be stopped ends with the bus
+                self._desk.cancel(task.id)
             raise
         if task.error is not None:
             raise task.error

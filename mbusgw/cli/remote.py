@@ -6,6 +6,7 @@ import os
 import ssl
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -103,7 +104,8 @@ class Remote:
                     raise _refusal(status, document)
                 task = document
         except KeyboardInterrupt:
-            self._asked("DELETE", path)
+            with suppress(MbusgwError):  # it may have gone
+                self._asked("DELETE", path)
             raise
         if "error" in task:
             raise _failure(task["error"])

@@ -12,7 +12,7 @@ from mbusgw.config.models import DeviceConfig
 from mbusgw.mbus.session import Session
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.command import Document, Tell
-from mbusgw.model.errors import BusError, LinkError, MbusgwError, RequestError
+from mbusgw.model.errors import BusError, LinkError, MbusgwError
 from mbusgw.runtime.clock import Clock
 from mbusgw.wired.bus import Bus
 from mbusgw.wired.doctor import MeterFigures, figures, findings
@@ -45,9 +45,8 @@ class DoctorOperations:
         """
         params = Params(given)
         bus = self._wired.bus(params.text("bus", None))
-        rounds = given.get("rounds", ROUNDS)
-        if isinstance(rounds, bool) or not isinstance(rounds, int) or not 0 <= rounds <= ROUNDS_MAX:
-            raise RequestError(400, "bad_request", f"rounds is a number from 0 to {ROUNDS_MAX}", field="rounds")
+        rounds = params.number("rounds", 0, ROUNDS_MAX, ROUNDS)
+        params.done()
         here = [device for device in self._lane.devices if device.bus == bus.config.name and device.enabled]
         examination = _Examination(bus, here, rounds, tell, self._clock)
         examination.go_on()

@@ -60,4 +60,4 @@ def test_a_number_of_rounds_that_makes_no_sense_is_refused(
     config: Path, rounds: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["bus-doctor", "--rounds", rounds, "-c", str(config)]) != 0
-    assert "rounds is a number from 0 to 100" in capsys.readouterr().err
+    assert "rounds is a whole number from 0 to 100" in capsys.readouterr().err

@@ -89,6 +89,17 @@ def test_an_interrupted_wait_stops_the_work(server: HttpServer) -> None:
     assert [(task["command"], task["state"]) for task in tasks] == [("long", "cancelled")]
 
 
+def test_an_interruption_stays_one_where_the_work_cannot_be_stopped(server: HttpServer) -> None:
+    remote = found(server)
+
+    def leave(_progress: Document) -> None:
+        server.stop()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        remote.run("long", {}, leave)
+
+
 def test_work_that_fails_raises_what_went_wrong_with_its_advice(server: HttpServer) -> None:
     with pytest.raises(NoAnswer, match="nobody is there") as caught:
         found(server).run("fail", {})
