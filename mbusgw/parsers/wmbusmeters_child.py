@@ -10,6 +10,7 @@ import selectors
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from mbusgw.model.errors import WmbusmetersError
 from mbusgw.runtime import exactjson
@@ -24,6 +25,8 @@ _ARGUMENTS = ("--silent", "--format=json", "stdin:jsonl")
 #: How often somebody who waits for an answer looks whether to stop.
 _LOOK_S = 0.2
 _LONGEST_ANSWER_BYTES = 1 << 20
+#: A process that was killed has gone within this.
+_KILLED_S = 2.0
 #: So many meters one process remembers; then another takes over, because it never forgets one.
 MOST_METERS = 20_000
 
@@ -107,7 +110,8 @@ class Child:
         with self._closing:
             if self._process.returncode is None:
                 self._process.kill()
-                self._process.wait()
+                with suppress(subprocess.TimeoutExpired):  # it hangs in the kernel: nobody waits for that
+                    self._process.wait(_KILLED_S)
 
     def close(self) -> None:
         """Ends it and lets go of its pipes."""
