@@ -11,14 +11,14 @@ from mbusgw.app.reload import Outcome
 from mbusgw.app.signals import Control, Controls, ReloadRequest
 from mbusgw.app.stages import Stages
 from mbusgw.config.models import Config
-from mbusgw.model.errors import MbusgwError
+from mbusgw.model.errors import MbusgwError, StoreFull
 from mbusgw.runtime.notify import ServiceManager
 
 log = logging.getLogger(__name__)
 
 #: How often what could not start is tried again, and the status line renewed.
 STATUS_S = 5.0
-#: How often the configuration file is looked at.
+#: How often the configuration file is looked at, and at a start the disk, if it is full.
 LOOK_S = 1.0
 
 
@@ -32,8 +32,9 @@ class Gateway:
     """One run of the whole house. The main thread only.
 
     ``prepare`` opens what must be there before anything starts (the database) and loads
-    what an earlier run left; ``close`` is its counterpart. ``status`` is a line for
-    ``systemctl status``. ``file_changed`` is asked every second; ``reload`` takes over what the file says then.
+    what an earlier run left; it is called again while it raises ``StoreFull``. ``close`` is its
+    counterpart. ``status`` is a line for ``systemctl status``. ``file_changed`` is asked every second;
+    ``reload`` takes over what the file says then.
     """
 
     def __init__(
@@ -63,7 +64,8 @@ class Gateway:
         """
         following: Config | None = None
         try:
-            self._prepare()
+            if not self._prepared(controls):
+                return None
             self._stages.start()
             self._service.ready(self._status())
             log.info("ready: %s", self._status())
@@ -75,6 +77,27 @@ class Gateway:
             clean = self._stages.stop(for_good=following is None)
             self._close()
             log.info("stopped%s", "" if clean else ", but not everything ended in its time")
+
+    def _prepared(self, controls: Controls) -> bool:
+        """A disk that is full ends nobody who runs, so it is waited for here too; False when told to stop meanwhile."""
+        full = False
+        while True:
+            try:
+                self._prepare()
+            except StoreFull as error:
+                if not full:
+                    log.error("it cannot start yet, and waits: %s (%s)", error, error.hint)
+                full = True
+                self._service.waiting(f"waiting for room on the disk: {error}")
+            else:
+                if full:
+                    log.warning("there is room on the disk again")
+                return True
+            try:
+                if controls.get(timeout=LOOK_S) is Control.STOP:
+                    return False
+            except Empty:
+                pass
 
     def _wait(self, controls: Controls) -> Config | None:
         told_mono = time.monotonic()

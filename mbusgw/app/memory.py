@@ -6,6 +6,7 @@ from collections.abc import Container
 
 from mbusgw.config.models import Config
 from mbusgw.model.device import DeviceState
+from mbusgw.model.errors import StoreError
 from mbusgw.model.reading import Lane
 from mbusgw.mqtt.states import StateRecorder
 from mbusgw.parsers.formats import FormatMemory
@@ -44,17 +45,15 @@ class Memory:
         """Last known states (published as stale), formats, finds, keys of the configuration, telegrams that wait for
         them.
 
-        Raises ``StoreError``. What is to be written is queued here and written once the store runs.
+        Raises ``StoreError``, and then can be called again. What is to be written is queued here and written once
+        the store runs.
         """
         self._store.open()
-        self._keyring.prepare([MeterKey(key.meter_id, key.manufacturer, key.key_bytes) for key in self._config.keys])
-        reader = self._store.reader()
         try:
-            known = states.load(reader)
-            self._formats.restore(formats.load(reader))
-            self._finds.restore(reader)
-        finally:
-            reader.close()
+            known = self._read()
+        except StoreError:
+            self._store.close()
+            raise
         wired = {device.id for device in self._config.wired_devices if device.enabled}
         gone = [state for state in known if self._is_gone(state, wired)]
         self._registry.restore(state for state in known if state not in gone)
@@ -74,3 +73,14 @@ class Memory:
             return state.device_id not in wired
         natural_id = state.meter.device_id if state.meter else state.device_id
         return self._registry.guests.device_id(natural_id) != state.device_id
+
+    def _read(self) -> list[DeviceState]:
+        self._keyring.prepare([MeterKey(key.meter_id, key.manufacturer, key.key_bytes) for key in self._config.keys])
+        reader = self._store.reader()
+        try:
+            known = states.load(reader)
+            self._formats.restore(formats.load(reader))
+            self._finds.restore(reader)
+            return known
+        finally:
+            reader.close()

@@ -6,12 +6,19 @@ import time
 
 import sdnotify
 
+#: A start that waits asks for so much more time, again and again.
+EXTENSION_S = 30
+#: A manager that does not read what it is sent holds nobody longer than this.
+SEND_TIMEOUT_S = 1.0
+
 
 class ServiceManager:
     """Tells systemd how we are; silent where there is no ``NOTIFY_SOCKET``. **any thread**"""
 
     def __init__(self) -> None:
         self._notifier = sdnotify.SystemdNotifier()
+        if self._notifier.socket is not None:
+            self._notifier.socket.settimeout(SEND_TIMEOUT_S)
 
     def ready(self, status: str) -> None:
         """Start-up is complete."""
@@ -20,6 +27,10 @@ class ServiceManager:
     def status(self, status: str) -> None:
         """One line for ``systemctl status``."""
         self._notifier.notify(f"STATUS={_one_line(status)}")
+
+    def waiting(self, status: str) -> None:
+        """The start takes longer, and is no failure; to be said again within ``EXTENSION_S``."""
+        self._notifier.notify(f"EXTEND_TIMEOUT_USEC={EXTENSION_S * 1_000_000}\nSTATUS={_one_line(status)}")
 
     def reloading(self) -> None:
         """A changed configuration is being taken over; ``ready`` must follow, whatever becomes of it."""

@@ -16,7 +16,7 @@ from mbusgw.app.signals import Control, Controls, ReloadRequest, listen
 from mbusgw.app.stages import Stages
 from mbusgw.config.models import Config
 from mbusgw.model.command import Document
-from mbusgw.model.errors import ConfigError, ConfigUnchanged, Problem, StoreError
+from mbusgw.model.errors import ConfigError, ConfigUnchanged, Problem, StoreError, StoreFull
 from mbusgw.runtime.notify import ServiceManager
 from mbusgw.wired.lane import LaneChange
 from tests.wait import PATIENCE_S
@@ -79,6 +79,7 @@ def gateway(
     diary: list[str],
     *reloads: Outcome | ConfigError,
     prepare_fails: bool = False,
+    full: int = 0,
     file_changed: Callable[[], bool] = lambda: False,
     keep: list[Reloads] | None = None,
 ) -> Gateway:
@@ -86,6 +87,8 @@ def gateway(
         diary.append("prepared")
         if prepare_fails:
             raise StoreError("the database cannot be opened")
+        if diary.count("prepared") <= full:
+            raise StoreFull("the database cannot grow", hint="make room")
 
     answers = Reloads(*reloads)
     if keep is not None:
@@ -195,6 +198,23 @@ def test_a_start_that_fails_closes_what_was_opened(systemd: Systemd) -> None:
     diary: list[str] = []
     with pytest.raises(StoreError):
         gateway(diary, prepare_fails=True).run(controls())
+    assert diary == ["prepared", "closed"]
+    assert not [text for text in systemd.heard() if "READY" in text]
+
+
+def test_a_start_waits_while_the_disk_is_full(systemd: Systemd, caplog: pytest.LogCaptureFixture) -> None:
+    diary: list[str] = []
+    # A reload asked for meanwhile needs no answer: the file has just been read.
+    run = gateway(diary, full=2).run(controls(Control.RELOAD, Control.RELOAD, Control.STOP))
+    assert run is None and diary == ["prepared", "prepared", "prepared", "closed"]
+    assert [text.split("=")[0] for text in systemd.heard()] == ["EXTEND_TIMEOUT_USEC"] * 2 + ["READY", "STOPPING"]
+    assert caplog.text.count("waits: the database cannot grow (make room)") == 1
+    assert "there is room on the disk again" in caplog.text
+
+
+def test_a_start_that_waits_for_room_can_be_stopped(systemd: Systemd) -> None:
+    diary: list[str] = []
+    assert gateway(diary, full=9).run(controls(Control.STOP)) is None
     assert diary == ["prepared", "closed"]
     assert not [text for text in systemd.heard() if "READY" in text]
 

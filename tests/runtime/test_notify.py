@@ -74,3 +74,19 @@ def test_the_watchdog_interval_is_that_of_the_unit_and_of_this_process(
         else:
             monkeypatch.setenv(name, value)
     assert ServiceManager.watchdog_interval_s() == interval_s
+
+
+def test_a_manager_that_does_not_read_holds_nobody(systemd: socket.socket) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.connect(systemd.getsockname())
+        other.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                other.send(b"STATUS=more than it reads")
+    ServiceManager().status("this one is not heard, and that is all")
+    assert b"this one" not in systemd.recv(500)
+
+
+def test_a_start_that_takes_longer_asks_for_time(systemd: socket.socket) -> None:
+    ServiceManager().waiting("no room")
+    assert systemd.recv(500) == b"EXTEND_TIMEOUT_USEC=30000000\nSTATUS=no room"
