@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,10 @@ def end_all() -> None:
 
 
 class Daemon:
-    """``mbusgw run`` with a configuration of its own; ``start`` waits until HTTP answers."""
+    """``mbusgw run`` with a configuration of its own; ``start`` waits until HTTP answers.
+
+    ``within``: the beginning of its command line, to start it in another namespace.
+    """
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class Daemon:
         environ: dict[str, str] | None = None,
         http_options: str = "",
         mqtt_options: str = "",
+        within: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.http_port = free_port()
@@ -52,6 +56,7 @@ class Daemon:
             f"{'' if 'parser:' in config else 'parser: {backend: local, n_workers: 2}'}\n{config}"
         )
         self.environ = {**os.environ, **(environ or {})}
+        self.within = within
         self.process: subprocess.Popen[str] | None = None
 
     @property
@@ -65,7 +70,8 @@ class Daemon:
     def start(self, *, wait: bool = True) -> None:
         with (self.folder / "stderr.log").open("a") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "mbusgw", "run", "-c", self.file, "--state-dir", self.folder / "state"],
+                [*self.within, sys.executable, "-m", "mbusgw", "run"]
+                + ["-c", str(self.file), "--state-dir", str(self.folder / "state")],
                 stderr=stderr,
                 stdout=subprocess.DEVNULL,
                 env=self.environ,
@@ -108,6 +114,10 @@ class Daemon:
         headers = {"Content-Type": "application/json"}
         path = f"/v1/admin/commands/{name}?wait={wait_s}"
         return self._request("POST", path, json.dumps(parameters), headers)
+
+    def request(self, method: str, path: str, document: object) -> tuple[int, Any]:
+        """Any other request of an administrator on this machine."""
+        return self._request(method, path, json.dumps(document), {"Content-Type": "application/json"})
 
     def _request(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=PATIENCE_S)
