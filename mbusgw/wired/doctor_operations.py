@@ -3,20 +3,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any, Protocol
 
 from mbusgw.commands.params import Params
 from mbusgw.config.models import DeviceConfig
-from mbusgw.mbus.session import Session
+from mbusgw.mbus.session import Answer, Session
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.command import Document, Tell
 from mbusgw.model.errors import BusError, LinkError, MbusgwError
 from mbusgw.runtime.clock import Clock
 from mbusgw.wired.bus import Bus
 from mbusgw.wired.doctor import MeterFigures, figures, findings
+from mbusgw.wired.meter import WiredMeter
 from mbusgw.wired.operations import WiredOperations, address_text
+from mbusgw.wired.speed import MeterSpeed
 from mbusgw.wired.turns import Urgency
 
 ROUNDS, ROUNDS_MAX = 3, 100
@@ -29,6 +30,9 @@ class Lane(Protocol):
 
     @property
     def devices(self) -> Sequence[DeviceConfig]: ...
+
+    @property
+    def meters(self) -> Sequence[WiredMeter]: ...
 
 
 class DoctorOperations:
@@ -48,7 +52,13 @@ class DoctorOperations:
         rounds = params.number("rounds", 0, ROUNDS_MAX, ROUNDS)
         params.done()
         here = [device for device in self._lane.devices if device.bus == bus.config.name and device.enabled]
-        examination = _Examination(bus, here, rounds, tell, self._clock)
+        speeds = {meter.config.id: meter.speed for meter in self._lane.meters}
+        speeds |= {
+            device.id: MeterSpeed(device.id, device.baudrate, switch=device.baud_switch, clock=self._clock)
+            for device in here
+            if device.id not in speeds
+        }
+        examination = _Examination(bus, [(device, speeds[device.id]) for device in here], rounds, tell, self._clock)
         examination.go_on()
         return examination.result
 
@@ -56,7 +66,9 @@ class DoctorOperations:
 class _Examination:
     """One read after the other, each begun by the end of the one before. **own thread** of the bus"""
 
-    def __init__(self, bus: Bus, devices: Sequence[DeviceConfig], rounds: int, tell: Tell, clock: Clock) -> None:
+    def __init__(
+        self, bus: Bus, devices: Sequence[tuple[DeviceConfig, MeterSpeed]], rounds: int, tell: Tell, clock: Clock
+    ) -> None:
         self.result: Future[Document] = Future()
         self._bus = bus
         self._devices = devices
@@ -71,11 +83,11 @@ class _Examination:
             return
         if not self._left:
             if self.result.set_running_or_notify_cancel():
-                self.result.set_result(examined(self._bus, self._devices))
+                self.result.set_result(examined(self._bus, [device for device, _ in self._devices]))
             return
-        device = self._left.pop(0)
+        device, speed = self._left.pop(0)
         job = self._bus.submit(
-            lambda session: _read(session, device),
+            lambda session: _read(session, device, speed),
             deadline_mono=self._clock.mono() + PATIENCE_S,
             urgency=Urgency.ROUTINE,
         )
@@ -90,14 +102,18 @@ class _Examination:
             self.go_on()
 
 
-def _read(session: Session, device: DeviceConfig) -> None:
+def _read(session: Session, device: DeviceConfig, speed: MeterSpeed) -> None:
     """What goes wrong with the meter is counted; that is what it is for."""
-    own = device.baudrate if device.baudrate is not None and not device.baud_switch else session.baudrate
-    with session.at(own) if own != session.baudrate else nullcontext():
-        try:
-            session.read_user_data(device.address, max_telegrams=device.max_telegrams, meter=device.meter)
-        except LinkError:
-            return
+
+    def read(reset: bool) -> Answer:
+        return session.read_user_data(
+            device.address, reset=reset, max_telegrams=device.max_telegrams, meter=device.meter
+        )
+
+    try:
+        speed.read(session, device.address, read, reset=False)
+    except LinkError:
+        return
 
 
 def examined(bus: Bus, devices: Sequence[DeviceConfig]) -> dict[str, Any]:

@@ -151,6 +151,11 @@ class WiredMeter(Worker):
         self._last_read_at: datetime | None = None
 
     # -------------------------------------------------- any thread
+    @property
+    def speed(self) -> MeterSpeed:
+        """At what speed it is spoken to; to be used in the thread of its bus."""
+        return self._speed
+
     def snapshot(self) -> MeterState:
         """How the meter is read now."""
         address = self.config.address

@@ -61,3 +61,18 @@ def test_a_number_of_rounds_that_makes_no_sense_is_refused(
 ) -> None:
     assert main(["bus-doctor", "--rounds", rounds, "-c", str(config)]) != 0
     assert "rounds is a whole number from 0 to 100" in capsys.readouterr().err
+
+
+def test_a_meter_that_is_told_its_speed_is_examined_at_that_speed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_segment(meters=[build_meter("water", 1, clock=CLOCK)]) as segment:
+        file = tmp_path / "switching.yaml"
+        file.write_text(f"""
+buses: [{{name: main, port: '{segment.port}', baudrate: {FAST}, latency_ms: 200}}]
+devices: [{{id: water, bus: main, address: 1, baudrate: 9600, baud_switch: true}}]
+http: {{listen: '127.0.0.1:0'}}
+""", encoding="utf-8")
+        main(["bus-doctor", "main", "--rounds", "3", "--json", "-c", str(file)])
+    (water,) = json.loads(capsys.readouterr().out)["meters"]
+    assert segment.meters[0].speed(FAST) == 9600 and water["answers"] >= 3

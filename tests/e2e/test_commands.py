@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mbusgw.simulator.catalogue import build_meters
+from mbusgw.simulator.fault import Fault, FaultKind
 from mbusgw.simulator.line import PtyLine
 from mbusgw.simulator.segment import Segment
 from tests.daemon import Daemon, running
@@ -173,3 +174,14 @@ def _while_up(daemon: Daemon, path: str) -> Any:
         return daemon.get(path)[1]
     except OSError:
         return None
+
+
+def test_a_bus_is_examined_through_the_running_daemon_while_it_reads(daemon: Daemon, segment: Segment) -> None:
+    well = mbusgw("bus-doctor", "main", "--rounds", 2, "--json", "-c", daemon.file)
+    document = json.loads(well.stdout)
+    assert [one["device"] for one in document["meters"]] == ["heat", "water"]
+    assert all(one["answers"] >= 3 for one in document["meters"]), "its own reads beside those of the daemon"
+    segment.meters[1].fault = Fault(FaultKind.CHECKSUM)
+    ill = mbusgw("bus-doctor", "main", "--rounds", 1, "-c", daemon.file)
+    assert ill.returncode == 1 and "water (address 2)" in ill.stdout and "damaged" in ill.stdout
+    assert daemon.get("/state")[1]["devices"]["water"]["polling"]["failures"] == 0, "the daemon goes on as before"
