@@ -84,7 +84,8 @@ class Remote:
     # -------------------------------------------------- commands
     def run(self, command: str, params: Document, on_progress: OnProgress | None = None) -> dict[str, Any]:
         """As ``Asker`` says."""
-        status, document = self._asked("POST", f"{COMMANDS}/{quote(command, safe='')}?wait={LOOK_S}", params)
+        # Without a wait: Ctrl-C during one could not stop a task whose name is not known yet.
+        status, document = self._asked("POST", f"{COMMANDS}/{quote(command, safe='')}", params)
         if status == 200:
             return dict(document)
         if status != 202:

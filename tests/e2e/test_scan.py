@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from mbusgw.simulator.catalogue import build_meters
 from mbusgw.simulator.line import PtyLine
-from tests.daemon import running
+from tests.daemon import Daemon, running
 from tests.mosquitto import Mosquitto, subscribed
 from tests.simulator.wire import CLOCK, FAST, running_segment
 from tests.wait import PATIENCE_S, wait_until
@@ -57,3 +58,24 @@ def test_a_scan_over_mqtt_tells_its_progress_and_what_it_found_is_known_after_a_
             daemon.stop()
             daemon.start()
             assert len(daemon.get("/state")[1]["found"]) == 3
+
+
+def test_ctrl_c_ends_the_scan_in_the_running_daemon_and_says_how_to_go_on(
+    tmp_path: Path, mosquitto: Mosquitto
+) -> None:
+    with running_segment(PtyLine(tmp_path / "bus"), build_meters(1, clock=CLOCK)) as segment:
+        config = CONFIG.format(port=segment.port, baud=FAST)
+        with running(tmp_path, config, broker=mosquitto.url) as daemon:
+            command = [sys.executable, "-m", "mbusgw", "scan", "main", "--primary", "-c", str(daemon.file)]
+            with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+                wait_until(lambda: daemon.get("/state")[1]["found"])
+                process.send_signal(signal.SIGINT)
+                _, said = process.communicate(timeout=PATIENCE_S)
+            assert process.returncode != 0 and "mbusgw scan main --resume" in said
+            tasks = wait_until(lambda: [one for one in _tasks(daemon) if one["state"] != "running"])
+            assert [one["state"] for one in tasks] == ["cancelled"]
+
+
+def _tasks(daemon: Daemon) -> list[dict[str, str]]:
+    document = daemon.get("/v1/admin/commands")[1]
+    return [one for one in document["tasks"] if one["command"] == "scan"]
