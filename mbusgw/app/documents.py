@@ -21,7 +21,7 @@ from mbusgw.mqtt.client import Broker
 from mbusgw.registry.registry import Registry
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
-from mbusgw.store import differences
+from mbusgw.store import differences, outbox
 from mbusgw.store.writer import Store
 from mbusgw.wired.lane import WiredLane
 from mbusgw.wired.meter import WiredMeter
@@ -77,8 +77,41 @@ class Documents:
             "scans": {scan.bus: scan.document() for scan in self._scans()},
             "found": self._lane.finds.documents(self._lane.devices),
             "queues": self.queues(),
+            "delivery": self._delivery(),
             "parsers": self._parsers(),
         }
+
+    def _delivery(self) -> dict[str, Any]:
+        """The way out: the connection, what has gone through the outbox, and what the broker would not take."""
+        limits = self._broker.limits
+        return {
+            "connected": self._broker.connected,
+            "trouble": self._broker.trouble,
+            "window": self._broker.window,
+            "largest_packet_bytes": limits.packet_bytes,
+            "queued": self._store.count("queued"),
+            "coalesced": self._store.count("coalesced"),
+            "oldest_s": self._oldest_s(),
+            "set_aside": self._store.count("set_aside"),
+            "newest_set_aside": self._newest_set_aside(),
+        }
+
+    def _newest_set_aside(self) -> list[dict[str, Any]] | None:
+        """None while the database cannot be read."""
+        try:
+            with closing(self._store.reader()) as reader:
+                return outbox.set_aside(reader, NEWEST)
+        except StoreError:
+            return None
+
+    def _oldest_s(self) -> float:
+        if not self._store.count("outbox"):
+            return 0.0
+        try:
+            with closing(self._store.reader()) as reader:
+                return outbox.oldest_s(reader, self._clock.now())
+        except StoreError:
+            return 0.0
 
     def _parsers(self) -> dict[str, Any] | None:
         """Where two parsers read differently, and how many readings are still to be confirmed; None while the
@@ -164,6 +197,12 @@ class Documents:
     def add_gauges(self, metrics: Metrics) -> None:
         """The numbers that are looked up when somebody asks for them."""
         metrics.gauge("mqtt_queue_size", "Messages that wait for the broker", lambda: self._store.count("outbox"))
+        metrics.gauge("mqtt_queue_oldest_seconds", "How long the first message has waited", self._oldest_s)
+        metrics.gauge("mqtt_queued", "Messages ever stored for sending", lambda: self._store.count("queued"))
+        metrics.gauge(
+            "mqtt_coalesced", "Messages ever replaced by newer ones", lambda: self._store.count("coalesced")
+        )
+        metrics.gauge("mqtt_set_aside_kept", "Messages set aside and kept", lambda: self._store.count("set_aside"))
         metrics.gauge("oms_queue_depth", "Telegrams that wait for the parser", lambda: self._store.count("backlog"))
         metrics.gauge("mbusgw_meters_online", "Meters that are online", lambda: self.meters()[0])
         metrics.gauge("mbusgw_meters_known", "Meters that are known", lambda: self.meters()[1])

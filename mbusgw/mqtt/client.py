@@ -367,7 +367,7 @@ def _properties(packet: int, **values: int) -> Properties:
 
 
 def _unpublishable(topic: str, error: ValueError) -> OutputError:
-    return OutputError(f"Topic Name invalid: {topic[:100]!r}: {error}", retryable=False)
+    return OutputError(f"Topic name invalid: {topic[:100]!r}: {error}", retryable=False)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from mbusgw.model.errors import OutputError
 from mbusgw.model.ports import Write
 from mbusgw.mqtt.client import Broker
+from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.runtime.worker import Worker
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 #: Rows read at once. More than a window, so that an acknowledgement finds the next message at hand.
 PREFETCH = 400
+#: A broker that acknowledges nothing for so long, while it owes us something, gets a new connection; each time later.
+SILENCE_S = (30.0, 300.0)
 
 
 class Sender(Worker):
@@ -43,6 +46,10 @@ class Sender(Worker):
         self._under_way: dict[int, int] = {}  # mid -> row id
         self._unwritten: deque[Write] = deque()  # what the broker said of rows, not yet stored
         self._last_id = 0
+        self._reasons: set[str] = set()  # why messages were set aside: each is told once
+        self._silence = Backoff(*SILENCE_S, jitter=0)
+        self._patience_s = self._silence.next_s()
+        self._progress_mono = clock.mono()
 
     def ring(self) -> None:
         """Something is in the outbox, was acknowledged, or the broker is back."""
@@ -75,6 +82,7 @@ class Sender(Worker):
         self.quiet.clear()
         self._settle()
         self._send()
+        self._watch()
         if self.idle:
             self.quiet.set()
 
@@ -83,6 +91,10 @@ class Sender(Worker):
         for _ in range(len(self._unwritten)):
             self._write(self._unwritten.popleft())
         taken: list[int] = []
+        if self._broker.acks:
+            self._silence.reset()
+            self._patience_s = self._silence.next_s()
+            self._progress_mono = self.clock.mono()
         while self._broker.acks:
             ack = self._broker.acks.popleft()
             row_id = self._under_way.pop(ack.mid, None)
@@ -97,9 +109,18 @@ class Sender(Worker):
             self._write(outbox.acknowledged(taken, self.clock.now()))
 
     def _refused(self, row_id: int, reason: str) -> None:
-        log.error("the broker refuses message %d: %s; it is set aside", row_id, reason)
+        kind = reason.partition(":")[0]
+        level = logging.DEBUG if kind in self._reasons else logging.ERROR
+        self._reasons.add(kind)
+        log.log(
+            level,
+            "the broker does not take a message: %s; it is set aside, as are others that it refuses for that reason."
+            " GET /state and mqtt_set_aside_total tell of them",
+            reason,
+        )
         self._metrics.published(success=False)
-        self._write(outbox.refused([row_id], reason))
+        self._metrics.set_aside()
+        self._write(outbox.refused([row_id], reason, self.clock.now()))
 
     def _write(self, write: Write) -> None:
         """Stores what the broker said; what cannot be stored now (a full disk) is tried again in the next round."""
@@ -125,7 +146,21 @@ class Sender(Worker):
             if mid is None:
                 return  # the connection is gone; the row stays first in line
             self._ahead.popleft()
+            if not self._under_way:
+                self._progress_mono = self.clock.mono()
             self._under_way[mid] = message.id
+            self._metrics.sent()
+
+    def _watch(self) -> None:
+        """A broker that takes messages and never acknowledges one would hold up everything for ever."""
+        self._broker.watch()
+        mono = self.clock.mono()
+        if not self._under_way or not self._broker.connected:
+            self._progress_mono = mono
+        elif mono - self._progress_mono >= self._patience_s:
+            self._broker.renew(f"it has acknowledged nothing for {self._patience_s:.0f} s")
+            self._patience_s = self._silence.next_s()
+            self._progress_mono = mono
 
     def _fetch(self) -> bool:
         assert self._reader is not None

@@ -52,6 +52,8 @@ class Metrics:
         )
         self._errors = Counter("mbus_errors", "Failed tries to read a meter", ["device", "type"], registry=registry)
         self._publishes = Counter("mqtt_publish", "Messages the broker took or refused", ["result"], registry=registry)
+        self._sent = Counter("mqtt_sent", "Messages handed over for sending", registry=registry)
+        self._set_aside = Counter("mqtt_set_aside", "Messages the broker will not take", registry=registry)
         self._telegrams = Counter(
             "oms_telegrams", "Radio telegrams by what became of them", ["gateway", "result"], registry=registry
         )
@@ -101,6 +103,14 @@ class Metrics:
     def published(self, count: int = 1, *, success: bool = True) -> None:
         """The broker acknowledged (or refused) so many messages."""
         self._child(self._publishes, "success" if success else "failure").inc(count)
+
+    def sent(self) -> None:
+        """A message was handed over; the broker has not acknowledged it yet."""
+        self._sent.inc()
+
+    def set_aside(self) -> None:
+        """A message was taken out of the outbox because the broker will never take it."""
+        self._set_aside.inc()
 
     def telegram(self, gateway: str, result: str) -> None:
         """A radio telegram took a step: accepted, duplicate, parsed, failed, refused …"""

@@ -5,9 +5,13 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from mbusgw.model.ports import Write
-from mbusgw.runtime.clock import iso
+from mbusgw.runtime.clock import iso, parse_iso
+
+#: So many messages that the broker will not take are kept; then the oldest go.
+SET_ASIDE_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +36,18 @@ class Waiting:
 
 def put(connection: sqlite3.Connection, messages: Iterable[Message], now: datetime) -> None:
     """Appends ``messages`` in order. A retained one replaces what still waits on its topic: only the newest counts."""
-    created_at = iso(now)
+    created_at, replaced = iso(now), 0
     for message in messages:
         if message.retain:
-            connection.execute("DELETE FROM mqtt_queue WHERE topic = ? AND retain = 1", (message.topic,))
+            replaced += connection.execute(
+                "DELETE FROM mqtt_queue WHERE topic = ? AND retain = 1", (message.topic,)
+            ).rowcount
         connection.execute(
             "INSERT INTO mqtt_queue (topic, payload, retain, created_at, ingest_id) VALUES (?, ?, ?, ?, ?)",
             (message.topic, message.payload, message.retain, created_at, message.ingest_id),
         )
+    if replaced:
+        connection.execute("UPDATE counters SET value = value + ? WHERE name = 'coalesced'", (replaced,))
 
 
 def enqueue(messages: Sequence[Message], now: datetime) -> Write:
@@ -48,24 +56,39 @@ def enqueue(messages: Sequence[Message], now: datetime) -> Write:
 
 
 def acknowledged(ids: Sequence[int], now: datetime) -> Write:
-    """Removes what the broker has acknowledged; a telegram with nothing left to send becomes ``published``."""
+    """Removes what the broker has acknowledged; a telegram with nothing left to send becomes ``published``.
+
+    Of a retained topic that the broker takes again nothing stays set aside.
+    """
 
     def write(connection: sqlite3.Connection) -> None:
         marks = ",".join("?" * len(ids))
-        rows = connection.execute(f"DELETE FROM mqtt_queue WHERE id IN ({marks}) RETURNING ingest_id", ids).fetchall()
+        rows = connection.execute(
+            f"DELETE FROM mqtt_queue WHERE id IN ({marks}) RETURNING ingest_id, topic, retain", ids
+        ).fetchall()
+        if connection.execute("SELECT value FROM counters WHERE name = 'set_aside'").fetchone()[0]:
+            taken = [(row[1],) for row in rows if row[2]]
+            connection.executemany("DELETE FROM set_aside WHERE topic = ? AND retain = 1", taken)
         for ingest_id in {row[0] for row in rows if row[0] is not None}:
             _published(connection, ingest_id, now)
 
     return write
 
 
-def refused(ids: Sequence[int], reason: str) -> Write:
-    """Removes what the broker will never take. A telegram whose outcome it was has failed, and says why;
-    one that still waits (for the parser, for its key) goes on waiting."""
+def refused(ids: Sequence[int], reason: str, now: datetime) -> Write:
+    """Sets aside what the broker will never take, of a retained topic only the newest.
+
+    A telegram whose outcome it was has failed, and says why; one that still waits (for the parser, for its key) goes
+    on waiting.
+    """
 
     def write(connection: sqlite3.Connection) -> None:
         for row_id in ids:
-            row = connection.execute("DELETE FROM mqtt_queue WHERE id = ? RETURNING ingest_id", (row_id,)).fetchone()
+            row = connection.execute(
+                "DELETE FROM mqtt_queue WHERE id = ? RETURNING ingest_id, topic, payload, retain, created_at", (row_id,)
+            ).fetchone()
+            if row:
+                _set_aside(connection, row, reason, now)
             if row and row[0]:
                 connection.execute(
                     "UPDATE telegrams SET status = 'failed', reason = ? WHERE ingest_id = ? AND status = 'parsed'",
@@ -73,6 +96,18 @@ def refused(ids: Sequence[int], reason: str) -> Write:
                 )
 
     return write
+
+
+def _set_aside(connection: sqlite3.Connection, row: tuple[Any, ...], reason: str, now: datetime) -> None:
+    ingest_id, topic, payload, retain, created_at = row
+    if retain:
+        connection.execute("DELETE FROM set_aside WHERE topic = ? AND retain = 1", (topic,))
+    newest = connection.execute(
+        "INSERT INTO set_aside (topic, payload, retain, created_at, ingest_id, reason, set_aside_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        (topic, payload, retain, created_at, ingest_id, reason, iso(now)),
+    ).fetchone()[0]
+    connection.execute("DELETE FROM set_aside WHERE id <= ?", (newest - SET_ASIDE_MAX,))
 
 
 def _published(connection: sqlite3.Connection, ingest_id: str, now: datetime) -> None:
@@ -96,3 +131,19 @@ def after(connection: sqlite3.Connection, last_id: int, limit: int) -> list[Wait
         "SELECT id, topic, payload, retain FROM mqtt_queue WHERE id > ? ORDER BY id LIMIT ?", (last_id, limit)
     )
     return [Waiting(row[0], row[1], row[2], bool(row[3])) for row in rows]
+
+
+def set_aside(connection: sqlite3.Connection, limit: int) -> list[dict[str, Any]]:
+    """The newest messages that the broker would not take, without their payloads."""
+    rows = connection.execute(
+        "SELECT topic, reason, length(payload), ingest_id, set_aside_at FROM set_aside ORDER BY id DESC LIMIT ?",
+        (limit,),
+    )
+    names = ("topic", "reason", "characters", "ingest_id", "set_aside_at")
+    return [dict(zip(names, row)) for row in rows]
+
+
+def oldest_s(connection: sqlite3.Connection, now: datetime) -> float:
+    """How long the first message in line has waited, in seconds; 0 if none waits."""
+    row = connection.execute("SELECT created_at FROM mqtt_queue ORDER BY id LIMIT 1").fetchone()
+    return max(0.0, (now - parse_iso(row[0])).total_seconds()) if row else 0.0

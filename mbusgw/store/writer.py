@@ -115,7 +115,8 @@ class Store(Worker):
         return database.open_reader(self.path)
 
     def count(self, name: str) -> int:
-        """How many rows wait: ``outbox``, ``telemetry`` (the part of it that is not retained), ``backlog``."""
+        """How many rows wait: ``outbox``, ``telemetry`` (the part of it that is not retained), ``backlog``; how many
+        messages are ``set_aside``; how many were ever ``queued``, and ``coalesced`` (replaced while they waited)."""
         return self._counters.get(name, 0)
 
     # -------------------------------------------------- own thread
@@ -196,4 +197,10 @@ class Store(Worker):
 
     def _read_counters(self) -> dict[str, int]:
         assert self._connection is not None
-        return dict(self._connection.execute("SELECT name, value FROM counters"))
+        # Every message ever stored had its own id.
+        return dict(
+            self._connection.execute(
+                "SELECT name, value FROM counters"
+                " UNION ALL SELECT 'queued', seq FROM sqlite_sequence WHERE name = 'mqtt_queue'"
+            )
+        )

@@ -9,31 +9,34 @@ import pytest
 
 from mbusgw.config.models import MqttConfig
 from mbusgw.mqtt.client import Broker
-from mbusgw.mqtt.sender import Sender
+from mbusgw.mqtt.sender import SILENCE_S, Sender
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.store import outbox, telegrams
 from mbusgw.store.outbox import Message
 from mbusgw.store.telegrams import Status
 from mbusgw.store.writer import Store
+from tests.fakes.broker import BadBroker, Close, Taken
 from tests.fakes.stores import rows, write
 from tests.fakes.telegrams import received
 from tests.mosquitto import Mosquitto, subscribed
+from tests.simulator.memory import SkippingClock
 from tests.wait import PATIENCE_S, wait_until
 
 CLOCK = SystemClock()
 
 
 class Lane:
-    """Store, broker connection and sender, as the daemon has them."""
+    """Store, broker connection and sender, as the daemon has them; ``clock`` goes, and a test may move it on."""
 
     def __init__(self, path: Path, port: int, **options: object) -> None:
+        self.clock = SkippingClock()
         self.metrics = Metrics()
         self.store = Store(path, clock=CLOCK)
         self.store.open()
         config = MqttConfig.model_validate({"url": f"mqtt://127.0.0.1:{port}", **options})
-        self.broker = Broker(config, f"test-{port}", clock=CLOCK, will=("mbus/bridge/state", "offline"))
-        self.sender = Sender(self.broker, self.store, metrics=self.metrics, clock=CLOCK)
+        self.broker = Broker(config, f"test-{port}", clock=self.clock, will=("mbus/bridge/state", "offline"))
+        self.sender = Sender(self.broker, self.store, metrics=self.metrics, clock=self.clock)
         self.broker.on_up = self.broker.on_ack = self.sender.ring
         self.store.on_commit(self.sender.ring)
         self.store.start()
@@ -227,3 +230,80 @@ def test_a_refusal_that_cannot_be_noted_at_once_does_not_become_an_acknowledgeme
         other.close()
     wait_until(lambda: one.store.count("outbox") == 0)
     assert rows(one.store, "SELECT status FROM telegrams") == [("failed",)]
+
+
+# ------------------------------------------------------------------ brokers that behave badly
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [(0x87, "Not authorized"), (0x90, "Topic name invalid"), (0x97, "Quota exceeded")],
+)
+def test_what_the_broker_refuses_is_set_aside_told_once_and_the_rest_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, reason: int, words: str
+) -> None:
+    def refuse_some(taken: Taken) -> int | None:
+        return reason if taken.topic == "t/bad" else 0
+
+    with BadBroker(refuse_some) as bad, caplog.at_level("ERROR", "mbusgw"):
+        one = Lane(tmp_path / "test.db", bad.port)
+        try:
+            one.put(*[Message(f"t/{'bad' if number % 3 == 0 else 'good'}", str(number), False) for number in range(30)])
+            wait_until(lambda: one.store.count("outbox") == 0)
+            assert rows(one.store, "SELECT DISTINCT reason, topic FROM set_aside") == [(words, "t/bad")]
+            assert one.store.count("set_aside") == 10
+            assert [int(payload) for payload in bad.payloads()] == list(range(30))
+        finally:
+            one.close()
+    assert sum(words in text for text in caplog.messages) == 1
+
+
+def test_too_large_a_message_is_set_aside_without_being_sent(tmp_path: Path) -> None:
+    with BadBroker(properties=b"\x27\x00\x00\x00\x50") as bad:
+        one = Lane(tmp_path / "test.db", bad.port)
+        try:
+            one.put(Message("t/1", "x" * 100, False), Message("t/2", "y", False))
+            wait_until(lambda: one.store.count("outbox") == 0)
+            assert bad.payloads() == ["y"]
+            ((reason,),) = rows(one.store, "SELECT reason FROM set_aside")
+            assert reason == "Packet too large: 110 bytes, the broker takes 80"
+        finally:
+            one.close()
+
+
+@pytest.mark.slow
+def test_a_broker_that_never_acknowledges_gets_a_new_connection_and_all_in_order(tmp_path: Path) -> None:
+    def deaf_at_first(taken: Taken) -> int | None:
+        return None if taken.connection == 1 else 0
+
+    with BadBroker(deaf_at_first) as bad:
+        one = Lane(tmp_path / "test.db", bad.port)
+        try:
+            one.put(*numbered(5))
+            wait_until(lambda: len(bad.taken) == 5)
+            assert bad.connections == 1
+            one.clock.advance(SILENCE_S[0])
+            one.sender.ring()
+            wait_until(lambda: one.store.count("outbox") == 0)
+            assert bad.payloads()[5:] == [str(number) for number in range(5)] and bad.connections == 2
+        finally:
+            one.close()
+
+
+@pytest.mark.slow
+def test_a_broker_that_closes_after_every_tenth_message_gets_all_in_order(tmp_path: Path) -> None:
+    served: dict[int, int] = {}
+
+    def ten_each(taken: Taken) -> int | None:
+        served[taken.connection] = served.get(taken.connection, 0) + 1
+        if served[taken.connection] > 10:
+            raise Close
+        return 0
+
+    with BadBroker(ten_each) as bad:
+        one = Lane(tmp_path / "test.db", bad.port)
+        try:
+            one.put(*numbered(35))
+            wait_until(lambda: one.store.count("outbox") == 0)
+            first = list(dict.fromkeys(int(payload) for payload in bad.payloads()))
+            assert first == list(range(35)) and bad.connections >= 4
+        finally:
+            one.close()

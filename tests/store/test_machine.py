@@ -15,7 +15,7 @@ from mbusgw.model.errors import StoreError
 from mbusgw.store import outbox, retries, telegrams
 from mbusgw.store.outbox import Message
 from mbusgw.store.telegrams import Status
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import START, FakeClock
 from tests.fakes.stores import one, opened_store, rows, write
 from tests.fakes.telegrams import received
 
@@ -100,7 +100,7 @@ class Books(RuleBasedStateMachine):
     def refuse(self, pick: int) -> None:
         ids = self.ids()
         index = pick % len(ids)
-        write(self.store, outbox.refused([ids[index]], "Not authorized"))
+        write(self.store, outbox.refused([ids[index]], "Not authorized", START))
         del self.model[index]
 
     @rule(topic=TOPICS)

@@ -1,6 +1,8 @@
 """Messages between store and broker."""
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from mbusgw.store import outbox, telegrams
@@ -168,7 +170,7 @@ def test_thousands_may_be_acknowledged_at_once(store: Store) -> None:
 def test_a_reading_that_the_broker_refuses_makes_its_telegram_fail_with_the_reason(store: Store) -> None:
     parsed(store, "raw", "reading")
     first, second = ids(store)
-    write(store, outbox.refused([second], "Not authorized"))
+    write(store, outbox.refused([second], "Not authorized", START))
     assert status(store) == Status.FAILED
     assert "Not authorized" in one(store, "SELECT reason FROM telegrams")
     write(store, outbox.acknowledged([first], START))
@@ -183,14 +185,14 @@ def test_a_refused_message_does_not_end_a_telegram_that_still_waits(store: Store
         telegrams.settle("t1", waits, meter_id="12345678", retry_at=START),
         outbox.enqueue([telemetry("raw", "t1")], START),
     )
-    write(store, outbox.refused(ids(store), "Not authorized"))
+    write(store, outbox.refused(ids(store), "Not authorized", START))
     assert status(store) == waits
     assert ids(store) == []
 
 
 def test_a_refused_state_message_is_set_aside(store: Store) -> None:
     put(store, state("a", "1"), state("b", "1"))
-    write(store, outbox.refused([ids(store)[0], 999], "Packet too large"))
+    write(store, outbox.refused([ids(store)[0], 999], "Packet too large", START))
     assert [m.topic for m in waiting(store)] == ["b"]
 
 
@@ -201,3 +203,40 @@ def test_telemetry_counts_inside_the_running_transaction(store: Store) -> None:
         return before, outbox.telemetry(connection)  # type: ignore[arg-type]
 
     assert write(store, both) == [(0, 1)]
+
+
+# ------------------------------------------------------------------ what is set aside, and what is counted
+def test_of_a_refused_retained_topic_the_newest_is_kept_with_its_reason_until_it_is_taken(store: Store) -> None:
+    for value in ("1", "2"):
+        put(store, state("power", value))
+        write(store, outbox.refused(ids(store), "Not authorized", START))
+    assert rows(store, "SELECT topic, payload, reason FROM set_aside") == [("power", "2", "Not authorized")]
+    assert store.count("set_aside") == 1
+    put(store, state("power", "3"), telemetry("other"))
+    write(store, outbox.acknowledged(ids(store), START))
+    assert store.count("set_aside") == 0 and rows(store, "SELECT * FROM set_aside") == []
+
+
+def test_each_refused_telemetry_is_kept_up_to_a_limit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "SET_ASIDE_MAX", 3)
+    put(store, *[telemetry(f"t/{number}") for number in range(5)])
+    write(store, outbox.refused(ids(store), "Quota exceeded", START))
+    reader = store.reader()
+    try:
+        assert [one["topic"] for one in outbox.set_aside(reader, 10)] == ["t/4", "t/3", "t/2"]
+    finally:
+        reader.close()
+    assert store.count("set_aside") == 3
+
+
+def test_what_was_queued_and_replaced_is_counted_and_how_long_the_first_waits(store: Store) -> None:
+    put(store, state("power", "1"), telemetry("raw"))
+    put(store, state("power", "2"))
+    assert (store.count("queued"), store.count("coalesced")) == (3, 1)
+    reader = store.reader()
+    try:
+        assert outbox.oldest_s(reader, START + timedelta(seconds=90)) == 90
+        write(store, outbox.acknowledged(ids(store), START))
+        assert outbox.oldest_s(reader, START) == 0
+    finally:
+        reader.close()
