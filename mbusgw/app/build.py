@@ -79,13 +79,15 @@ def build(
     desk = Desk(clock)
     wired = build_wired_lane(base)
     radio = build_wireless_lane(base)
-    out = build_way_out(base, wired.interval_s, desk)
+    settings = LiveSettings(wired, config.logging.level, set_level)
+    out = build_way_out(base, wired.interval_s, desk, settings)
+    if out.announcer is not None:
+        settings.changed = out.announcer.settings_changed
     operations = WiredOperations(wired, clock)
     add_wired_commands(desk, operations)
     add_doctor_commands(desk, DoctorOperations(operations, wired, clock))
     add_scan_commands(desk, ScanOperations(wired))
     add_config_commands(desk, ConfigOperations(controls, source, wired.finds, clock=clock))
-    settings = LiveSettings(wired, config.logging.level, set_level)
     add_live_commands(desk, settings, out.announcer)
 
     # Who looks, and who may look.
@@ -126,6 +128,7 @@ def build(
         interval_s=config.health.interval,
         version=__version__,
         meters=documents.meters,
+        waiting=lambda: base.store.count("outbox"),
         heartbeat_file=config.health.heartbeat_file,
         workers=workers,
         metrics=base.metrics,

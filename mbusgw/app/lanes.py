@@ -22,6 +22,7 @@ from mbusgw.model.guests import Guest, GuestList
 from mbusgw.mqtt.announcer import Announcer
 from mbusgw.mqtt.client import Broker, Incoming
 from mbusgw.mqtt.commands import MqttCommands
+from mbusgw.mqtt.controls import Live
 from mbusgw.mqtt.discovery import Discovery
 from mbusgw.mqtt.pulse import Pulse
 from mbusgw.mqtt.sender import Sender
@@ -140,7 +141,7 @@ class WayOut:
             self.commands.received(message)
 
 
-def build_way_out(base: Base, interval_s: Callable[[str], float | None], desk: Desk) -> WayOut:
+def build_way_out(base: Base, interval_s: Callable[[str], float | None], desk: Desk, live: Live) -> WayOut:
     """Connects nothing. ``interval_s``: how often a wired meter is read, for whom it may ask at any time; what is
     asked over MQTT is asked of ``desk``."""
     config, clock = base.config, base.clock
@@ -160,7 +161,7 @@ def build_way_out(base: Base, interval_s: Callable[[str], float | None], desk: D
     pulse = Pulse(
         base.registry, base.recorder, broker, base.store, base.topics, heartbeat_s=config.mqtt.heartbeat, clock=clock
     )
-    announcer = _announcer(base, interval_s) if config.homeassistant.enabled else None
+    announcer = _announcer(base, interval_s, live) if config.homeassistant.enabled else None
     if announcer is not None:
         base.registry.observe(announcer.changed)
     commands = MqttCommands(desk, broker, base.topics, clock=clock) if config.mqtt.commands else None
@@ -169,13 +170,15 @@ def build_way_out(base: Base, interval_s: Callable[[str], float | None], desk: D
     return out
 
 
-def _announcer(base: Base, interval_s: Callable[[str], float | None]) -> Announcer:
+def _announcer(base: Base, interval_s: Callable[[str], float | None], live: Live) -> Announcer:
     config = base.config
     discovery = Discovery(
         base.topics,
         gateway_id=config.gateway.id,
         language=config.gateway.language,
         expire_after_s=config.homeassistant.expire_after,
+        live=live,
+        commands=config.mqtt.commands,
     )
     return Announcer(
         discovery,
@@ -185,6 +188,8 @@ def _announcer(base: Base, interval_s: Callable[[str], float | None]) -> Announc
         status_topic=config.homeassistant.status_topic,
         interval_s=interval_s,
         clock=base.clock,
+        topics=base.topics,
+        live=live,
     )
 
 

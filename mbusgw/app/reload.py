@@ -109,6 +109,8 @@ class Reload:
         if self._announcer is not None:
             for device_id in (*change.added, *change.changed):
                 self._announcer.refresh(device_id)
+            if change.buses:
+                self._announcer.settings_changed("")
         for word in ("added", "changed", "removed", "buses"):
             if names := getattr(change, word):
                 log.info("wired meters %s: %s" if word != "buses" else "%s exchanged: %s", word, ", ".join(names))

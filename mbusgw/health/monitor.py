@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mbusgw.health import checks
@@ -47,6 +47,7 @@ class HealthMonitor(Worker):
         workers: Callable[[], Sequence[Worker]],
         metrics: Metrics,
         publish: Callable[[HealthReport], None],
+        waiting: Callable[[], int] = lambda: 0,
     ) -> None:
         super().__init__("health", clock, limit_s=interval_s + 60)
         self._table = table
@@ -57,6 +58,8 @@ class HealthMonitor(Worker):
         self._workers = workers
         self._metrics = metrics
         self._publish = publish
+        self._waiting = waiting
+        self._last_error: dict[str, str] | None = None
         self._started_at = clock.now()
         self._started_mono = clock.mono()
         self._last: tuple[float, HealthReport] | None = None
@@ -75,6 +78,7 @@ class HealthMonitor(Worker):
         """One look; then waits for the next."""
         report = self._look()
         self._log_changes(report)
+        report = replace(report, last_error=self._last_error)
         for worker in self._workers():
             self._metrics.worker_crashes(worker.name, worker.crashes)
         self._publish(report)
@@ -94,6 +98,8 @@ class HealthMonitor(Worker):
             uptime_s=int(self.clock.mono() - self._started_mono),
             meters_online=online,
             meters_known=known,
+            messages_waiting=self._waiting(),
+            last_error=self._last_error,
         )
         self._last = (self.clock.mono(), report)
         return report
@@ -108,11 +114,18 @@ class HealthMonitor(Worker):
                     self._log_end(name, self._troubles.pop(name))
             elif trouble is not None and trouble.result.status is result.status:
                 trouble.looks += 1
+                if self._last_error is None:
+                    self._last_error = self._error(name, result)
             else:
                 since_mono = trouble.since_mono if trouble else self.clock.mono()
                 self._troubles[name] = _Trouble(result, since_mono)
+                if report.uptime_s > 0:  # at the first look much has only begun
+                    self._last_error = self._error(name, result)
                 level = logging.ERROR if result.status is Status.UNHEALTHY else logging.WARNING
                 log.log(level, "%s is %s: %s", name, result.status.value, result.detail)
+
+    def _error(self, name: str, result: CheckResult) -> dict[str, str]:
+        return {"at": iso(self.clock.now()), "message": f"{name}: {result.detail}"}
 
     def _log_end(self, name: str, trouble: _Trouble) -> None:
         seconds, status = self.clock.mono() - trouble.since_mono, trouble.result.status

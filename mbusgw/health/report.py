@@ -37,7 +37,11 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """All checks at one time. ``started_at`` is aware UTC, ``uptime_s`` in whole seconds. **immutable**"""
+    """All checks at one time. ``started_at`` is aware UTC, ``uptime_s`` in whole seconds. **immutable**
+
+    ``last_error``: ``at`` and ``message`` of what last stopped to be healthy in this run, also when it is again.
+    ``messages_waiting``: for the broker.
+    """
 
     components: Mapping[str, CheckResult]
     version: str
@@ -45,6 +49,8 @@ class HealthReport:
     uptime_s: int
     meters_online: int
     meters_known: int
+    messages_waiting: int = 0
+    last_error: Mapping[str, str] | None = None
 
     @property
     def status(self) -> Status:
@@ -64,4 +70,6 @@ class HealthReport:
             "uptime_s": self.uptime_s,
             "meters_online": self.meters_online,
             "meters_known": self.meters_known,
+            "messages_waiting": self.messages_waiting,
+            "last_error": dict(self.last_error) if self.last_error is not None else None,
         }

@@ -20,9 +20,11 @@ from mbusgw.model.errors import RequestError
 from mbusgw.model.reading import Field
 from mbusgw.mqtt.announcement import Announcement
 from mbusgw.mqtt.client import Incoming
+from mbusgw.mqtt.controls import Live, gateway_message, settings_messages
 from mbusgw.mqtt.discovery import Discovery
 from mbusgw.mqtt.removal import with_leaving
 from mbusgw.mqtt.states import StateRecorder
+from mbusgw.mqtt.topics import Topics
 from mbusgw.registry.changes import Change
 from mbusgw.registry.registry import Registry
 from mbusgw.runtime import exactjson
@@ -43,6 +45,7 @@ REDISCOVER_S = 10
 
 class _Order(Enum):
     EVERYTHING = "everything"
+    GATEWAY = "the gateway"
     TELL_ANEW = "discovery, then states"
 
 
@@ -81,6 +84,8 @@ class Announcer(Worker):
         status_topic: str,
         interval_s: Callable[[str], float | None],
         clock: Clock,
+        topics: Topics | None = None,
+        live: Live | None = None,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         super().__init__("mqtt-disco", clock)
@@ -90,6 +95,8 @@ class Announcer(Worker):
         self._store = store
         self._status_topic = status_topic
         self._interval_s = interval_s
+        self._topics = topics
+        self._live = live
         self._uniform = uniform
         self._orders: Mailbox[str | _Order | _Unfinished] = Mailbox(100_000)
         self._unfinished: dict[str, str] = {}
@@ -106,6 +113,10 @@ class Announcer(Worker):
     def refresh(self, device_id: str) -> None:
         """A device was configured otherwise, or forgotten: what is said of it may not be true any more."""
         self._orders.offer(device_id)
+
+    def settings_changed(self, device_id: str) -> None:
+        """A meter is polled otherwise now; ``""``: the gateway has other buses, or logs otherwise."""
+        self._orders.offer(device_id or _Order.GATEWAY)
 
     def _expires_otherwise(self, change: Change) -> bool:
         """More is known of how often a radio meter sends."""
@@ -156,8 +167,11 @@ class Announcer(Worker):
             self._tell_anew()
         elif isinstance(order, _Unfinished):
             self._unfinished[order.topic] = order.device_id
+        elif order is _Order.GATEWAY:
+            self._announce_gateway()
         elif isinstance(order, str):
             self._announce_device(order)
+            self._tell_settings(order)
         if order is None or isinstance(order, _Unfinished):
             self._finish()
         if self._born_mono is not None and self.clock.mono() >= self._born_mono:
@@ -190,6 +204,24 @@ class Announcer(Worker):
             announcement = self._discovery.meter(state, interval_s=self._interval_s(state.device_id))
             if announcement is not None:
                 self._announce(announcement)
+        if self._live is not None:
+            self._tell_settings("", *self._live.meters())
+
+    def _announce_gateway(self) -> None:
+        announcement = self._discovery.gateway()
+        if self._announced.get(announcement.topic) != _told("", announcement.payload):
+            self._announce(announcement)
+        self._tell_settings("")
+
+    def _tell_settings(self, *device_ids: str) -> None:
+        """How the meters are polled, and (``""``) how the gateway logs."""
+        if self._topics is None or self._live is None:
+            return
+        messages = settings_messages(self._topics, self._live, device_ids)
+        if "" in device_ids:
+            messages.append(gateway_message(self._topics, self._live))
+        if messages:
+            self._store.submit(outbox.enqueue(messages, self.clock.now()))
 
     def _announce_device(self, device_id: str, *, again: str = "") -> None:
         """What is new of a device; the document of the topic ``again`` also if it is not."""

@@ -10,6 +10,7 @@ from mbusgw.model.device import DeviceState
 from mbusgw.model.fields import slug
 from mbusgw.model.reading import Field, Lane
 from mbusgw.mqtt.announcement import Announcement, Scribe, entity_id, object_id
+from mbusgw.mqtt.controls import Controls, Live
 from mbusgw.mqtt.gateway_entities import GatewayEntities, gateway_root
 from mbusgw.mqtt.quantities import Look, entity_name, look
 from mbusgw.mqtt.radio import expiry_s, radio_entities
@@ -18,11 +19,11 @@ from mbusgw.mqtt.words import device_kind
 
 _NAMES = {
     "en": {"status": "Status", "last_reading": "Last reading", "polling": "Polling", "closed": "normal",
-           "half_open": "trying again", "open": "paused"},
+           "half_open": "trying again", "open": "suspended", "paused": "paused"},
     "de": {"status": "Status", "last_reading": "Letzte Ablesung", "polling": "Abfrage", "closed": "normal",
-           "half_open": "neuer Versuch", "open": "ausgesetzt"},
+           "half_open": "neuer Versuch", "open": "ausgesetzt", "paused": "angehalten"},
 }
-_BREAKER = ("closed", "half_open", "open")
+_BREAKER = ("closed", "half_open", "open", "paused")
 
 
 class Discovery:
@@ -32,14 +33,27 @@ class Discovery:
     address or a position, so that Home Assistant keeps its history over all of those.
     """
 
-    def __init__(self, topics: Topics, *, gateway_id: str, language: str, expire_after_s: float) -> None:
+    def __init__(
+        self,
+        topics: Topics,
+        *,
+        gateway_id: str,
+        language: str,
+        expire_after_s: float,
+        live: Live | None = None,
+        commands: bool = False,
+    ) -> None:
         self._topics = topics
         self._gateway_id = gateway_id
         self._words = _NAMES[language]
         self._language = language
         self._expire_after_s = expire_after_s
         self._scribe = Scribe()
-        self._gateway = GatewayEntities(topics, gateway_id=gateway_id, language=language)
+        self._live = live
+        self._controls = Controls(topics, language) if commands else None
+        self._gateway = GatewayEntities(
+            topics, gateway_id=gateway_id, language=language, live=live, controls=self._controls
+        )
 
     def gateway(self) -> Announcement:
         """The announcement of the gateway itself."""
@@ -61,6 +75,7 @@ class Discovery:
             components |= self._radio(state, root)
         if state.lane is Lane.WIRED:
             components["polling"] = self._polling(state, root)
+            components |= self._commands(state, root)
         document = {
             "device": self._device(state, root),
             "availability": [
@@ -171,6 +186,23 @@ class Discovery:
                 **component,
             }
             for key, name, component in radio_entities(self._language)
+        }
+
+    def _commands(self, state: DeviceState, root: str) -> dict[str, Any]:
+        settings = self._live.meter(state.device_id) if self._live is not None else None
+        if self._controls is None or settings is None:
+            return {}
+        return {
+            f"command_{key}": {
+                "unique_id": f"{root}_command_{key}",
+                **entity_id(component["platform"], self._entity_slug(state, name)),
+                "name": name,
+                "entity_category": "config",
+                # It is of use just when the meter is silent.
+                "availability": [{"topic": self._topics.bridge_state}],
+                **component,
+            }
+            for key, (name, component) in self._controls.of_meter(state.device_id, settings).items()
         }
 
     def _names(self, state: DeviceState) -> dict[str, str]:

@@ -4,13 +4,21 @@ from __future__ import annotations
 from typing import Any
 
 from mbusgw import __version__
+from mbusgw.model.fields import slug
 from mbusgw.mqtt.announcement import entity_id, object_id
+from mbusgw.mqtt.controls import Controls, Live
 from mbusgw.mqtt.topics import Topics
 
 _NAMES = {
-    "en": {"gateway": "M-Bus gateway", "status": "Status", "uptime": "Uptime"},
-    "de": {"gateway": "M-Bus-Gateway", "status": "Status", "uptime": "Betriebszeit"},
-}
+    "en": {
+        "gateway": "M-Bus gateway", "status": "Status", "uptime": "Uptime", "waiting": "Messages waiting",
+        "online": "Meters online", "last_error": "Last error", "bus": "Bus {}", "none": "none",
+    },
+    "de": {
+        "gateway": "M-Bus-Gateway", "status": "Status", "uptime": "Betriebszeit", "waiting": "Wartende Nachrichten",
+        "online": "Zähler online", "last_error": "Letzter Fehler", "bus": "Bus {}", "none": "keiner",
+    },
+}  # fmt: skip
 
 
 def gateway_root(gateway_id: str) -> str:
@@ -19,15 +27,27 @@ def gateway_root(gateway_id: str) -> str:
 
 
 class GatewayEntities:
-    """Builds the document of the gateway. **any thread**"""
+    """Builds the document of the gateway. **any thread**
 
-    def __init__(self, topics: Topics, *, gateway_id: str, language: str) -> None:
+    ``live`` names the buses; with ``controls`` it can be told something, too.
+    """
+
+    def __init__(
+        self, topics: Topics, *, gateway_id: str, language: str, live: Live | None, controls: Controls | None
+    ) -> None:
         self._topics = topics
         self._root = gateway_root(gateway_id)
         self._words = _NAMES[language]
+        self._live = live
+        self._controls = controls
 
     def document(self) -> dict[str, Any]:
         """Device and components."""
+        buses = list(self._live.buses()) if self._live is not None else []
+        components = {"status": self._status(), **self._reported(buses)}
+        if self._controls is not None:
+            for key, (name, component) in self._controls.of_gateway(buses).items():
+                components[key] = self._named(key, name, {"entity_category": "config", **component})
         return {
             "device": {
                 "identifiers": [self._root],
@@ -36,7 +56,7 @@ class GatewayEntities:
                 "model": "mbusgw",
                 "sw_version": __version__,
             },
-            "components": {"status": self._status(), "uptime": self._uptime()},
+            "components": components,
         }
 
     def _status(self) -> dict[str, Any]:
@@ -52,17 +72,45 @@ class GatewayEntities:
             "payload_off": "offline",
         }
 
-    def _uptime(self) -> dict[str, Any]:
-        return {
+    def _reported(self, buses: list[str]) -> dict[str, Any]:
+        """What the report on ``bridge/info`` tells."""
+        gauge = {"state_class": "measurement"}
+        uptime = {**gauge, "device_class": "duration", "unit_of_measurement": "s"}
+        none = self._words["none"]
+        error = f"{{{{ (value_json.last_error.message if value_json.last_error else '{none}')[:255] }}}}"
+        components = {
+            "uptime": self._sensor("uptime", "{{ value_json.uptime_s }}", uptime),
+            "waiting": self._sensor("waiting", "{{ value_json.messages_waiting }}", {**gauge, "icon": "mdi:tray-full"}),
+            "online": self._sensor("online", "{{ value_json.meters_online }}", {**gauge, "icon": "mdi:counter"}),
+            "last_error": self._sensor("last_error", error, {"icon": "mdi:alert-circle-outline"}),
+        }
+        for bus in buses:
+            place = f"value_json.components.get('bus {bus}', {{}}).get('status')"
+            connected = {
+                "platform": "binary_sensor",
+                "device_class": "connectivity",
+                "entity_category": "diagnostic",
+                "state_topic": self._topics.bridge_info,
+                "value_template": f"{{{{ 'ON' if {place} == 'healthy' else 'OFF' }}}}",
+            }
+            components[f"bus_{bus}"] = self._named(f"bus_{bus}", self._words["bus"].format(bus), connected)
+        return components
+
+    def _sensor(self, key: str, template: str, look: dict[str, Any]) -> dict[str, Any]:
+        component = {
             "platform": "sensor",
-            "unique_id": f"{self._root}_uptime",
-            **entity_id("sensor", "mbus_gateway_uptime"),
-            "name": self._words["uptime"],
-            "device_class": "duration",
-            "state_class": "measurement",
-            "unit_of_measurement": "s",
             "entity_category": "diagnostic",
             "state_topic": self._topics.bridge_info,
-            "value_template": "{{ value_json.uptime_s }}",
+            "value_template": template,
+            **look,
+        }
+        return self._named(key, self._words[key], component)
+
+    def _named(self, key: str, name: str, component: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "unique_id": f"{self._root}_{key}",
+            **entity_id(component["platform"], f"mbus_gateway_{slug(key)}"),
+            "name": name,
             "availability": [{"topic": self._topics.bridge_state}],
+            **component,
         }

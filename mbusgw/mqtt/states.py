@@ -11,7 +11,7 @@ from mbusgw.model.device import DeviceState
 from mbusgw.model.document import meter_document, radio_document, record_document
 from mbusgw.model.format import format_document
 from mbusgw.model.ports import Write
-from mbusgw.model.reading import Field, Reading
+from mbusgw.model.reading import Field, Lane, Reading
 from mbusgw.model.units import plain_text
 from mbusgw.mqtt.topics import Topics
 from mbusgw.registry.changes import Change
@@ -143,6 +143,8 @@ class StateRecorder:
     def forget(self, state: DeviceState) -> None:
         """A device that is not configured any more: its state is deleted and its retained topics are cleared."""
         messages = [replace(message, payload="") for message in all_messages(self._topics, state)]
+        if state.lane is Lane.WIRED:
+            messages.append(Message(self._topics.settings(state.device_id), "", retain=True))
 
         def write(connection: sqlite3.Connection) -> None:
             states.delete(connection, state.device_id)

@@ -15,6 +15,7 @@ class Topics:
         self.bridge_state = self.bridge("state")
         self.bridge_info = self.bridge("info")
         self.bridge_health = self.bridge("health")
+        self.bridge_settings = self.bridge("settings")
 
     def bridge(self, name: str) -> str:
         """Of the gateway itself."""
@@ -35,6 +36,10 @@ class Topics:
     def field(self, device_id: str, name: str) -> str:
         """One value, plain text."""
         return f"{self._prefix}/{device_id}/{name}"
+
+    def settings(self, device_id: str) -> str:
+        """How a wired meter is polled, JSON."""
+        return f"{self._prefix}/{device_id}/settings"
 
     def attributes(self, device_id: str) -> str:
         """All there is to know about the last reading, JSON."""

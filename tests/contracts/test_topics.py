@@ -13,6 +13,7 @@ pytestmark = pytest.mark.slow
 
 STATE = {
     "mbus/bridge/state", "mbus/bridge/info", "mbus/bridge/health",
+    "mbus/bridge/settings", "mbus/meter_1/settings",
     "mbus/meter_1/availability", "mbus/meter_1/energy", "mbus/meter_1/attributes",
 }  # fmt: skip
 
@@ -36,7 +37,9 @@ def test_a_value_topic_has_plain_text(world: World, topic: str, payloads: set[st
     ("topic", "keys"),
     [
         ("mbus/bridge/info", {"status", "version", "started_at", "uptime_s", "meters_online", "meters_known"}),
-        ("mbus/bridge/health", {"status", "components"}),
+        ("mbus/bridge/health", {"status", "components", "last_error", "messages_waiting"}),
+        ("mbus/bridge/settings", {"log_level"}),
+        ("mbus/meter_1/settings", {"interval_s", "paused"}),
         ("mbus/meter_1/attributes", {"read_at", "stale", "version", "meter", "units", "records"}),
         ("homeassistant/device/mbusgw_SIM_60000001_40_4/config", {"device", "origin", "components", "availability"}),
         ("homeassistant/device/mbusgw_mbusgw_gateway/config", {"device", "origin", "components"}),

@@ -64,7 +64,23 @@ def test_the_report_says_how_everything_is(house: House, clock: TurnedClock) -> 
         "uptime_s": 61,
         "meters_online": 2,
         "meters_known": 3,
+        "messages_waiting": 0,
+        "last_error": None,
     }
+
+
+def test_the_last_error_is_told_also_when_it_is_over_but_none_of_the_first_moment(
+    house: House, clock: TurnedClock
+) -> None:
+    trouble = CheckResult(Status.DEGRADED, "the broker is not connected")
+    told = []
+    for result in (trouble, CheckResult(Status.HEALTHY), trouble, CheckResult(Status.HEALTHY)):
+        house.result = result
+        house.monitor.step()
+        clock.turn(30)
+        told.append(house.published[-1].last_error)
+    assert told[:2] == [None, None]
+    assert told[2] == told[3] == {"at": "2026-05-01T12:01:00.000Z", "message": "mqtt: the broker is not connected"}
 
 
 def test_a_report_on_demand_is_never_older_than_a_second(house: House, clock: TurnedClock) -> None:

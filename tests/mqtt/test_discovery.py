@@ -213,8 +213,8 @@ def test_values_of_a_meter_that_sends_seldom_do_not_expire_between_two_telegrams
 @pytest.mark.parametrize(
     ("language", "name", "words"),
     [
-        ("en", "Polling", ["normal", "trying again", "paused"]),
-        ("de", "Abfrage", ["normal", "neuer Versuch", "ausgesetzt"]),
+        ("en", "Polling", ["normal", "trying again", "suspended", "paused"]),
+        ("de", "Abfrage", ["normal", "neuer Versuch", "ausgesetzt", "angehalten"]),
     ],
 )
 def test_a_wired_meter_shows_whether_it_is_asked_even_while_it_is_silent(
@@ -225,5 +225,5 @@ def test_a_wired_meter_shows_whether_it_is_asked_even_while_it_is_silent(
     assert polling["entity_category"] == "diagnostic"
     assert polling["availability"] == [{"topic": "mbus/bridge/state"}]
     assert all(f"'{breaker}': '{word}'" in polling["value_template"] for breaker, word in
-               zip(("closed", "half_open", "open"), words))
+               zip(("closed", "half_open", "open", "paused"), words))
     assert "polling" not in document(meter(lane=Lane.WIRELESS), language)["components"]
