@@ -39,6 +39,7 @@ class Mappings:
         self._store = store
         self._clock = clock
         self._lock = threading.Lock()
+        self._known = False  # before the first look, no mapping must not be taken for the service's own
         self._body: bytes | None = None
         self._looked_mono = float("-inf")
 
@@ -47,7 +48,7 @@ class Mappings:
         """The mapping in force, as JSON text; None for the service's own. Raises ``ConfigError``."""
         mono = self._clock.mono()
         with self._lock:
-            if mono - self._looked_mono < LOOK_S:
+            if self._known and mono - self._looked_mono < LOOK_S:
                 return self._body
             self._looked_mono = mono
         try:
@@ -58,7 +59,7 @@ class Mappings:
             raise ConfigError([Problem("domain_mappings", None, "", str(error))]) from None
         body = active.text.encode() if active else None
         with self._lock:
-            self._body = body
+            self._known, self._body = True, body
         return body
 
     def active(self) -> StoredMapping | None:
