@@ -1,7 +1,7 @@
 """What can be asked of the wired lane: reading a meter now, telling it something."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -149,15 +149,7 @@ class WiredOperations:
 
     def bus(self, name: str | None) -> Bus:
         """The bus of that name, or the only one. Raises ``RequestError`` 404, 400."""
-        buses = {bus.config.name: bus for bus in self._lane.buses}
-        names = ", ".join(sorted(buses)) or "none"
-        if name is None and len(buses) == 1:
-            return next(iter(buses.values()))
-        if name is None:
-            raise RequestError(400, "bad_request", f"which bus? There are {names}", field="bus")
-        if name not in buses:
-            raise RequestError(404, "unknown_bus", f"there is no bus {name!r}; there are {names}", field="bus")
-        return buses[name]
+        return of_bus(name, {bus.config.name: bus for bus in self._lane.buses})
 
     def meter(self, device_id: str) -> WiredMeter:
         """The configured device of that name. Raises ``RequestError`` 404."""
@@ -174,6 +166,18 @@ class WiredOperations:
                 return run(session)
 
         return bus.submit(at_its_speed, deadline_mono=self._clock.mono() + PATIENCE_S, urgency=Urgency.NOW)
+
+
+def of_bus(name: str | None, known: Mapping[str, T]) -> T:
+    """What belongs to the bus of that name, or to the only one. Any thread. Raises ``RequestError`` 404, 400."""
+    names = ", ".join(sorted(known)) or "none"
+    if name is None and len(known) == 1:
+        return next(iter(known.values()))
+    if name is None:
+        raise RequestError(400, "bad_request", f"which bus? There are {names}", field="bus")
+    if name not in known:
+        raise RequestError(404, "unknown_bus", f"there is no bus {name!r}; there are {names}", field="bus")
+    return known[name]
 
 
 def _configured(device_id: str, address: int) -> RequestError:

@@ -12,6 +12,7 @@ from mbusgw.model.command import Document, Tell
 from mbusgw.model.errors import RequestError
 from mbusgw.runtime.chain import then
 from mbusgw.wired.finds import Finds, configured_as
+from mbusgw.wired.operations import of_bus
 from mbusgw.wired.scan import Scanner
 from mbusgw.wired.survey import PRIMARY, SECONDARY, ScanRequest, ScanResult
 
@@ -74,15 +75,7 @@ class ScanOperations:
         return {"bus": scanner.bus.config.name, "cancelled": scanner.cancel()}
 
     def _scanner(self, name: str | None) -> Scanner:
-        scanners = {scanner.bus.config.name: scanner for scanner in self._lane.scanners}
-        names = ", ".join(sorted(scanners)) or "none"
-        if name is None and len(scanners) == 1:
-            return next(iter(scanners.values()))
-        if name is None:
-            raise _wrong("bus", f"which bus? There are {names}")
-        if name not in scanners:
-            raise RequestError(404, "unknown_bus", f"there is no bus {name!r}; there are {names}", field="bus")
-        return scanners[name]
+        return of_bus(name, {scanner.bus.config.name: scanner for scanner in self._lane.scanners})
 
     def _document(self, result: ScanResult) -> dict[str, Any]:
         devices = list(self._lane.devices)
