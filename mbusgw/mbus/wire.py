@@ -148,7 +148,7 @@ class Wire:
                     f"the frame from address {address} broke off after {len(buffer)} bytes: {_start(buffer)}",
                     hint=WIRING_HINT,
                 )
-            self._last_byte_mono = self._mono()
+            self._heard()
             buffer += some
             need, skipped = _frame_length(buffer)
             noise += skipped
@@ -180,7 +180,7 @@ class Wire:
             if left_s <= 0 or self._mono() > limit_mono:
                 break
             if some := self._line.read(4096, left_s):
-                self._last_byte_mono = self._mono()
+                self._heard()
                 heard += some
                 if echo and heard.startswith(echo):
                     del heard[: len(echo)]
@@ -192,7 +192,7 @@ class Wire:
         limit_mono = self._mono() + LONGEST_FRAME_BYTES * BITS_PER_BYTE * self._bit_s
         while self._mono() < limit_mono and (rest := self._line.read(4096, self._quiet_s)):
             self._trace("rx", rest)
-            self._last_byte_mono = self._mono()
+            self._heard()
 
     def await_idle(self) -> bytes:
         """33 bit times of silence before a request; what came until then, late answers and noise, is thrown away.
@@ -218,9 +218,13 @@ class Wire:
                 self._dropped(dropped)
                 idle_s, came = self._quiet_s, came + dropped
 
+    def _heard(self) -> None:
+        """A byte has come: now, or while our own request is still on its way out, whose end then counts."""
+        self._last_byte_mono = max(self._last_byte_mono, self._mono())
+
     def _dropped(self, data: bytes) -> None:
         self._trace("rx", data)
-        self._last_byte_mono = self._mono()
+        self._heard()
         self._tallies.stray_bytes += len(data)
         self._on_stray(data)
 
