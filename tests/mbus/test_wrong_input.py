@@ -1,7 +1,9 @@
 """Whatever comes over the wire: only our own errors, always an end, and never another meter's value."""
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -139,3 +141,18 @@ def test_a_converter_that_echoes_sometimes_is_no_trouble() -> None:
     for n in range(40):
         cable.echo = n % 3 == 0
         assert session.read_user_data(n % 2 + 1).complete
+
+
+@pytest.mark.slow
+def test_recorded_frames_are_refused_ending_at_each_byte_or_with_a_flipped_bit(data_folder: Path) -> None:
+    lines = (data_folder / "wired" / "frames.jsonl").read_text().splitlines()
+    frames = sorted({bytes.fromhex(json.loads(line)["hex"]) for line in lines}, key=len)
+    whole = [frame for frame in frames if read(frame, address=frame[5]) == (frame,)]
+    assert len(whole) > 20
+    for frame in whole:
+        for spoiled in damaged(frame):
+            with pytest.raises(DecodeError):
+                decode_frame(spoiled)
+    for frame in whole[::4]:  # on the bus each costs its time
+        for spoiled in list(damaged(frame))[::7]:
+            assert read(spoiled, address=frame[5]) == ()
