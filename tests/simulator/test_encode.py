@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mbusgw.mbus.decode import decode_frame
 from mbusgw.mbus.records import decode_records
+from mbusgw.mbus.vif_tables import EXTENSION_FB_TABLE, EXTENSION_FD_TABLE, PRIMARY, Coding, Vif
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.record import Function, Record
 from mbusgw.simulator.encode import DataType, encode_dib, encode_record, extend_vib, find_vib, long_frame
@@ -71,6 +72,29 @@ def test_every_number_comes_back(data_type: DataType, data: st.DataObject) -> No
                                    data_type=data_type, exponent=-3))
     assert record.value == Decimal(number).scaleb(-3)
     assert (record.quantity.slug, record.unit, record.problem) == ("volume", "m³", None)
+
+
+EVERY_VIF = [
+    (prefix + bytes((code,)), vif)
+    for prefix, table in ((b"", PRIMARY), (b"\xFB", EXTENSION_FB_TABLE), (b"\xFD", EXTENSION_FD_TABLE))
+    for code, vif in table.items()
+]
+OF_NUMBERS = [(vib, vif) for vib, vif in EVERY_VIF if vif.coding in (Coding.NUMBER, Coding.UNSIGNED)]
+
+
+@given(place=st.sampled_from(OF_NUMBERS), data_type=st.sampled_from(sorted(RANGES, key=lambda one: one.name)),
+       data=st.data())
+def test_every_vif_comes_back_in_every_form_of_a_number(
+    place: tuple[bytes, Vif], data_type: DataType, data: st.DataObject
+) -> None:
+    vib, vif = place
+    low, high = RANGES[data_type]
+    number = data.draw(st.integers(0 if vif.coding is Coding.UNSIGNED else low, high))
+    value = Decimal(number).scaleb(vif.exponent) * vif.multiplier
+    record = decoded(
+        encode_record(value, vib, data_type=data_type, exponent=vif.exponent, multiplier=vif.multiplier)
+    )
+    assert (record.quantity.slug, record.unit, record.value) == (vif.quantity, vif.unit, value)
 
 
 @given(
