@@ -1,6 +1,7 @@
 """What a master hears when several meters answer at once: every bit that one of them pulls low is low."""
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -48,14 +49,16 @@ def _merged(lows: Sequence[tuple[float, float]], tolerance_s: float) -> list[tup
 
 def _received(lows: Sequence[tuple[float, float]], byte_s: float) -> Iterator[Sent]:
     bit_s = byte_s / BITS_PER_BYTE
+    begins = [begin_s for begin_s, _ in lows]
     free_s = float("-inf")
-    for begin_s, _ in lows:
+
+    def is_high(at_s: float) -> bool:
+        before = bisect_right(begins, at_s)  # a line held for long has tens of thousands of bits
+        return not before or at_s >= lows[before - 1][1]
+
+    for begin_s in begins:
         if begin_s < free_s:
             continue  # inside the byte that is being received
-        byte = sum(_is_high(lows, begin_s + (n + 1.5) * bit_s) << n for n in range(8))
+        byte = sum(is_high(begin_s + (n + 1.5) * bit_s) << n for n in range(8))
         free_s = begin_s + 10.5 * bit_s  # the middle of the stop bit
         yield begin_s, bytes((byte,))
-
-
-def _is_high(lows: Sequence[tuple[float, float]], at_s: float) -> bool:
-    return not any(begin_s <= at_s < end_s for begin_s, end_s in lows)
