@@ -122,6 +122,21 @@ def same_telegram(raw: bytes, other: bytes) -> bool:
     return raw[_CI:-_END] == other[_CI:-_END] if raw and other else raw == other
 
 
+def is_older(raw: bytes, before: bytes) -> bool:
+    """Whether ``raw`` was made before ``before``, by the access numbers, which count on from one to the next: an answer
+    to an earlier request that comes late. Any thread.
+    """
+    number, known = _access_no(raw), _access_no(before)
+    return number is not None and known is not None and (number - known) % 256 >= 128
+
+
+def _access_no(raw: bytes) -> int | None:
+    try:
+        return decode_frame(raw).header.access_no
+    except DecodeError:
+        return None
+
+
 def _tells_its_age(raw: bytes) -> bool:
     """Whether a telegram that ends a readout has an access number."""
     try:

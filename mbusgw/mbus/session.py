@@ -24,7 +24,7 @@ from mbusgw.mbus.frames import (
     encode,
     parse,
 )
-from mbusgw.mbus.link import Constant, Known, Link, same_telegram
+from mbusgw.mbus.link import Constant, Known, Link, is_older, same_telegram
 from mbusgw.mbus.selection import select, sender, several
 from mbusgw.mbus.tally import Tallies
 from mbusgw.mbus.wire import Line
@@ -395,7 +395,8 @@ class Session:
             return self._exchange.ask(frame, address, wants_data=True, meter=link.meter)
 
         raw = self._repeat(address, ask, repeats, again)
-        if started and same_telegram(raw, link.last):  # it has sent that twice, or late: what was asked for comes now
+        if started and (same_telegram(raw, link.last) or is_older(raw, link.last)):
+            # It has sent that twice, or late: what was asked for comes now.
             raw = self._repeat(address, ask, repeats, again)
         # "Busy" said twice is no repeat of old values.
         link.fcb, link.last = not link.fcb, b"" if is_application_error(parse_long(raw)) else raw

@@ -11,6 +11,7 @@ import pytest
 from mbusgw.app.checks import build_checks, parser_reachable
 from mbusgw.app.documents import Documents, file_bytes, resident_bytes
 from mbusgw.app.lanes import Base, build_base, build_way_out, build_wired_lane, build_wireless_lane
+from mbusgw.app.settings import LiveSettings
 from mbusgw.commands.desk import Desk
 from mbusgw.config.loader import loads
 from mbusgw.health import checks
@@ -19,6 +20,7 @@ from mbusgw.ingest.fleet import Fleet
 from mbusgw.model.reading import Lane
 from mbusgw.model.reception import Reception
 from mbusgw.runtime.breaker import CircuitBreaker
+from mbusgw.wired.lane import WiredLane
 from tests.fakes.clock import FakeClock
 from tests.fakes.telegrams import reading
 
@@ -38,13 +40,17 @@ def base(tmp_path: Path) -> Iterator[Base]:
     base.store.close()
 
 
+def settings(lane: WiredLane) -> LiveSettings:
+    return LiveSettings(lane, "INFO", lambda level: None)
+
+
 @pytest.fixture
 def documents(base: Base) -> Documents:
     wired = build_wired_lane(base)
     return Documents(
         base.registry,
         base.store,
-        build_way_out(base, wired.interval_s, Desk(base.clock)).broker,
+        build_way_out(base, wired.interval_s, Desk(base.clock), settings(wired)).broker,
         wired,
         Fleet(base.clock),
         parser_reachable=lambda: None,
@@ -87,7 +93,7 @@ def test_the_checks_name_store_broker_http_queues_threads_and_every_bus(base: Ba
     table = build_checks(
         base.config,
         store=base.store,
-        broker=build_way_out(base, lane.interval_s, Desk(base.clock)).broker,
+        broker=build_way_out(base, lane.interval_s, Desk(base.clock), settings(lane)).broker,
         lane=lane,
         keyring=base.keyring,
         fleet=Fleet(base.clock),
@@ -134,7 +140,7 @@ def test_state_tells_of_each_radio_gateway_and_how_each_radio_meter_is_heard(bas
     documents = Documents(
         base.registry,
         base.store,
-        build_way_out(base, wired.interval_s, Desk(base.clock)).broker,
+        build_way_out(base, wired.interval_s, Desk(base.clock), settings(wired)).broker,
         wired,
         fleet,
         parser_reachable=lambda: None,

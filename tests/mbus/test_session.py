@@ -351,7 +351,20 @@ def test_a_meter_that_goes_round_in_circles_is_left() -> None:
     line, session = scripted(b"\xE5", *[first, second] * 30)
     answer = session.read_user_data(1)
     assert answer.frames == (first, second) and not answer.complete
-    assert len(line.written) == 4
+    assert len(line.written) == 5, "the first once more may be a late answer, so it is asked for once more"
+
+
+def test_in_a_readout_an_older_telegram_is_a_late_answer_and_no_part_of_it() -> None:
+    old, first, second = telegram(9, value=1), telegram(10, more=True, value=2), telegram(11, value=3)
+    _, session = scripted(b"\xE5", first, old, second)
+    assert session.read_user_data(1).frames == (first, second)
+
+
+def test_access_numbers_begin_again_behind_255() -> None:
+    first, second = telegram(255, more=True), telegram(0, value=3)
+    line, session = scripted(b"\xE5", first, second)
+    assert session.read_user_data(1).frames == (first, second)
+    assert len(line.written) == 3
 
 
 def test_a_telegram_of_the_last_read_once_more_is_not_taken_for_news() -> None:
