@@ -2,9 +2,9 @@
 
     python benchmarks/bench_fleet.py [SECONDS]
 
-Four segments of simulated meters at 2400 baud, each a process of its own, a real broker, and the daemon with an interval
-that the wire can just keep up with. After a warm-up of one interval its CPU time over SECONDS (default 60) and its
-resident memory are looked at (goals: 5 % of a core, 90 MB).
+Four segments of simulated meters at 2400 baud, each a process of its own, a real broker, and the daemon with an
+interval that the wire can just keep up with. After a warm-up of one interval its CPU time over SECONDS (default 60) and
+its resident memory are looked at (goals: 5 % of a core, 90 MB).
 """
 from __future__ import annotations
 
