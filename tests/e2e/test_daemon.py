@@ -89,7 +89,7 @@ def test_meters_called_by_secondary_address_arrive_right_and_another_one_never(
         assert f"answered, {addresses[2]} was asked" in state["by_number_3"]["last_error"]
         assert not state["by_number_3"]["online"]
         told = [topic for topic, _, _ in subscriber.messages if topic.startswith("mbus/by_number_3/")]
-        assert set(told) <= {"mbus/by_number_3/availability", "mbus/by_number_3/attributes"}
+        assert set(told) <= {f"mbus/by_number_3/{one}" for one in ("availability", "attributes", "settings")}
 
 
 def announced(subscriber: Subscriber) -> set[str]:

@@ -247,6 +247,7 @@ def test_a_birth_is_answered_a_while_later_and_two_in_that_while_once(tmp_path: 
             one.read("meter_2", ENERGY, meter=OTHER)
             wait_until(lambda: told.payloads(discovery_topic(OTHER)))
             assert len(told.payloads(GATEWAY)) == 1
+            wait_until(lambda: one.sender.idle)  # what is not acknowledged in 30 s makes it connect anew
             one.clock.advance(600)
             wait_until(lambda: len(told.payloads(discovery_topic(OTHER))) == 2)
             assert len(told.payloads(GATEWAY)) == 2
