@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import timedelta
@@ -18,12 +17,12 @@ from mbusgw.parsers.chain import differences
 from mbusgw.parsers.sender import identify
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
-from mbusgw.runtime.worker import Worker
 from mbusgw.store import confirmations
 from mbusgw.store import differences as differences_on_disk
 from mbusgw.store import outbox, telegrams
 from mbusgw.store.keyring import Keyring
 from mbusgw.store.outbox import Message
+from mbusgw.store.view import WorkerWithView
 from mbusgw.store.writer import Store
 
 log = logging.getLogger(__name__)
@@ -45,7 +44,7 @@ class ConfirmationMessages(Protocol):
     ) -> Message: ...
 
 
-class Confirmer(Worker):
+class Confirmer(WorkerWithView):
     """Fetches the service's answer for each reading that waits for it, one at a time, oldest first. **own thread**
 
     ``open_for_calls`` says whether the service is thought to answer. ``service`` and ``own`` are the two parsers.
@@ -64,8 +63,7 @@ class Confirmer(Worker):
         metrics: Metrics,
         clock: Clock,
     ) -> None:
-        super().__init__("confirm", clock, limit_s=120)
-        self._store = store
+        super().__init__("confirm", store, clock, limit_s=120)
         self._service = service
         self._own = own
         self._messages = messages
@@ -73,33 +71,20 @@ class Confirmer(Worker):
         self._open_for_calls = open_for_calls
         self._max_outbox = max_outbox
         self._metrics = metrics
-        self._reader: sqlite3.Connection | None = None
-
-    def setup(self) -> None:
-        """Its own view of the database."""
-        self._reader = self._store.reader()
-
-    def teardown(self) -> None:
-        """Closes it."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
 
     def step(self) -> None:
         """One question, if there is one and the service is there."""
-        assert self._reader is not None
         due = None
         if self._open_for_calls() and self._store.count("telemetry") < self._max_outbox:
-            due = confirmations.due(self._reader, self.clock.now())
+            due = confirmations.due(self.view, self.clock.now())
         if due is None or not self._commit(self._outcome(*due)):
             self.wait(LOOK_S)
 
     # ------------------------------------------------------------------ one reading
     def _outcome(self, ingest_id: str, attempts: int) -> list[Write]:
         """What is to be written after asking about one."""
-        assert self._reader is not None
-        kept = telegrams.load(self._reader, ingest_id, self._keyring.vault)
-        said = confirmations.result(self._reader, ingest_id)
+        kept = telegrams.load(self.view, ingest_id, self._keyring.vault)
+        said = confirmations.result(self.view, ingest_id)
         if kept is None or said is None:
             return [confirmations.done(ingest_id)]
         telegram = kept[0]
@@ -148,10 +133,9 @@ class Confirmer(Worker):
 
     def _key(self, telegram: ReceivedTelegram) -> bytes | None:
         """The first key that the telegram can be opened with."""
-        assert self._reader is not None
         found: bytes | None = None
         try:
-            for key in candidates(self._reader, telegram, identify(telegram.raw), self._keyring):
+            for key in candidates(self.view, telegram, identify(telegram.raw), self._keyring):
                 found = key.key
                 try:
                     self._own.parse(telegram, found)

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
@@ -24,11 +23,11 @@ from mbusgw.parsers.sender import Sender, identify
 from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
-from mbusgw.runtime.worker import Worker
 from mbusgw.store import confirmations, differences, outbox, telegrams
 from mbusgw.store.keyring import Keyring, OpenKey
 from mbusgw.store.outbox import Message
 from mbusgw.store.telegrams import Status
+from mbusgw.store.view import WorkerWithView
 from mbusgw.store.writer import Store
 
 log = logging.getLogger(__name__)
@@ -65,7 +64,7 @@ class TelegramMessages(Protocol):
     ) -> Message: ...
 
 
-class ParseWorker(Worker):
+class ParseWorker(WorkerWithView):
     """One of the parser threads. What it finds out is one transaction: status, result, messages, state.
 
     While the outbox is full it parses nothing: the telegrams wait on disk, which has room
@@ -92,9 +91,8 @@ class ParseWorker(Worker):
         defer_s: tuple[float, float] = DEFER_S,
         confirm_later: bool = False,
     ) -> None:
-        super().__init__(f"parse:{number}", clock, limit_s=120)
+        super().__init__(f"parse:{number}", store, clock, limit_s=120)
         self._backlog = backlog
-        self._store = store
         self._backend = backend
         self._messages = messages
         self._delivery = delivery
@@ -108,17 +106,6 @@ class ParseWorker(Worker):
         self._defer_s = defer_s
         self._confirm_later = confirm_later
         self._store_pause = Backoff(0.5, 30)
-        self._reader: sqlite3.Connection | None = None
-
-    def setup(self) -> None:
-        """Its own view of the database."""
-        self._reader = self._store.reader()
-
-    def teardown(self) -> None:
-        """Closes it."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
 
     def stop(self) -> None:
         """Ends after the running telegram."""
@@ -127,11 +114,10 @@ class ParseWorker(Worker):
 
     def step(self) -> None:
         """One telegram."""
-        assert self._reader is not None
         if self._store.count("telemetry") >= self._max_outbox:
             self.wait(0.5)
             return
-        ingest_id = self._backlog.take(2.0, self._reader)
+        ingest_id = self._backlog.take(2.0, self.view)
         if ingest_id is None:
             return
         try:
@@ -141,8 +127,7 @@ class ParseWorker(Worker):
 
     # -------------------------------------------------- one telegram
     def _settle(self, ingest_id: str) -> None:
-        assert self._reader is not None
-        found = telegrams.load(self._reader, ingest_id, self._keyring.vault)
+        found = telegrams.load(self.view, ingest_id, self._keyring.vault)
         if found is None or found[0].status not in (Status.RECEIVED, Status.DEFERRED):
             return
         telegram, attempts = found
@@ -157,9 +142,8 @@ class ParseWorker(Worker):
             self._parsed(telegram, outcome, attempts)
 
     def _parse(self, telegram: ReceivedTelegram, sender: Sender | None) -> _Outcome:
-        assert self._reader is not None
         wrong: KeyWrong | None = None
-        for key in candidates(self._reader, telegram, sender, self._keyring):
+        for key in candidates(self.view, telegram, sender, self._keyring):
             try:
                 parsed = self._parse_with(telegram, key)
             except KeyWrong as error:

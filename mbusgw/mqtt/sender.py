@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 from collections import deque
 from concurrent.futures import Future
@@ -14,8 +13,8 @@ from mbusgw.mqtt.client import Broker
 from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
-from mbusgw.runtime.worker import Worker
 from mbusgw.store import outbox
+from mbusgw.store.view import WorkerWithView
 from mbusgw.store.writer import Store
 
 log = logging.getLogger(__name__)
@@ -26,7 +25,7 @@ PREFETCH = 400
 SILENCE_S = (30.0, 300.0)
 
 
-class Sender(Worker):
+class Sender(WorkerWithView):
     """The owner of the way out: the only one who hands outbox rows to the broker.
 
     Every row is handed over once per run; a row that was handed over and not acknowledged
@@ -35,13 +34,11 @@ class Sender(Worker):
     """
 
     def __init__(self, broker: Broker, store: Store, *, metrics: Metrics, clock: Clock) -> None:
-        super().__init__("mqtt-state", clock)
+        super().__init__("mqtt-state", store, clock)
         self._broker = broker
-        self._store = store
         self._metrics = metrics
         self.quiet = threading.Event()
         self._bell = threading.Event()
-        self._reader: sqlite3.Connection | None = None
         self._ahead: deque[outbox.Waiting] = deque()
         self._under_way: dict[int, int] = {}  # mid -> row id
         self._unwritten: deque[Write] = deque()  # what the broker said of rows, not yet stored
@@ -64,16 +61,6 @@ class Sender(Worker):
     def idle(self) -> bool:
         """Nothing waits and nothing is under way."""
         return not self._under_way and self._store.count("outbox") == 0
-
-    def setup(self) -> None:
-        """Opens its own view of the outbox."""
-        self._reader = self._store.reader()
-
-    def teardown(self) -> None:
-        """Closes it."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
 
     def step(self) -> None:
         """Waits for the bell, then settles what was acknowledged and sends what fits in the window."""
@@ -163,8 +150,7 @@ class Sender(Worker):
             self._progress_mono = mono
 
     def _fetch(self) -> bool:
-        assert self._reader is not None
-        self._ahead.extend(outbox.after(self._reader, self._last_id, PREFETCH))
+        self._ahead.extend(outbox.after(self.view, self._last_id, PREFETCH))
         if self._ahead:
             self._last_id = self._ahead[-1].id
         return bool(self._ahead)
