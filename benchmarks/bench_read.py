@@ -25,8 +25,9 @@ import meterbus
 import serial
 
 from mbusgw.config.models import BusConfig
+from mbusgw.mbus.answer import Answer
 from mbusgw.mbus.decode import decode_frame
-from mbusgw.mbus.session import Answer, Session
+from mbusgw.mbus.session import Session
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.errors import NoAnswer
 from mbusgw.runtime.clock import SystemClock

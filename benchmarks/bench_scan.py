@@ -23,7 +23,7 @@ from pathlib import Path
 from random import Random
 
 from mbusgw.config.models import BusConfig
-from mbusgw.mbus.search import ALL_MEDIA
+from mbusgw.mbus.masks import ALL_MEDIA
 from mbusgw.mbus.session import Session
 from mbusgw.mbus.sweep import PRIMARY_ADDRESSES, SecondarySweep, Sighting
 from mbusgw.model.meter import MeterIdentity

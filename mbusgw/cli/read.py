@@ -13,7 +13,7 @@ from mbusgw.cli.options import add_json_option
 from mbusgw.cli.remote import Asker, Remote
 from mbusgw.config.address import parse_address
 from mbusgw.config.models import BusConfig, Config, DeviceConfig
-from mbusgw.mbus.session import Answer
+from mbusgw.mbus.answer import Answer
 from mbusgw.model.address import Address
 from mbusgw.model.document import failure_document
 from mbusgw.model.errors import MbusgwError, RequestError

@@ -3,9 +3,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mbusgw.mbus.decode import decode_frame
+from mbusgw.mbus.answer import same_telegram, tells_its_age
 from mbusgw.model.address import Address, SecondaryAddress
-from mbusgw.model.errors import DecodeError
 
 #: A meter that SND_NKE has freed so often, with no news of its own between, needs one each time.
 FREED_MAX = 2
@@ -13,10 +12,6 @@ FREED_MAX = 2
 UNHEARD_MAX = 3
 #: A meter that was thought to have nothing new to say counts after all when so many reads in a row were news.
 NEWS_MAX = 2
-
-
-#: Where the CI field of a long frame stands, and what comes after the data: checksum and stop byte.
-_CI, _END = 6, 2
 
 
 @dataclass(slots=True)
@@ -54,7 +49,7 @@ class Link:
             self.constant = self.constant and self.news < NEWS_MAX
             return False
         self.news = 0
-        return not self.constant and _tells_its_age(raw)
+        return not self.constant and tells_its_age(raw)
 
     def asked_anew(self, raw: bytes, before: bytes, *, freed: bool = False, heard: bool = True) -> None:
         """What came when nothing was left to doubt; ``freed``: after an initialisation for that purpose, ``heard``:
@@ -111,36 +106,3 @@ class Known:
 
 #: The addresses of meters that have nothing new to say, by speed.
 Constant = dict[int, set[Address]]
-
-
-def same_telegram(raw: bytes, other: bytes) -> bool:
-    """Whether two long frames say the same. Any thread.
-
-    A repeat may differ in its control field (access demand and data flow are of the moment), and a selected meter
-    may answer under another address field; so only the CI field and the data after it count.
-    """
-    return raw[_CI:-_END] == other[_CI:-_END] if raw and other else raw == other
-
-
-def is_older(raw: bytes, before: bytes) -> bool:
-    """Whether ``raw`` was made before ``before``, by the access numbers, which count on from one to the next: an answer
-    to an earlier request that comes late. Any thread.
-    """
-    number, known = _access_no(raw), _access_no(before)
-    return number is not None and known is not None and (number - known) % 256 >= 128
-
-
-def _access_no(raw: bytes) -> int | None:
-    try:
-        return decode_frame(raw).header.access_no
-    except DecodeError:
-        return None
-
-
-def _tells_its_age(raw: bytes) -> bool:
-    """Whether a telegram that ends a readout has an access number."""
-    try:
-        telegram = decode_frame(raw)
-    except DecodeError:
-        return False
-    return telegram.header.access_no is not None and not telegram.more_records_follow

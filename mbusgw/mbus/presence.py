@@ -3,8 +3,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mbusgw.mbus.answer import parse_long
 from mbusgw.mbus.decode import identity_of
-from mbusgw.mbus.session import Session, parse_long
+from mbusgw.mbus.session import Session
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.errors import Collision, FrameDamaged, FrameUnexpected, LinkError, NoAnswer
 from mbusgw.model.meter import MeterIdentity

@@ -1,24 +1,16 @@
 """Finding every meter by selection: which masks to try, and what the answers mean (EN 13757-3:2018, 12).
 
-The number is searched digit by digit; medium, version and manufacturer only as a whole, because a
-selection knows no other open places there. Plain values in, plain values out: who asks the bus is not known here.
+Plain values in, plain values out: who asks the bus is not known here.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from mbusgw.model.address import ANY_BYTE, ANY_DIGIT, ANY_MANUFACTURER, SecondaryAddress
-from mbusgw.model.manufacturers import KNOWN_CODES
-from mbusgw.model.meter import MEDIA, MeterIdentity
-
-DECIMAL = "0123456789"
-HEXADECIMAL = "0123456789ABCDE"  # F stands for any digit, so it cannot be asked for
-#: What is common first; no number is left out.
-ALL_MEDIA = (*MEDIA, *(medium for medium in range(ANY_BYTE) if medium not in MEDIA))
-ALL_VERSIONS = tuple(range(ANY_BYTE))
+from mbusgw.mbus.masks import DECIMAL, Level, below, hiding_places
+from mbusgw.model.address import ANY_DIGIT, SecondaryAddress
+from mbusgw.model.meter import MeterIdentity
 
 #: So many more telegrams may a meter have sent meanwhile to others, by its access number.
 COUNT_STEP_MAX = 16
@@ -82,20 +74,6 @@ class _Ask:
     suspect: Sender | None = None
 
 
-@dataclass(slots=True)
-class _Level:
-    """The masks below ``mask``, looked at one by one. ``expected``: how many meters they must bring at least,
-    ``before``: how many there were then; ``silent``: those that nobody answered to, for a second ``round``."""
-
-    mask: SecondaryAddress
-    masks: Sequence[SecondaryAddress]
-    expected: int
-    before: int
-    next: int = 0
-    round: int = 1
-    silent: list[SecondaryAddress] | None = None
-
-
 class SecondarySearch:
     """Tells which mask to probe next and is told what was heard, until everybody is found. **own thread**
 
@@ -108,7 +86,7 @@ class SecondarySearch:
 
     def __init__(self, mask: SecondaryAddress = SecondaryAddress(), *, digits: str = DECIMAL) -> None:
         self.digits = digits
-        self._stack: list[_Level] = []
+        self._stack: list[Level] = []
         self._ask: _Ask | None = None
         self._open_mask = mask  # what CONFIRM and AGAIN are about
         self._searched: set[SecondaryAddress] = set()
@@ -121,7 +99,7 @@ class SecondarySearch:
         self.probes = 0
         # With nothing known, the first digit is asked for at once: on a large bus all would answer together.
         whole = mask == SecondaryAddress()
-        self._stack.append(_Level(mask, self._children(mask) if whole else [mask], 0, 0))
+        self._stack.append(Level(mask, self._below(mask) if whole else [mask], 0, 0))
 
     # -------------------------------------------------- one probe at a time
     def next_probe(self) -> SecondaryAddress | None:
@@ -157,7 +135,7 @@ class SecondarySearch:
     def again(self, mask: SecondaryAddress) -> None:
         """``mask`` is to be looked at once more: its answer may have come too late."""
         if mask not in self._searched:
-            self._stack.append(_Level(mask, [mask], 0, self._count))
+            self._stack.append(Level(mask, [mask], 0, self._count))
 
     @property
     def progress(self) -> float:
@@ -199,9 +177,9 @@ class SecondarySearch:
             self._ask = _Ask(mask, _Stage.AGAIN, now)
         else:
             self._found_one(now)
-            hiding = _hiding_places(mask, now.address, self.digits)
+            hiding = hiding_places(mask, now.address, self.digits)
             if hiding:
-                self._stack.append(_Level(mask, hiding, 0, self._count))
+                self._stack.append(Level(mask, hiding, 0, self._count))
 
     def _asked_again(self, ask: _Ask, heard: Heard) -> None:
         before, now = ask.suspect, heard.sender
@@ -251,28 +229,17 @@ class SecondarySearch:
             self._report(find)
 
     def _descend(self, mask: SecondaryAddress, expected: int) -> None:
-        masks = self._children(mask)
+        masks = self._below(mask)
         if not masks:
             self._report(Find(mask, None, SAME_ADDRESS), 2)
         elif mask in self._searched:  # once is enough, or noise could lead us round and round
             self._report(Find(mask, None, NOT_APART), 2)
         else:
             self._searched.add(mask)
-            self._stack.append(_Level(mask, masks, expected, self._count))
+            self._stack.append(Level(mask, masks, expected, self._count))
 
-    def _children(self, mask: SecondaryAddress) -> list[SecondaryAddress]:
-        place = mask.id.find(ANY_DIGIT)
-        if place >= 0:
-            return [_with_digit(mask, place, digit) for digit in self.digits]
-        if mask.medium == ANY_BYTE:
-            return [replace(mask, medium=medium) for medium in ALL_MEDIA]
-        if mask.version == ANY_BYTE:
-            return [replace(mask, version=version) for version in ALL_VERSIONS]
-        if mask.manufacturer == ANY_MANUFACTURER:
-            codes = dict.fromkeys((*self._heard_codes, *KNOWN_CODES))
-            codes.pop(ANY_MANUFACTURER, None)
-            return [replace(mask, manufacturer=code) for code in codes]
-        return []
+    def _below(self, mask: SecondaryAddress) -> list[SecondaryAddress]:
+        return below(mask, digits=self.digits, first_codes=self._heard_codes)
 
     # -------------------------------------------------- a place to go on from
     def place(self) -> dict[str, Any]:
@@ -283,7 +250,7 @@ class SecondarySearch:
             asked = str(mask.mask if mask.stage is _Stage.LOOK else self._open_mask)
         return {
             "digits": self.digits,
-            "stack": [_level_document(level) for level in self._stack],
+            "stack": [level.place() for level in self._stack],
             "asked": asked,
             "searched": sorted(str(one) for one in self._searched),
             "found": [str(one) for one in self._found],
@@ -297,7 +264,7 @@ class SecondarySearch:
     def at(cls, place: dict[str, Any]) -> SecondarySearch:
         """The search that was there. Raises ``ValueError``, ``LookupError`` or ``TypeError`` for no such place."""
         search = cls(digits=str(place["digits"]))
-        search._stack = [_level(document) for document in place["stack"]]
+        search._stack = [Level.at(document) for document in place["stack"]]
         search._ask = None if place["asked"] is None else _Ask(SecondaryAddress.parse(place["asked"]))
         search._searched = {SecondaryAddress.parse(one) for one in place["searched"]}
         search._found = [SecondaryAddress.parse(one) for one in place["found"]]
@@ -321,44 +288,3 @@ def _counts_on(before: Sender, now: Sender) -> bool:
     if before.access_no is None or now.access_no is None:
         return False
     return 1 <= (now.access_no - before.access_no) % 256 <= COUNT_STEP_MAX
-
-
-def _hiding_places(mask: SecondaryAddress, found: SecondaryAddress, digits: str) -> list[SecondaryAddress]:
-    """Masks of meters whose bits ``found`` would cover: on the wire a 0 of one is a 0 of both."""
-    masks, fixed = [], mask
-    for place in range(len(mask.id)):
-        if mask.id[place] != ANY_DIGIT:
-            continue
-        own = int(found.id[place], 16)
-        masks += [_with_digit(fixed, place, d) for d in digits if int(d, 16) & own == own and int(d, 16) != own]
-        fixed = _with_digit(fixed, place, found.id[place])
-    return masks
-
-
-def _with_digit(mask: SecondaryAddress, place: int, digit: str) -> SecondaryAddress:
-    return replace(mask, id=mask.id[:place] + digit + mask.id[place + 1 :])
-
-
-def _level_document(level: _Level) -> dict[str, Any]:
-    return {
-        "mask": str(level.mask),
-        "masks": [str(mask) for mask in level.masks],
-        "expected": level.expected,
-        "before": level.before,
-        "next": level.next,
-        "round": level.round,
-        "silent": None if level.silent is None else [str(mask) for mask in level.silent],
-    }
-
-
-def _level(document: dict[str, Any]) -> _Level:
-    silent = document["silent"]
-    return _Level(
-        SecondaryAddress.parse(document["mask"]),
-        [SecondaryAddress.parse(mask) for mask in document["masks"]],
-        int(document["expected"]),
-        int(document["before"]),
-        int(document["next"]),
-        int(document["round"]),
-        None if silent is None else [SecondaryAddress.parse(mask) for mask in silent],
-    )

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from mbusgw.mbus.frames import ADDRESS_BROADCAST, ADDRESS_BROADCAST_REPLY, ADDRESS_NETWORK_LAYER, LongFrame
+from mbusgw.mbus.masks import DECIMAL
 from mbusgw.mbus.probe import end_selection, frames_in, judge_frame, obeys, probe
-from mbusgw.mbus.search import DECIMAL, Find, SecondarySearch, Verdict
+from mbusgw.mbus.search import Find, SecondarySearch, Verdict
 from mbusgw.mbus.session import Session
 from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.meter import MeterIdentity

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from mbusgw.commands.params import Params
 from mbusgw.config.models import DeviceConfig
-from mbusgw.mbus.session import Answer, Session
+from mbusgw.mbus.answer import Answer
+from mbusgw.mbus.session import Session
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.command import Document, Tell
 from mbusgw.model.errors import BusError, LinkError, MbusgwError

@@ -11,7 +11,8 @@ from math import inf
 from typing import Any
 
 from mbusgw.config.models import DeviceConfig
-from mbusgw.mbus.session import Answer, Session
+from mbusgw.mbus.answer import Answer
+from mbusgw.mbus.session import Session
 from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import BusError, DecodeError, LinkError, MbusgwError, NoAnswer
 from mbusgw.model.ports import Delivery

@@ -8,9 +8,10 @@ from typing import Any, Protocol, TypeVar
 
 from mbusgw.commands.params import Params
 from mbusgw.config.models import BAUDRATES
+from mbusgw.mbus.answer import Answer
 from mbusgw.mbus.frames import CI_APPLICATION_RESET
 from mbusgw.mbus.presence import LAST_PRIMARY, Presence
-from mbusgw.mbus.session import Answer, Session
+from mbusgw.mbus.session import Session
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.command import Document, Tell
 from mbusgw.model.document import meter_document, telegram_document

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
+from mbusgw.mbus.answer import Answer
 from mbusgw.mbus.decode import decode_frame
-from mbusgw.mbus.session import Answer
 from mbusgw.model.errors import DecodeError
 from mbusgw.model.fields import name_fields
 from mbusgw.model.reading import Lane, Reading

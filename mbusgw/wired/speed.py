@@ -4,7 +4,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from mbusgw.mbus.session import Answer, Session
+from mbusgw.mbus.answer import Answer
+from mbusgw.mbus.session import Session
 from mbusgw.model.address import Address
 from mbusgw.model.errors import LinkError, NoAnswer
 from mbusgw.runtime.clock import Clock

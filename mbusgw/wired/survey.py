@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from mbusgw.mbus.search import DECIMAL, HEXADECIMAL
+from mbusgw.mbus.masks import DECIMAL, HEXADECIMAL
 from mbusgw.mbus.session import Session
 from mbusgw.mbus.sweep import DOUBLED, SHARED, PrimarySweep, SecondarySweep, Sighting, Sweep
 from mbusgw.mbus.wire import ANSWER_BITS, ANSWER_EXTRA_S, IDLE_BITS

@@ -10,18 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mbusgw.mbus.masks import HEXADECIMAL
 from mbusgw.mbus.probe import NO_DATA, judge
-from mbusgw.mbus.search import (
-    CROWD_MAX,
-    CROWDED,
-    HEXADECIMAL,
-    NOT_APART,
-    SAME_ADDRESS,
-    Find,
-    Heard,
-    SecondarySearch,
-    Verdict,
-)
+from mbusgw.mbus.search import CROWD_MAX, CROWDED, NOT_APART, SAME_ADDRESS, Find, Heard, SecondarySearch, Verdict
 from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.manufacturers import MANUFACTURERS
 from mbusgw.model.meter import MeterIdentity

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mbusgw.mbus.answer import parse_long
 from mbusgw.mbus.decode import decode_frame
 from mbusgw.mbus.frames import LongFrame, ShortFrame, encode, parse
-from mbusgw.mbus.session import Session, parse_long
+from mbusgw.mbus.session import Session
 from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import BusError, Collision, FrameDamaged, FrameUnexpected, LinkError, NoAnswer
 from mbusgw.model.meter import MeterIdentity

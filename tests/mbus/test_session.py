@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from mbusgw.mbus.answer import parse_long
 from mbusgw.mbus.frames import LongFrame, ShortFrame, encode, parse
-from mbusgw.mbus.session import Session, parse_long
+from mbusgw.mbus.session import Session
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.errors import Collision, FrameDamaged, FrameUnexpected, NoAnswer, TransportLost
 from mbusgw.simulator.cable import Cable

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pytest
 
 from mbusgw.mbus.frames import ADDRESS_NETWORK_LAYER, SND_NKE, ShortFrame, parse
+from mbusgw.mbus.masks import HEXADECIMAL
 from mbusgw.mbus.probe import NO_DATA, REFUSES
-from mbusgw.mbus.search import HEXADECIMAL, SAME_ADDRESS
+from mbusgw.mbus.search import SAME_ADDRESS
 from mbusgw.mbus.session import Session
 from mbusgw.mbus.sweep import DOUBLED, LATE, PRIMARY_ADDRESSES, PrimarySweep, SecondarySweep, Sighting, Sweep
 from mbusgw.model.address import SecondaryAddress

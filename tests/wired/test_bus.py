@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mbusgw.mbus.session import Answer, Session
+from mbusgw.mbus.answer import Answer
+from mbusgw.mbus.session import Session
 from mbusgw.model.errors import BusError, BusLocked, NoAnswer, TransportLost, TransportOpenFailed
 from mbusgw.simulator.line import PtyLine, TcpLine
 from mbusgw.transports.serialport import SerialPort, open_port

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from mbusgw.mbus.answer import Answer
 from mbusgw.mbus.frames import LongFrame, encode
-from mbusgw.mbus.session import Answer
 from mbusgw.model.errors import ApplicationError
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.simulator.encode import DataType, encode_record, find_vib, long_frame

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from mbusgw.mbus.answer import Answer
 from mbusgw.mbus.frames import CI_BAUDRATE
-from mbusgw.mbus.session import Answer, Session
+from mbusgw.mbus.session import Session
 from mbusgw.model.errors import NoAnswer
 from mbusgw.simulator.catalogue import build_meter
 from mbusgw.simulator.meter import SPEED_KEPT_S, SimulatedMeter
