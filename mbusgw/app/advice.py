@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import logging
 
+from mbusgw.config.consistency import doubts
+from mbusgw.config.lines import dotted
 from mbusgw.config.models import Config
 
 log = logging.getLogger(__name__)
@@ -17,3 +19,5 @@ def advise(config: Config) -> None:
             "of its own (ingest.trusted_networks)",
             names,
         )
+    for doubt in doubts(config):
+        log.warning("%s: %s", dotted(doubt.path), doubt.message)

@@ -97,7 +97,10 @@ def build_base(config: Config, clock: Clock) -> Base:
 def guest_list(config: Config) -> GuestList:
     """The radio meters that the configuration speaks of."""
     return GuestList(
-        [Guest(one.radio, one.id, one.name or one.id, one.hidden) for one in config.radio_devices],
+        [
+            Guest(one.radio, one.id, one.name or one.id, one.hidden, frozenset(one.gateways) if one.gateways else None)
+            for one in config.radio_devices
+        ],
         listed_only=config.ingest.announce == "listed",
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mbusgw.cli.options import add_config_option, add_json_option
-from mbusgw.config.loader import load
+from mbusgw.config.loader import check
 from mbusgw.config.master_key import find_master_key
 from mbusgw.config.models import Config
 from mbusgw.model.errors import ConfigError, Problem
@@ -28,9 +28,9 @@ def run(args: argparse.Namespace) -> int:
     """0 when it is right; raises ``ConfigError`` (or, with ``--json``, returns 3) when it is not."""
     if args.json:
         return _run_json(args.config)
-    config = load(args.config, os.environ)
+    config, doubts = check(args.config, os.environ)
     print(f"OK: {summary(config)}")
-    for note in notes(config):
+    for note in [*map(str, doubts), *notes(config)]:
         print(f"note: {note}")
     return 0
 
@@ -67,12 +67,13 @@ def notes(config: Config) -> list[str]:
 
 def _run_json(file: Path) -> int:
     try:
-        config = load(file, os.environ)
+        config, doubts = check(file, os.environ)
     except ConfigError as error:
         _write({"ok": False, "file": str(file), "problems": [_plain(problem) for problem in error.problems]})
         return 3
     counts = {"buses": len(config.buses), "devices": len(config.devices), "keys": len(config.keys)}
-    _write({"ok": True, "file": str(file), "problems": [], "notes": notes(config), **counts})
+    said = {"problems": [], "doubts": [*map(_plain, doubts)], "notes": notes(config)}
+    _write({"ok": True, "file": str(file), **said, **counts})
     return 0
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from mbusgw.config.address import ONLY_METER
 from mbusgw.config.lines import KeyPath
-from mbusgw.config.models import BusConfig, DeviceConfig, KeyConfig, RadioDeviceConfig
+from mbusgw.config.models import BusConfig, Config, DeviceConfig, KeyConfig, RadioDeviceConfig
 from mbusgw.config.section import Section
 from mbusgw.config.shape import guess
 from mbusgw.model.address import SecondaryAddress
@@ -17,7 +17,7 @@ Item = TypeVar("Item", bound=Section)
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Two parts of a configuration that do not fit. **immutable**"""
+    """Two parts of a configuration that do not fit, or perhaps not. **immutable**"""
 
     path: KeyPath
     message: str
@@ -50,6 +50,24 @@ def conflicts(
         *_named_twice(devices),
         *_fixed_speed(buses, devices),
         *_covered(devices),
+    ]
+
+
+def doubts(config: Config) -> list[Conflict]:
+    """What is allowed, and probably not meant. **any thread**"""
+    known = sorted(config.ingest.keys)
+    if not known or config.ingest.trusted_networks:  # gateways have names that nobody told us
+        return []
+    return [
+        Conflict(
+            ("devices", number, "gateways", place),
+            f"no gateway of ingest.keys is named `{name}`: nothing is heard by it",
+            guess(name, known) or f"known: {', '.join(known)}",
+        )
+        for number, device in enumerate(config.devices)
+        if isinstance(device, RadioDeviceConfig)
+        for place, name in enumerate(device.gateways or ())
+        if name not in known
     ]
 
 

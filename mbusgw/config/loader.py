@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from mbusgw.config.consistency import Conflict, conflicts
+from mbusgw.config.consistency import Conflict, conflicts, doubts
 from mbusgw.config.environment import SOURCE, Overlay
 from mbusgw.config.lines import Document, KeyPath, Tree, dotted, parse_document, read_document
 from mbusgw.config.messages import sentence
@@ -38,12 +38,17 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     Raises ``ConfigError`` with every problem at once. Opens nothing but the file, and
     the password's file if it names one. **any thread**
     """
-    return _Attempt(str(path), read_document(path), environ).config()
+    return check(path, environ)[0]
+
+
+def check(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[Config, list[Problem]]:
+    """The same, and what in it is allowed but probably not meant. **any thread**"""
+    return _Attempt(str(path), read_document(path), environ).checked()
 
 
 def loads(text: str, environ: Mapping[str, str], *, source: str = "configuration") -> Config:
     """The same from YAML ``text``. **any thread**"""
-    return _Attempt(source, parse_document(text, source), environ).config()
+    return _Attempt(source, parse_document(text, source), environ).checked()[0]
 
 
 def with_state_dir(config: Config, folder: Path) -> Config:
@@ -78,7 +83,7 @@ class _Attempt:
     document: Document
     environ: Mapping[str, str]
 
-    def config(self) -> Config:
+    def checked(self) -> tuple[Config, list[Problem]]:
         tree = self.document.tree
         if tree is None:
             tree = {}
@@ -96,7 +101,7 @@ class _Attempt:
             config = self._with_files(config, overlay, problems)
         if problems or config is None:
             raise ConfigError(sorted(problems, key=_place))
-        return config
+        return config, [self._problem(doubt.path, doubt.message, doubt.suggestion, overlay) for doubt in doubts(config)]
 
     def _validated(self, tree: dict[str, Tree], overlay: Overlay, problems: list[Problem]) -> Config | None:
         try:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from mbusgw.config.kinds import DeviceId
+from mbusgw.config.kinds import DeviceId, TopicLevel
 from mbusgw.config.section import Section
 
 
@@ -18,13 +18,14 @@ def _radio_name(value: Any) -> str:
 
 
 class RadioDeviceConfig(Section):
-    """One radio meter that is called otherwise, or hidden.
+    """One radio meter that is called otherwise, hidden, or restricted to some gateways.
 
     ``radio`` is what it would be called by itself: ``<manufacturer>_<id>``. ``hidden``: it is parsed and kept, but has
-    no topics of its own and no entities.
+    no topics of its own and no entities. ``gateways``: only what these have heard of it counts.
     """
 
     id: DeviceId
     radio: Annotated[str, BeforeValidator(_radio_name)]
     name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     hidden: bool = False
+    gateways: Annotated[tuple[TopicLevel, ...], Field(min_length=1)] | None = None

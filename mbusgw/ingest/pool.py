@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +14,15 @@ from mbusgw.ingest.guard import guarded
 from mbusgw.ingest.keys import ProvenKeys, candidates, names
 from mbusgw.ingest.readings import to_reading
 from mbusgw.ingest.receptions import Receptions
-from mbusgw.model.errors import FormatPending, KeyMissing, KeyWrong, MbusgwError, ParserError, StoreError
+from mbusgw.model.errors import (
+    FormatPending,
+    GatewayExcluded,
+    KeyMissing,
+    KeyWrong,
+    MbusgwError,
+    ParserError,
+    StoreError,
+)
 from mbusgw.model.guests import GuestList
 from mbusgw.model.ports import Delivery, Write
 from mbusgw.model.reading import Reading
@@ -136,12 +145,16 @@ class ParseWorker(WorkerWithView):
             with self._metrics.parse_duration.time():
                 sender = guarded(telegram, lambda: identify(telegram.raw))
                 outcome = guarded(telegram, lambda: self._parse(telegram, sender))
+        except GatewayExcluded as error:
+            self._excluded(telegram, error, attempts, sender)
         except MbusgwError as error:
             self._failed(telegram, error, attempts, sender)
         else:
             self._parsed(telegram, outcome, attempts)
 
     def _parse(self, telegram: ReceivedTelegram, sender: Sender | None) -> _Outcome:
+        if sender is not None:  # before a key is asked for: it is none of ours perhaps
+            self._check_gateway(telegram, sender.natural_id)
         wrong: KeyWrong | None = None
         for key in candidates(self.view, telegram, sender, self._keyring):
             try:
@@ -165,8 +178,16 @@ class ParseWorker(WorkerWithView):
 
     def _parse_with(self, telegram: ReceivedTelegram, key: OpenKey | None) -> _Outcome:
         parsed = self._backend.parse(telegram, key.key if key else None)
+        meter = parsed.decoded.header.meter if parsed.decoded else None
+        if meter is not None:  # some only say who they are in what was encrypted
+            self._check_gateway(telegram, meter.device_id)
         reading = to_reading(telegram, parsed, self._receptions, self._guests)
         return _Outcome(parsed, reading, self._messages.reading(telegram, reading, parsed))
+
+    def _check_gateway(self, telegram: ReceivedTelegram, natural_id: str) -> None:
+        gateways = self._guests.gateways(natural_id)
+        if gateways is not None and telegram.gateway_id not in gateways:
+            raise GatewayExcluded(natural_id, gateways)
 
     def _parsed(self, telegram: ReceivedTelegram, outcome: _Outcome, attempts: int) -> None:
         reading, message, parsed = outcome.reading, outcome.message, outcome.parsed
@@ -189,7 +210,7 @@ class ParseWorker(WorkerWithView):
             committed = self._commit(lambda: self._delivery.deliver(reading, *writes))
         else:
             committed = self._commit(lambda: self._store.submit(*writes))
-        if committed:
+        if committed is not None:
             self._metrics.telegram(telegram.gateway_id, "parsed")
             if parsed.differences:
                 self._metrics.parsers_differ(telegram.gateway_id)
@@ -226,12 +247,38 @@ class ParseWorker(WorkerWithView):
         if news:  # said when it begins and when it ends, not at every try between
             messages.append(self._messages.error(telegram, error, status=status, retry_at=retry_at))
         writes.append(outbox.enqueue(messages, self.clock.now()))
-        if self._commit(lambda: self._store.submit(*writes)):
+        if self._commit(lambda: self._store.submit(*writes)) is not None:
             self._metrics.telegram(telegram.gateway_id, status)
             log.log(
                 logging.INFO if news else logging.DEBUG,
                 "telegram %s of gateway %s: %s: %s", telegram.ingest_id, telegram.gateway_id, status, error,
             )
+
+    def _excluded(
+        self, telegram: ReceivedTelegram, error: GatewayExcluded, attempts: int, sender: Sender | None
+    ) -> None:
+        """It ends here; if a gateway that counts has heard it too, that one's is parsed."""
+        message = self._messages.error(telegram, error, status=Status.FAILED, retry_at=None)
+        done = self._commit(
+            lambda: self._store.submit(
+                telegrams.hand_over(telegram.ingest_id, error.gateways),
+                telegrams.settle(
+                    telegram.ingest_id,
+                    Status.FAILED,
+                    meter_id=sender.meter_id if sender else None,
+                    manufacturer=sender.manufacturer if sender else None,
+                    reason=_reason(error),
+                ),
+                outbox.enqueue([*self._raw(telegram, attempts), message], self.clock.now()),
+            )
+        )
+        if done is None:
+            return
+        self._metrics.telegram(telegram.gateway_id, "excluded")
+        log.debug("telegram %s of gateway %s: %s", telegram.ingest_id, telegram.gateway_id, error)
+        if done[0] is not None:
+            self._receptions.again(telegram, done[0])
+            self._backlog.ring([done[0]])
 
     def _waited_in_vain(self, telegram: ReceivedTelegram, error: MbusgwError) -> bool:
         """A meter sends full frames every few minutes; a format that is not heard within a day will not come."""
@@ -246,10 +293,11 @@ class ParseWorker(WorkerWithView):
         """The raw message goes out once, with the first outcome, also when the telegram is parsed again later."""
         return [] if attempts else [self._messages.raw(telegram)]
 
-    def _commit(self, submit: Callable[[], Any]) -> bool:
-        """Waits for the outcome to be on disk. If it cannot be, the telegram stays as it was and is parsed again."""
+    def _commit(self, submit: Callable[[], Future[list[Any]]]) -> list[Any] | None:
+        """Waits for the outcome to be on disk, and gives what each write gave. If it cannot be (None), the telegram
+        stays as it was and is parsed again."""
         try:
-            submit().result(COMMIT_TIMEOUT_S)
+            done = submit().result(COMMIT_TIMEOUT_S)
         except (StoreError, FutureTimeout) as error:
             refused = isinstance(error, StoreError) and not error.retryable
             log.log(
@@ -257,9 +305,9 @@ class ParseWorker(WorkerWithView):
                 "the outcome of a telegram could not be stored, it waits: %s", str(error) or "no answer in time",
             )
             self.wait(self._store_pause.next_s())
-            return False
+            return None
         self._store_pause.reset()
-        return True
+        return done
 
 
 def _reason(error: MbusgwError) -> str:

@@ -9,6 +9,7 @@ MbusgwError(retryable, hint)
 │                        ModeUnsupported
 ├ ParserError            LobaroAuthError, LobaroRateLimitError, LobaroBadRequestError,
 │                        LobaroTimeoutError, LobaroUnavailableError, WmbusmetersError
+├ GatewayExcluded        a telegram that counts only when other gateways have heard it
 ├ StoreError             StoreBusy, StoreFull, StoreDamaged, SchemaTooNew
 ├ OutputError            the broker or another output
 ├ AlertError             an alert could not be delivered
@@ -159,6 +160,16 @@ class KeyLocked(DecodeError):
 
 class ModeUnsupported(DecodeError):
     """A security mode or protocol that we name but cannot decode."""
+
+
+class GatewayExcluded(MbusgwError):
+    """The meter is restricted to ``gateways``, and this telegram was heard by another one."""
+
+    def __init__(self, meter: str, gateways: frozenset[str]) -> None:
+        super().__init__(
+            f"{meter} is restricted to other gateways than this one", hint="devices[].gateways lists those that count"
+        )
+        self.gateways = gateways
 
 
 # ------------------------------------------------------------------ parser back ends

@@ -10,12 +10,14 @@ class Guest:
     """A radio meter that was spoken of. **immutable**
 
     ``natural_id`` is what it is called by itself, ``device_id`` and ``name`` what it is called here.
+    ``gateways``: whose telegrams of it count; None: everybody's.
     """
 
     natural_id: str
     device_id: str
     name: str
     hidden: bool = False
+    gateways: frozenset[str] | None = None
 
 
 class GuestList:
@@ -34,6 +36,11 @@ class GuestList:
         """What the meter is called here."""
         guest = self._by_natural_id.get(natural_id)
         return guest.device_id if guest else natural_id
+
+    def gateways(self, natural_id: str) -> frozenset[str] | None:
+        """The gateways whose telegrams of the meter count; None: everybody's."""
+        guest = self._by_natural_id.get(natural_id)
+        return guest.gateways if guest else None
 
     def name(self, device_id: str) -> str:
         """The name a person gave it, or its id."""

@@ -19,6 +19,11 @@ class Sender:
     manufacturer: str | None
     encrypted: bool
 
+    @property
+    def natural_id(self) -> str:
+        """What the meter is called by itself: ``<manufacturer>_<id>``."""
+        return f"{self.manufacturer or 'unknown'}_{self.meter_id}".lower()
+
 
 def identify(raw: bytes) -> Sender | None:
     """The sender of ``raw``: of the long header where there is one, else of the link layer. Any thread.

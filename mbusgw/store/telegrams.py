@@ -3,17 +3,21 @@ failed, duplicate."""
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from mbusgw.model.errors import KeyLocked, StoreError
 from mbusgw.model.ports import Write
 from mbusgw.model.submission import Accepted
 from mbusgw.model.telegram import ReceivedTelegram
+from mbusgw.runtime import exactjson
 from mbusgw.runtime.clock import iso, parse_iso
 from mbusgw.store.vault import PLAIN, Vault
 
 #: No telegram is deferred for longer.
 RETRY_HORIZON = timedelta(days=1)
+#: Failed because the meter is restricted to other gateways, as ``reason`` says it.
+_EXCLUDED = "ifnull(reason, '') >= 'GatewayExcluded:' AND ifnull(reason, '') < 'GatewayExcluded;'"
 
 
 class Status:
@@ -28,6 +32,10 @@ class Status:
     DUPLICATE = "duplicate"
 
 
+#: Still to be parsed.
+_UNREAD = (Status.RECEIVED, Status.DEFERRED)
+
+
 def insert(
     connection: sqlite3.Connection,
     telegram: ReceivedTelegram,
@@ -39,7 +47,8 @@ def insert(
     """Stores one telegram; one that was heard within the window, by whichever gateway, is stored as ``duplicate`` of
     the first. ``content`` is what receptions of one telegram have in common, its bytes unless given.
 
-    One that brings a key of its own is no duplicate of one that could not be read: with the key it may be.
+    One that brings a key of its own is no duplicate of one that could not be read: with the key it may be. And none is
+    a duplicate of one whose gateway does not count for its meter: its own may.
     """
     original = None
     content = content or telegram.raw
@@ -47,8 +56,9 @@ def insert(
         window = timedelta(seconds=dedup_window_s)
         # Both ends: after a clock was set back, what is "in the future" must not count for days.
         original = connection.execute(
-            "SELECT ingest_id FROM telegrams WHERE content = ? AND created_at BETWEEN ? AND ? AND status != 'duplicate'"
-            " AND NOT (? AND status IN ('key_missing', 'failed')) ORDER BY created_at DESC LIMIT 1",
+            "SELECT ingest_id, status FROM telegrams WHERE content = ? AND created_at BETWEEN ? AND ?"
+            " AND status != 'duplicate' AND NOT (? AND status IN ('key_missing', 'failed'))"
+            f" AND NOT (status = 'failed' AND {_EXCLUDED}) ORDER BY created_at DESC LIMIT 1",
             (content, iso(telegram.created_at - window), iso(telegram.created_at + window), bool(telegram.key)),
         ).fetchone()
     connection.execute(
@@ -65,7 +75,8 @@ def insert(
             telegram.mode,
             telegram.hint_meter_id,
             telegram.hint_manufacturer,
-            _own_key(telegram, vault) if telegram.key and not original else None,
+            # A duplicate's is kept while it may yet have to stand for the first (``hand_over``).
+            _own_key(telegram, vault) if not original or original[1] in _UNREAD else None,
             content,
             original[0] if original else None,
         ),
@@ -173,6 +184,37 @@ def settle(
         )
         if not cursor.rowcount:
             raise StoreError(f"telegram {ingest_id} is settled already", retryable=True)
+        if not keep_key:
+            connection.execute(
+                "UPDATE telegrams SET key_hex = NULL WHERE duplicate_of = ? AND key_hex IS NOT NULL", (ingest_id,)
+            )
+
+    return write
+
+
+def hand_over(ingest_id: str, gateways: Collection[str]) -> Write:
+    """Has the first duplicate that one of ``gateways`` has heard parsed instead of this telegram, before ``settle``.
+
+    The others, and this one, are receptions of that from then on. Gives its id, None where there is none: then one
+    that comes later is no duplicate (``insert``), so that in whichever order they come the listed one is parsed.
+    """
+
+    def write(connection: sqlite3.Connection) -> str | None:
+        heir = connection.execute(
+            "SELECT ingest_id FROM telegrams WHERE duplicate_of = ? AND status = 'duplicate'"
+            " AND gateway_id IN (SELECT value FROM json_each(?)) ORDER BY rowid LIMIT 1",
+            (ingest_id, exactjson.dumps(list(gateways))),
+        ).fetchone()
+        if heir is None:
+            return None
+        connection.execute(
+            "UPDATE telegrams SET duplicate_of = ?1 WHERE duplicate_of = ?2 OR ingest_id = ?2", (heir[0], ingest_id)
+        )
+        # Its raw message has gone out as a duplicate's; that counts as a try.
+        connection.execute(
+            "UPDATE telegrams SET status = 'received', duplicate_of = NULL, attempts = 1 WHERE ingest_id = ?", heir
+        )
+        return str(heir[0])
 
     return write
 

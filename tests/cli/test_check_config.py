@@ -80,7 +80,7 @@ def test_json_tells_the_same_to_programs(file: Path, capsys: pytest.CaptureFixtu
     file.write_text(GOOD)
     assert main(["check-config", "-c", str(file), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
-        "ok": True, "file": str(file), "problems": [], "notes": [], "buses": 1, "devices": 2, "keys": 0,
+        "ok": True, "file": str(file), "problems": [], "doubts": [], "notes": [], "buses": 1, "devices": 2, "keys": 0,
     }  # fmt: skip
     file.write_text("gateway:\n  langage: en\n")
     assert main(["check-config", "-c", str(file), "--json"]) == 3
@@ -89,6 +89,25 @@ def test_json_tells_the_same_to_programs(file: Path, capsys: pytest.CaptureFixtu
     problem = {"source": str(file), "line": 2, "key": "gateway.langage", "message": "unknown key"}
     problem["suggestion"] = "did you mean `language`?"
     assert json.loads(captured.out) == {"ok": False, "file": str(file), "problems": [problem]}
+
+
+def test_a_gateway_that_nobody_knows_is_noted_with_its_line_and_key(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "ingest: {keys: {attic: a, cellar: b}}\ndevices:\n- id: water\n  radio: els_12345678\n"
+    text += "  gateways: [atic, cellar]\n"
+    file.write_text(text)
+    assert main(["check-config", "-c", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert f"note: {file}:5: devices[0].gateways[0]: no gateway of ingest.keys is named `atic`" in said
+    assert "did you mean `attic`?" in said and "cellar" not in said
+    assert main(["check-config", "-c", str(file), "--json"]) == 0
+    (doubt,) = json.loads(capsys.readouterr().out)["doubts"]
+    assert (doubt["line"], doubt["key"]) == (5, "devices[0].gateways[0]")
+    for free in ("ingest: {}\n", "ingest: {keys: {attic: a}, trusted_networks: [10.0.0.0/8]}\n"):
+        file.write_text(free + text.partition("\n")[2])
+        main(["check-config", "-c", str(file)])
+        assert "atic" not in capsys.readouterr().out, "any name may come there"
 
 
 def test_nothing_is_opened_or_written(file: Path, tmp_path: Path) -> None:

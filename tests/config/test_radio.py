@@ -38,6 +38,9 @@ def test_devices_are_on_a_bus_or_heard() -> None:
         ("{id: water, radio: els_12345678, adress: 1}", "unknown key"),
         ("{id: water, radio: els_12345678, bus: main}", "unknown key"),
         ("{radio: els_12345678}", "id"),
+        ("{id: water, radio: els_12345678, gateways: []}", "gateways"),
+        ("{id: water, radio: els_12345678, gateways: gw1}", "gateways"),
+        ("{id: water, radio: els_12345678, gateways: [gw1, 'a/b']}", "becomes part of a topic"),
         ("{id: meter_1, radio: els_12345678}", "is the same as that of devices[0]"),
         ("{id: Water, radio: els_12345678}", "lower-case"),
         ("{id: water, name: Water}", "bus"),
@@ -61,3 +64,9 @@ def test_another_name_of_a_radio_meter_needs_a_new_start_and_leaves_wired_ones_a
     assert changed_keys(before, after) == {"devices (radio)"} and not changed_keys(before, after) & IN_PLACE
     moved = loads(BOTH.replace("address: 1", "address: 2"), {})
     assert changed_keys(before, moved) == {"devices"}
+
+
+def test_a_meter_may_be_restricted_to_some_gateways_and_that_needs_a_new_start_too() -> None:
+    before = loads(BOTH.replace("radio: ELS 12345678", "radio: ELS 12345678, gateways: [attic, cellar]"), {})
+    assert before.radio_devices[0].gateways == ("attic", "cellar") and before.radio_devices[1].gateways is None
+    assert changed_keys(before, loads(BOTH, {})) == {"devices (radio)"}

@@ -15,6 +15,7 @@ from mbusgw.ingest.intake import Intake
 from mbusgw.ingest.keys import ProvenKeys
 from mbusgw.ingest.pool import ParseWorker
 from mbusgw.ingest.receptions import Receptions
+from mbusgw.model.guests import GuestList
 from mbusgw.model.submission import Submission
 from mbusgw.mqtt.states import StateRecorder
 from mbusgw.mqtt.telegrams import TelegramMessages
@@ -47,7 +48,8 @@ class Lane:
         self.clock = clock
         self.backend = backend
         self.metrics = Metrics()
-        self.registry = Registry(clock, radio_ttl_s=3600)
+        self.guests: GuestList = options.pop("guests", GuestList())
+        self.registry = Registry(clock, radio_ttl_s=3600, guests=self.guests)
         self.fleet = Fleet(clock)
         self.receptions = Receptions(self.registry.heard)
         topics = Topics(MqttConfig(), HomeAssistantConfig())
@@ -85,6 +87,7 @@ class Lane:
             messages=self.messages,
             delivery=self.delivery,
             receptions=self.receptions,
+            guests=self.guests,
             max_outbox=self.max_outbox,
             keyring=self.keyring,
             proven=self.proven,

@@ -21,6 +21,7 @@ from tests.fakes.telegrams import received
 
 OUTCOMES = st.sampled_from([Status.PARSED, Status.DEFERRED, Status.KEY_MISSING, Status.FAILED])
 METERS = st.sampled_from(["00000001", "00000002"])
+GATEWAYS = st.sampled_from(["gw1", "gw2", "gw3"])
 TOPICS = st.sampled_from(["a", "b", "c"])
 
 
@@ -49,10 +50,10 @@ class Books(RuleBasedStateMachine):
         return [row[0] for row in rows(self.store, "SELECT id FROM mqtt_queue ORDER BY id")]
 
     # -------------------------------------------------- what happens
-    @rule(content=st.integers(0, 3), dedup=st.booleans())
-    def hear(self, content: int, dedup: bool) -> None:
+    @rule(content=st.integers(0, 3), dedup=st.booleans(), gateway_id=GATEWAYS)
+    def hear(self, content: int, dedup: bool, gateway_id: str) -> None:
         self.number += 1
-        telegram = received(f"t{self.number}", raw=bytes([content]) * 20, at=self.clock.now())
+        telegram = received(f"t{self.number}", gateway_id=gateway_id, raw=bytes([content]) * 20, at=self.clock.now())
         window_s = 60.0 if dedup else None
         write(self.store, lambda connection: telegrams.insert(connection, telegram, dedup_window_s=window_s))
 
@@ -80,6 +81,26 @@ class Books(RuleBasedStateMachine):
         else:
             assert status in (Status.RECEIVED, Status.DEFERRED)
             self.put(*messages)
+
+    @rule(pick=st.integers(0, 5), listed=st.sets(GATEWAYS, min_size=1))
+    def leave_out(self, pick: int, listed: set[str]) -> None:
+        """Its meter is restricted to other gateways: a copy of theirs stands for it, if there is one."""
+        waiting = rows(
+            self.store, "SELECT ingest_id, gateway_id FROM telegrams WHERE status IN ('received', 'deferred') LIMIT 6"
+        )
+        left_out = [ingest_id for ingest_id, gateway_id in waiting if gateway_id not in listed]
+        if not left_out:
+            return
+        ingest_id = left_out[pick % len(left_out)]
+        copies = rows(self.store, "SELECT ingest_id, gateway_id FROM telegrams WHERE duplicate_of = ?", ingest_id)
+        heir, _ = write(
+            self.store,
+            telegrams.hand_over(ingest_id, listed),
+            telegrams.settle(ingest_id, Status.FAILED, meter_id="00000001", reason="GatewayExcluded: x"),
+        )
+        assert (heir in [copy for copy, gateway_id in copies if gateway_id in listed]) or (
+            heir is None and not any(gateway_id in listed for _, gateway_id in copies)
+        )
 
     @rule(topic=TOPICS, retain=st.booleans())
     def say(self, topic: str, retain: bool) -> None:
@@ -150,6 +171,14 @@ class Books(RuleBasedStateMachine):
         ):
             assert not (status == Status.PUBLISHED and left)
             assert not (status == Status.PARSED and not left)
+
+    @invariant()
+    def a_duplicate_is_one_of_a_telegram_that_stands_for_itself_and_may_count(self) -> None:
+        assert not rows(
+            self.store,
+            "SELECT * FROM telegrams d JOIN telegrams o ON o.ingest_id = d.duplicate_of WHERE d.status = 'duplicate'"
+            " AND o.status = 'duplicate'",
+        )
 
     @invariant()
     def whatever_waits_is_found(self) -> None:

@@ -139,10 +139,15 @@ def test_after_the_clock_was_set_back_the_same_telegram_is_not_a_duplicate_for_d
     assert insert(store, received("t3", at=after(1))).duplicate
 
 
-def test_the_key_of_a_duplicate_is_not_kept(store: Store) -> None:
+def test_the_key_of_a_duplicate_is_kept_no_longer_than_the_first_waits(store: Store) -> None:
     insert(store, received("t1", key=KEY))
     insert(store, received("t2", key=KEY))
-    assert one(store, "SELECT key_hex FROM telegrams WHERE ingest_id = 't2'") is None
+    settle(store, "t1", Status.DEFERRED, at=after(9))
+    kept = "SELECT ingest_id FROM telegrams WHERE key_hex IS NOT NULL"
+    assert rows(store, kept) == [("t1",), ("t2",)], "it may have to stand for the first"
+    settle(store, "t1", Status.PARSED)
+    insert(store, received("t3", key=KEY))
+    assert rows(store, kept) == []
 
 
 # ------------------------------------------------------------------ what is due
