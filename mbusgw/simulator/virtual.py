@@ -39,6 +39,10 @@ class VirtualLine:
         del self._waiting[:max_bytes]
         return some
 
+    def rest(self, seconds: float) -> None:
+        """Lets bytes come in for so long."""
+        self.now_mono += seconds
+
     def write(self, data: bytes) -> None:
         """Sends: the meters hear it."""
         self.cable.hear(data, self.now_mono, self._baudrate)

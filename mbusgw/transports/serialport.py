@@ -53,10 +53,18 @@ class SerialPort:
         with _as_lost(self.url):
             if isinstance(self._port, rfc2217.Serial):
                 return _read_rfc2217(self._port, max_bytes, max(0.0, timeout_s))
-            # The port itself never waits (timeout 0): pyserial would wait for all ``max_bytes``,
-            # and changing its timeout configures the terminal anew, which a pty refuses.
-            ready, _, _ = select.select([self._port], [], [], max(0.0, timeout_s))
-            return bytes(self._port.read(max_bytes)) if ready else b""
+            # Not by pyserial: it would wait for all ``max_bytes`` or look twice, and changing its timeout
+            # configures the terminal anew, which a pty refuses.
+            descriptor = self._port.fileno()
+            ready, _, _ = select.select((descriptor,), (), (), max(0.0, timeout_s))
+            some = _read_descriptor(descriptor, max_bytes) if ready else None
+            if some == b"":  # always ready, and nothing there
+                raise ConnectionError("the connection was closed" if "://" in self.url else "the device is gone")
+            return some or b""
+
+    def rest(self, seconds: float) -> None:
+        """Lets bytes come in for so long."""
+        select.select((), (), (), seconds)
 
     def write(self, data: bytes) -> None:
         """Hands ``data`` to the driver; it goes over the wire at the port's own pace."""
@@ -127,6 +135,14 @@ def open_port(url: str, *, baudrate: int, parity: str = "E", locks: LockDirector
             lock.release()
         raise open_error(url, error) from error
     return SerialPort(port, url, lock)
+
+
+def _read_descriptor(descriptor: int, max_bytes: int) -> bytes | None:
+    """What is there, ``b""`` at the end of it; None where it was a false alarm."""
+    try:
+        return os.read(descriptor, max_bytes)
+    except BlockingIOError:
+        return None
 
 
 def _read_rfc2217(port: rfc2217.Serial, max_bytes: int, timeout_s: float) -> bytes:
@@ -211,5 +227,4 @@ def _reason(error: BaseException) -> str:
     for one in (error.__cause__, error.__context__, error):
         if isinstance(one, OSError) and one.errno is not None:
             return one.strerror or os.strerror(one.errno)
-    text = str(error) or type(error).__name__
-    return "the device is gone" if text.startswith("device reports readiness") else text
+    return str(error) or type(error).__name__

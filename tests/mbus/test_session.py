@@ -296,6 +296,9 @@ class ScriptedLine:
         self.now += 0.001 if some else max(0.0, timeout_s)
         return some
 
+    def rest(self, seconds: float) -> None:
+        self.now += seconds
+
     def write(self, data: bytes) -> None:
         self.written.append(data)
         self.waiting = self.script.pop(0) if self.script else b""
