@@ -224,7 +224,7 @@ def _fill(database: Path, count: int) -> None:
             one = ReceivedTelegram(
                 str(uuid.uuid4()), GATEWAYS[number // 2 % 2], raw=_raw(number), rx_time=now, created_at=now
             )
-            telegrams.insert(connection, one, dedup_window_s=None)
+            telegrams.insert(connection, [one], dedup_window_s=None)
 
     store.prepare(write)
     store.close()

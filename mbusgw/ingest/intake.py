@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -18,6 +17,7 @@ from mbusgw.model.submission import Accepted, Submission
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.condition import Condition
+from mbusgw.runtime.identifier import new_id
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.store import outbox, telegrams
 from mbusgw.store.outbox import Message
@@ -78,7 +78,7 @@ class Intake:
         now = self._clock.now()
         received = [self._received(submission, now) for submission in submissions]
         try:
-            unit = self._write([(telegram, content_of(telegram.raw)) for telegram in received])
+            unit = self._write(received, [content_of(telegram.raw) for telegram in received])
             accepted: list[Accepted] = self._store.submit(unit).result(COMMIT_TIMEOUT_S)[0]
         except (RequestError, StoreError) as error:
             raise self._refused(received, error) from None
@@ -104,7 +104,7 @@ class Intake:
 
     def _received(self, submission: Submission, now: datetime) -> ReceivedTelegram:
         return ReceivedTelegram(
-            ingest_id=str(uuid.uuid4()),
+            ingest_id=new_id(now),
             gateway_id=submission.gateway_id,
             raw=submission.raw,
             rx_time=submission.rx_time or now,
@@ -117,33 +117,31 @@ class Intake:
         )
 
     def _write(
-        self, received: Sequence[tuple[ReceivedTelegram, bytes]]
+        self, received: Sequence[ReceivedTelegram], contents: Sequence[bytes]
     ) -> Callable[[sqlite3.Connection], list[Accepted]]:
         def write(connection: sqlite3.Connection) -> list[Accepted]:
             if telegrams.backlog(connection) + len(received) > self._max_backlog:
                 raise RequestError(
                     503, "backlog_full", "too many telegrams wait for the parser", retry_after_s=RETRY_AFTER_S
                 )
-            accepted = []
-            for telegram, content in received:
-                answer = telegrams.insert(
-                    connection,
-                    telegram,
-                    dedup_window_s=self._dedup_window_s,
-                    content=content,
-                    vault=self._vault,
-                )
-                if answer.duplicate:
-                    # It is not parsed again, but whoever counts what was acknowledged must find it.
-                    if outbox.telemetry(connection) >= self._max_outbox:
-                        raise RequestError(
-                            503, "outbox_full", "too many messages wait for the broker", retry_after_s=RETRY_AFTER_S
-                        )
-                    outbox.put(connection, [self._messages.raw(telegram, duplicate=True)], telegram.created_at)
-                accepted.append(answer)
+            accepted = telegrams.insert(
+                connection, received, dedup_window_s=self._dedup_window_s, contents=contents, vault=self._vault
+            )
+            # They are not parsed again, but whoever counts what was acknowledged must find them.
+            again = [telegram for telegram, answer in zip(received, accepted) if answer.duplicate]
+            if again:
+                self._tell_of(again, connection)
             return accepted
 
         return write
+
+    def _tell_of(self, duplicates: Sequence[ReceivedTelegram], connection: sqlite3.Connection) -> None:
+        if outbox.telemetry(connection) + len(duplicates) > self._max_outbox:
+            raise RequestError(
+                503, "outbox_full", "too many messages wait for the broker", retry_after_s=RETRY_AFTER_S
+            )
+        messages = [self._messages.raw(telegram, duplicate=True) for telegram in duplicates]
+        outbox.put(connection, messages, duplicates[0].created_at)
 
     def _refused(self, received: Sequence[ReceivedTelegram], error: RequestError | StoreError) -> RequestError:
         for telegram in received:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -26,6 +27,7 @@ class SystemClock:
         return datetime.now(timezone.utc)
 
 
+@lru_cache(maxsize=256)  # of what comes together, most has one time
 def iso(moment: datetime) -> str:
     """ISO 8601 with milliseconds and ``Z``: the one form in which mbusgw writes aware times."""
     return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -107,7 +107,7 @@ def test_a_key_that_is_configured_opens_what_waited_for_it(path: Path, clock: Fa
     with running_store(path, clock) as store:
         write(
             store,
-            lambda connection: telegrams.insert(connection, received("t1"), dedup_window_s=None),
+            lambda connection: telegrams.insert(connection, [received("t1")], dedup_window_s=None),
             telegrams.settle("t1", Status.KEY_MISSING, meter_id="12345678"),
         )
     later = Run(path, clock, f"keys: [{{meter_id: '12345678', manufacturer: ELS, key: {KEY}}}]\n")

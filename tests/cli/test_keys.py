@@ -168,7 +168,7 @@ def test_what_waited_for_the_key_is_counted(run: Run, tmp_path: Path, capsys: py
     with running_store(tmp_path / "keys.db") as store:
         write(
             store,
-            lambda connection: telegrams.insert(connection, received("t1"), dedup_window_s=None),
+            lambda connection: telegrams.insert(connection, [received("t1")], dedup_window_s=None),
             telegrams.settle("t1", Status.KEY_MISSING, meter_id="12345678", manufacturer="ELS"),
         )
     assert run("set", "12345678", given=KEY) == 0

@@ -33,13 +33,8 @@ def reader(store: Store) -> Iterator[sqlite3.Connection]:
 
 
 def put(store: Store, *names: str) -> None:
-    writes = [
-        lambda connection, telegram=received(name, raw=name.encode() * 10): telegrams.insert(
-            connection, telegram, dedup_window_s=None
-        )
-        for name in names
-    ]
-    write(store, *writes)
+    some = [received(name, raw=name.encode() * 10) for name in names]
+    write(store, lambda connection: telegrams.insert(connection, some, dedup_window_s=None))
 
 
 def settle(store: Store, name: str, status: str = Status.PARSED, after_s: float = 0) -> None:

@@ -216,7 +216,7 @@ def test_a_refusal_that_cannot_be_noted_at_once_does_not_become_an_acknowledgeme
     one = lane()
     write(
         one.store,
-        lambda connection: telegrams.insert(connection, received("t1"), dedup_window_s=None),
+        lambda connection: telegrams.insert(connection, [received("t1")], dedup_window_s=None),
         telegrams.settle("t1", Status.PARSED, meter_id=None),
     )
     take_broker_away(one, mosquitto)

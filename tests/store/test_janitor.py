@@ -50,7 +50,7 @@ def fill(store: Store) -> None:
         write(
             store,
             lambda connection, at=at: readings.add(connection, reading(at=at, energy=day)),
-            lambda connection, telegram=telegram: telegrams.insert(connection, telegram, dedup_window_s=None),
+            lambda connection, telegram=telegram: telegrams.insert(connection, [telegram], dedup_window_s=None),
             telegrams.settle(f"t{day}", Status.FAILED, meter_id=None),
         )
 
@@ -99,7 +99,7 @@ def test_what_the_parser_or_the_broker_still_needs_is_kept_however_old(store: St
     old = START - timedelta(days=400)
     for number, status in enumerate((Status.RECEIVED, Status.DEFERRED, Status.PARSED)):
         telegram = received(f"t{number}", raw=bytes([number]) * 20, at=old)
-        write(store, lambda connection, telegram=telegram: telegrams.insert(connection, telegram, dedup_window_s=None))
+        write(store, lambda connection, one=telegram: telegrams.insert(connection, [one], dedup_window_s=None))
         if status != Status.RECEIVED:
             write(store, telegrams.settle(f"t{number}", status, meter_id=None, retry_at=old))
     janitor.step()

@@ -63,7 +63,7 @@ def opened(keyring: Keyring) -> bytes | None:
 def test_setting_a_key_rings_for_what_waited_for_it(keyring: Keyring, live_store: Store) -> None:
     write(
         live_store,
-        lambda connection: telegrams.insert(connection, received("t1"), dedup_window_s=None),
+        lambda connection: telegrams.insert(connection, [received("t1")], dedup_window_s=None),
         telegrams.settle("t1", Status.KEY_MISSING, meter_id="12345678"),
     )
     rung: list[str] = []

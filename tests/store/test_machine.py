@@ -55,7 +55,7 @@ class Books(RuleBasedStateMachine):
         self.number += 1
         telegram = received(f"t{self.number}", gateway_id=gateway_id, raw=bytes([content]) * 20, at=self.clock.now())
         window_s = 60.0 if dedup else None
-        write(self.store, lambda connection: telegrams.insert(connection, telegram, dedup_window_s=window_s))
+        write(self.store, lambda connection: telegrams.insert(connection, [telegram], dedup_window_s=window_s))
 
     @precondition(lambda self: self.number)
     @rule(pick=st.integers(0, 5), outcome=OUTCOMES, meter_id=METERS, count=st.integers(1, 3))
@@ -131,7 +131,7 @@ class Books(RuleBasedStateMachine):
         telegram = received("half", raw=b"\xee" * 20, at=self.clock.now())
         self.store.submit(
             outbox.enqueue([bad, bad], self.clock.now()),
-            lambda connection: telegrams.insert(connection, telegram, dedup_window_s=None),
+            lambda connection: telegrams.insert(connection, [telegram], dedup_window_s=None),
             lambda connection: connection.execute("INSERT INTO nowhere VALUES (1)"),
         )
         write(self.store, outbox.enqueue([good], self.clock.now()))

@@ -24,7 +24,7 @@ def after(seconds: float) -> datetime:
 
 
 def insert(store: Store, telegram: ReceivedTelegram, window_s: float | None = WINDOW_S) -> Accepted:
-    (accepted,) = write(store, lambda connection: telegrams.insert(connection, telegram, dedup_window_s=window_s))
+    ((accepted,),) = write(store, lambda connection: telegrams.insert(connection, [telegram], dedup_window_s=window_s))
     assert isinstance(accepted, Accepted)
     return accepted
 
@@ -116,10 +116,10 @@ def test_without_a_window_nothing_is_a_duplicate(store: Store) -> None:
 def test_a_duplicate_within_one_batch_is_found(store: Store) -> None:
     accepted = write(
         store,
-        lambda connection: telegrams.insert(connection, received("t1"), dedup_window_s=WINDOW_S),
-        lambda connection: telegrams.insert(connection, received("t2"), dedup_window_s=WINDOW_S),
+        lambda connection: telegrams.insert(connection, [received("t1")], dedup_window_s=WINDOW_S),
+        lambda connection: telegrams.insert(connection, [received("t2")], dedup_window_s=WINDOW_S),
     )
-    assert [answer.duplicate for answer in accepted] == [False, True]
+    assert [answer.duplicate for (answer,) in accepted] == [False, True]
 
 
 @pytest.mark.parametrize("unread", [Status.KEY_MISSING, Status.FAILED])

@@ -40,7 +40,7 @@ def submit(store: Store, number: int) -> "Future[list[Any]]":
     telegram = received(f"t{number}", raw=number.to_bytes(40, "big"))
     message = Message("oms/reading", "x" * 200, retain=False, ingest_id=telegram.ingest_id)
     future = store.submit(
-        lambda connection: telegrams.insert(connection, telegram, dedup_window_s=300),
+        lambda connection: telegrams.insert(connection, [telegram], dedup_window_s=300),
         telegrams.settle(telegram.ingest_id, Status.PARSED, meter_id=None),
         outbox.enqueue([message], telegram.created_at),
     )
