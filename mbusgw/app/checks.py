@@ -38,6 +38,10 @@ def build_checks(
         "mqtt": checks.connection("the broker", lambda: broker.connected, trouble=lambda: broker.trouble),
         "http": checks.connection(f"HTTP on {config.http.listen}", serving),
         "outbox": checks.filling("messages", lambda: store.count("telemetry"), config.mqtt.max_queue),
+        # They are thinned out to the half when there are too many.
+        "history": checks.filling(
+            "missed readings", lambda: store.count("spare"), config.mqtt.max_history, warn_share=0.5
+        ),
         "backlog": checks.filling("telegrams", lambda: store.count("backlog"), config.ingest.max_backlog),
         "threads": checks.workers(workers),
         "keys": checks.keys_open(lambda: keyring.vault.trouble, lambda: keyring.locked),

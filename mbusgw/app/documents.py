@@ -91,6 +91,7 @@ class Documents:
             "largest_packet_bytes": limits.packet_bytes,
             "queued": self._store.count("queued"),
             "coalesced": self._store.count("coalesced"),
+            "thinned": self._store.count("thinned"),
             "oldest_s": self._oldest_s(),
             "set_aside": self._store.count("set_aside"),
             "newest_set_aside": self._newest_set_aside(),
@@ -201,6 +202,9 @@ class Documents:
         metrics.gauge("mqtt_queued", "Messages ever stored for sending", lambda: self._store.count("queued"))
         metrics.gauge(
             "mqtt_coalesced", "Messages ever replaced by newer ones", lambda: self._store.count("coalesced")
+        )
+        metrics.gauge(
+            "mqtt_history_thinned", "Missed readings ever left out", lambda: self._store.count("thinned")
         )
         metrics.gauge("mqtt_set_aside_kept", "Messages set aside and kept", lambda: self._store.count("set_aside"))
         metrics.gauge("oms_queue_depth", "Telegrams that wait for the parser", lambda: self._store.count("backlog"))

@@ -89,7 +89,7 @@ def build_base(config: Config, clock: Clock) -> Base:
         is_quiet=lambda moment: any(hours.hold(moment.astimezone()) for hours in config.ingest.quiet),
     )
     topics = Topics(config.mqtt, config.homeassistant)
-    recorder = StateRecorder(registry, store, topics, clock=clock)
+    recorder = StateRecorder(registry, store, topics, clock=clock, max_history=config.mqtt.max_history)
     keyring = Keyring(store, open_vault(config, os.environ), clock=clock)
     return Base(config, clock, Metrics(), store, janitor, registry, topics, recorder, keyring, Mappings(store, clock))
 

@@ -117,8 +117,8 @@ class Watch:
             seen.online = payload == "online"
         elif name == "attributes":
             seen.attributes = _document(payload)
-        elif name == "settings":
-            return  # how it is polled is no value of the meter
+        elif name in ("settings", "history"):
+            return  # how it is polled, what it said before: no value of the meter
         elif payload:
             seen.values[name] = payload
             if self._on_value is not None:

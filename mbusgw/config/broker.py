@@ -102,6 +102,11 @@ class MqttConfig(Section):
         return self
 
     @property
+    def max_history(self) -> int:
+        """So many missed readings of wired meters may wait; the other half stays for what radio gateways hand in."""
+        return max(1, self.max_queue // 2)
+
+    @property
     def host(self) -> str:
         """The broker's host."""
         return urlsplit(self.url).hostname or ""

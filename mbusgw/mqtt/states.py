@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
@@ -13,6 +13,7 @@ from mbusgw.model.format import format_document
 from mbusgw.model.ports import Write
 from mbusgw.model.reading import Field, Lane, Reading
 from mbusgw.model.units import plain_text
+from mbusgw.mqtt.history import history_message
 from mbusgw.mqtt.topics import Topics
 from mbusgw.registry.changes import Change
 from mbusgw.registry.registry import Registry
@@ -65,6 +66,19 @@ def availability_message(topics: Topics, state: DeviceState) -> Message:
     return Message(topics.availability(state.device_id), "online" if state.online else "offline", retain=True)
 
 
+def reading_messages(topics: Topics, change: Change, reading: Reading) -> list[Message]:
+    """What ``change``, made by ``reading``, is news of. Should that be replaced before the broker has it, the reading
+    goes to the device's history; one that is not the newest (any more) goes there at once."""
+    messages = change_messages(topics, change)
+    if not messages:
+        return []
+    missed = history_message(topics, reading)
+    if change.after.read_at != reading.read_at:
+        return [missed, *messages]
+    # Each reading has attributes, and they come last.
+    return [*messages[:-1], replace(messages[-1], missed=missed)]
+
+
 def attributes_message(topics: Topics, state: DeviceState) -> Message:
     """Everything about the last reading that is not a value."""
     return Message(topics.attributes(state.device_id), exactjson.dumps(attributes(state)), retain=True)
@@ -102,13 +116,19 @@ def _field_message(topics: Topics, state: DeviceState, field: Field) -> Message:
 
 # ------------------------------------------------------------------ the way of a reading
 class StateRecorder:
-    """Takes readings to registry, database and outbox: the ``Delivery`` of both lanes. **any thread**"""
+    """Takes readings to registry, database and outbox: the ``Delivery`` of both lanes. **any thread**
 
-    def __init__(self, registry: Registry, store: Store, topics: Topics, *, clock: Clock) -> None:
+    At most ``max_history`` missed readings of wired meters wait; of more, every second one is left out.
+    """
+
+    def __init__(
+        self, registry: Registry, store: Store, topics: Topics, *, clock: Clock, max_history: int = 5_000
+    ) -> None:
         self._registry = registry
         self._store = store
         self._topics = topics
         self._clock = clock
+        self._max_history = max_history
 
     def deliver(self, reading: Reading, *also: Write) -> Future[Any]:
         """State, history, messages and ``also`` in one transaction; see ``model.ports.Delivery``."""
@@ -117,11 +137,14 @@ class StateRecorder:
         def history(connection: sqlite3.Connection) -> None:
             readings.add(connection, reading)
 
-        return self._store.submit(self._state_write(change), history, *also)
+        def messages(change: Change) -> list[Message]:
+            return reading_messages(self._topics, change, reading)
+
+        return self._store.submit(self._state_write(change, messages), history, *also)
 
     def publish_change(self, change: Change) -> Future[Any]:
         """A change that is no reading: a device went offline."""
-        return self._store.submit(self._state_write(change))
+        return self._store.submit(self._state_write(change, lambda change: change_messages(self._topics, change)))
 
     def publish_all(self, devices: Iterable[DeviceState]) -> None:
         """Everything about ``devices`` once more, a few devices at a time so that news can pass between."""
@@ -159,8 +182,8 @@ class StateRecorder:
         messages = [Message(topic, text, retain=True) for topic in topics]
         self._store.submit(outbox.enqueue(messages, self._clock.now()))
 
-    def _state_write(self, change: Change) -> Write:
-        messages = change_messages(self._topics, change)
+    def _state_write(self, change: Change, messages_of: Callable[[Change], list[Message]]) -> Write:
+        messages = messages_of(change)
         now = self._clock.now()
 
         def write(connection: sqlite3.Connection) -> None:
@@ -170,7 +193,8 @@ class StateRecorder:
             if not states.save(connection, change.after):
                 # Another thread's newer state of this device was stored first: send that one's values, not older ones.
                 newest = self._registry.get(change.after.device_id) or change.after
-                current = change_messages(self._topics, Change(change.before, newest, change.fields))
+                current = messages_of(Change(change.before, newest, change.fields))
             outbox.put(connection, current, now)
+            outbox.thin(connection, self._max_history)
 
         return write

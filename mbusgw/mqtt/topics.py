@@ -45,6 +45,10 @@ class Topics:
         """All there is to know about the last reading, JSON."""
         return f"{self._prefix}/{device_id}/attributes"
 
+    def history(self, device_id: str) -> str:
+        """Readings that were not told when they were the newest, each with its own time, JSON."""
+        return f"{self._prefix}/{device_id}/history"
+
     def raw(self, gateway_id: str, ingest_id: str) -> str:
         """An accepted radio telegram as it came."""
         return f"{self._root.format(gateway_id=gateway_id)}/raw/{ingest_id}"

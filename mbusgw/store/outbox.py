@@ -1,6 +1,7 @@
 """Messages that are to reach the broker: stored before they are sent, removed when it has acknowledged them."""
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,18 +11,26 @@ from typing import Any
 from mbusgw.model.ports import Write
 from mbusgw.runtime.clock import iso, parse_iso
 
+log = logging.getLogger(__name__)
+
 #: So many messages that the broker will not take are kept; then the oldest go.
 SET_ASIDE_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One MQTT message. ``ingest_id`` names the radio telegram it tells of. **immutable**"""
+    """One MQTT message. ``ingest_id`` names the radio telegram it tells of. **immutable**
+
+    ``missed`` is what becomes of a retained one that a newer one replaces before the broker took it (telemetry).
+    ``spare``: it may be thinned out when too much of its kind waits.
+    """
 
     topic: str
     payload: str
     retain: bool
     ingest_id: str | None = None
+    missed: Message | None = None
+    spare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +44,70 @@ class Waiting:
 
 
 def put(connection: sqlite3.Connection, messages: Iterable[Message], now: datetime) -> None:
-    """Appends ``messages`` in order. A retained one replaces what still waits on its topic: only the newest counts."""
+    """Appends ``messages`` in order. A retained one replaces what still waits on its topic: only the newest counts.
+
+    What would then be missed goes before it; one that brings nothing of that kind itself (the same state once more)
+    takes it over.
+    """
     created_at, replaced = iso(now), 0
     for message in messages:
+        missed = message.missed
         if message.retain:
-            replaced += connection.execute(
-                "DELETE FROM mqtt_queue WHERE topic = ? AND retain = 1", (message.topic,)
-            ).rowcount
-        connection.execute(
-            "INSERT INTO mqtt_queue (topic, payload, retain, created_at, ingest_id) VALUES (?, ?, ?, ?, ?)",
-            (message.topic, message.payload, message.retain, created_at, message.ingest_id),
-        )
+            for row in _replace(connection, message.topic):
+                replaced += 1
+                if row is None:
+                    continue
+                if missed is None and message.payload:
+                    missed = row
+                else:
+                    _append(connection, row, None, created_at)
+        _append(connection, message, missed, created_at)
     if replaced:
         connection.execute("UPDATE counters SET value = value + ? WHERE name = 'coalesced'", (replaced,))
+
+
+def _replace(connection: sqlite3.Connection, topic: str) -> list[Message | None]:
+    """Removes what waits on a retained topic; of each the message that would be missed."""
+    rows = connection.execute(
+        "DELETE FROM mqtt_queue WHERE topic = ? AND retain = 1 RETURNING missed_topic, missed_payload, spare", (topic,)
+    ).fetchall()
+    return [Message(row[0], row[1], retain=False, spare=bool(row[2])) if row[0] else None for row in rows]
+
+
+def _append(connection: sqlite3.Connection, message: Message, missed: Message | None, created_at: str) -> None:
+    connection.execute(
+        "INSERT INTO mqtt_queue"
+        " (topic, payload, retain, created_at, ingest_id, missed_topic, missed_payload, spare)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            message.topic,
+            message.payload,
+            message.retain,
+            created_at,
+            message.ingest_id,
+            missed.topic if missed else None,
+            missed.payload if missed else None,
+            missed.spare if missed else message.spare,
+        ),
+    )
+
+
+def thin(connection: sqlite3.Connection, most: int) -> None:
+    """Leaves out every second message on each topic of those that are ``spare``, if more than ``most`` of them wait."""
+    waiting = connection.execute("SELECT value FROM counters WHERE name = 'spare'").fetchone()[0]
+    if waiting <= most:
+        return
+    gone = connection.execute(
+        "DELETE FROM mqtt_queue WHERE id IN (SELECT id FROM ("
+        " SELECT id, row_number() OVER (PARTITION BY topic ORDER BY id) AS place"
+        " FROM mqtt_queue WHERE spare = 1 AND retain = 0) WHERE place % 2 = 0)"
+    ).rowcount
+    connection.execute("UPDATE counters SET value = value + ? WHERE name = 'thinned'", (gone,))
+    log.warning(
+        "the broker has been away for so long that %d missed readings wait for it: every second one of each wired"
+        " meter is left out of its history topic (%d). All stay in table readings",
+        waiting, gone,
+    )  # fmt: skip
 
 
 def enqueue(messages: Sequence[Message], now: datetime) -> Write:

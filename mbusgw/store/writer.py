@@ -115,8 +115,9 @@ class Store(Worker):
         return database.open_reader(self.path)
 
     def count(self, name: str) -> int:
-        """How many rows wait: ``outbox``, ``telemetry`` (the part of it that is not retained), ``backlog``; how many
-        messages are ``set_aside``; how many were ever ``queued``, and ``coalesced`` (replaced while they waited)."""
+        """How many rows wait: ``outbox``, ``telemetry`` (the part of it that is not retained), ``spare`` (the part
+        of that which may be thinned out), ``backlog``; how many messages are ``set_aside``; how many were ever
+        ``queued``, ``coalesced`` (replaced while they waited) and ``thinned``."""
         return self._counters.get(name, 0)
 
     # -------------------------------------------------- own thread

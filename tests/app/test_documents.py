@@ -107,6 +107,7 @@ def test_the_checks_name_store_broker_http_queues_threads_and_every_bus(base: Ba
         "mqtt": Status.DEGRADED,
         "http": Status.DEGRADED,
         "outbox": Status.HEALTHY,
+        "history": Status.HEALTHY,
         "backlog": Status.HEALTHY,
         "threads": Status.HEALTHY,
         "keys": Status.HEALTHY,

@@ -85,7 +85,7 @@ def test_a_meter_that_is_not_configured_any_more_is_forgotten_and_its_topics_are
         second.base.store.submit().result(PATIENCE_S)
         assert second.base.registry.get("meter_1") is None and second.base.registry.get("meter_2") is not None
         assert rows(second.base.store, "SELECT device_id FROM device_states") == [("meter_2",)]
-        cleared = rows(second.base.store, "SELECT payload FROM mqtt_queue WHERE topic LIKE 'mbus/meter_1/%'")
+        cleared = rows(second.base.store, "SELECT payload FROM mqtt_queue WHERE retain AND topic LIKE 'mbus/meter_1/%'")
         assert cleared and set(cleared) == {("",)}
     finally:
         second.close()

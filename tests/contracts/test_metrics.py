@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
         ("mqtt_queue_oldest_seconds", {}),
         ("mqtt_queued", {}),
         ("mqtt_coalesced", {}),
+        ("mqtt_history_thinned", {}),
         ("mqtt_sent_total", {}),
         ("mqtt_set_aside_total", {}),
         ("mqtt_set_aside_kept", {}),

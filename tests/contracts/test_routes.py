@@ -105,7 +105,8 @@ def test_with_sync_the_parsed_result_comes_back(world: World) -> None:
 def test_health_names_every_component(world: World) -> None:
     document = world.daemon.get("/health")[1]
     assert document["status"] in ("healthy", "degraded")
-    assert {"store", "mqtt", "http", "outbox", "backlog", "threads", "bus main"} <= document["components"].keys()
+    named = {"store", "mqtt", "http", "outbox", "history", "backlog", "threads", "bus main"}
+    assert named <= document["components"].keys()
     assert all(component["status"] for component in document["components"].values())
 
 

@@ -104,6 +104,61 @@ def test_a_replaced_row_that_is_acknowledged_late_takes_the_new_one_not_along(st
     assert [m.payload for m in waiting(store)] == ["2"]
 
 
+# ------------------------------------------------------------------ what is missed
+def told(topic: str, payload: str, *, spare: bool = True) -> Message:
+    """A state that has with it what is said of it when it is missed."""
+    return Message(topic, payload, retain=True, missed=Message(f"{topic}/missed", payload, retain=False, spare=spare))
+
+
+def lines(store: Store) -> list[tuple[str, str]]:
+    return [(message.topic, message.payload) for message in waiting(store)]
+
+
+def test_what_is_replaced_before_it_was_taken_is_missed_and_goes_before_the_newer_one(store: Store) -> None:
+    put(store, told("a", "1"))
+    put(store, told("a", "2"), told("b", "1"))
+    put(store, told("a", "3"))
+    assert lines(store) == [("a/missed", "1"), ("b", "1"), ("a/missed", "2"), ("a", "3")]
+    assert (store.count("telemetry"), store.count("spare")) == (2, 2)
+
+
+def test_what_the_broker_took_is_not_missed(store: Store) -> None:
+    put(store, told("a", "1"))
+    write(store, outbox.acknowledged(ids(store), START))
+    put(store, told("a", "2"))
+    assert lines(store) == [("a", "2")]
+
+
+def test_the_same_state_once_more_is_no_reason_to_call_it_missed(store: Store) -> None:
+    put(store, told("a", "1"))
+    put(store, state("a", "1, and offline"))
+    assert lines(store) == [("a", "1, and offline")]
+    put(store, told("a", "2"))
+    assert lines(store) == [("a/missed", "1"), ("a", "2")]
+
+
+def test_a_topic_that_is_cleared_loses_nothing_that_was_missed(store: Store) -> None:
+    put(store, told("a", "1"))
+    put(store, state("a", ""))
+    assert lines(store) == [("a/missed", "1"), ("a", "")]
+
+
+def test_what_is_spare_is_thinned_out_evenly_when_there_is_too_much_and_nothing_else_is(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(store, telemetry("raw"), telemetry("raw"))
+    for number in range(9):
+        put(store, told("a", str(number)), told("b", str(number), spare=False))
+    write(store, lambda connection: outbox.thin(connection, 8))
+    assert store.count("thinned") == 0 and not caplog.messages
+    put(store, told("a", "9"))
+    write(store, lambda connection: outbox.thin(connection, 8))
+    assert [payload for topic, payload in lines(store) if topic == "a/missed"] == ["0", "2", "4", "6", "8"]
+    assert [payload for topic, payload in lines(store) if topic == "b/missed"] == [str(number) for number in range(8)]
+    assert (store.count("spare"), store.count("thinned"), store.count("telemetry")) == (5, 4, 15)
+    assert ("a", "9") in lines(store) and len(caplog.messages) == 1
+
+
 # ------------------------------------------------------------------ acknowledgement
 def test_what_is_acknowledged_leaves_and_the_rest_stays(store: Store) -> None:
     put(store, telemetry("a"), telemetry("b"), telemetry("c"))
