@@ -1,11 +1,13 @@
-"""What administrators may do over HTTP with the wireless lane: keys, telegrams, mappings."""
+"""What administrators may do over HTTP with what is stored: keys, telegrams, mappings, what is announced."""
 from __future__ import annotations
 
 from functools import partial
 
+from mbusgw.app.dashboard import Dashboard
 from mbusgw.app.lanes import Base, WirelessLane
 from mbusgw.store.replays import Telegrams
 from mbusgw.web.archive import ArchiveRoutes
+from mbusgw.web.dashboard import DashboardRoutes
 from mbusgw.web.keys import KeyRoutes
 from mbusgw.web.mappings import MappingRoutes
 from mbusgw.web.router import Route
@@ -23,4 +25,5 @@ def admin_routes(base: Base, radio: WirelessLane, token: str | None) -> list[Rou
         *KeyRoutes(base.keyring, token).routes(),
         *ArchiveRoutes(telegrams, token).routes(),
         *MappingRoutes(base.mappings, base.config.lobaro.mapping_file, token).routes(),
+        *DashboardRoutes(Dashboard(base.store, base.config).view, token).routes(),
     ]

@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "bus-doctor": "mbusgw.cli.bus_doctor",
     "keys": "mbusgw.cli.keys",
     "telegrams": "mbusgw.cli.telegrams",
+    "dashboard": "mbusgw.cli.dashboard",
     "decode": "mbusgw.cli.decode",
     "simulate": "mbusgw.cli.simulate",
     "demo": "mbusgw.cli.demo",

@@ -35,14 +35,18 @@ def database_config(args: argparse.Namespace) -> Config:
 
 
 @contextmanager
-def database(config: Config) -> Iterator[Remote | Store]:
+def database(config: Config, *, create: bool = True) -> Iterator[Remote | Store]:
     """The running gateway, or the store itself (started) where nobody else has it.
 
-    The database's lock says which. Raises ``StoreError`` when it is locked and nobody answers.
+    The database's lock says which. Raises ``StoreError`` when it is locked and nobody answers, and, without
+    ``create``, when there is none.
     """
-    remote = None if config.storage.path.exists() else Remote.find(config)
+    exists = os.path.exists(config.storage.path)  # False also for one that this user may not see
+    remote = None if exists else Remote.find(config)
     store = None
     if remote is None:
+        if not exists and not create:
+            raise _absent(config)
         try:
             store = _opened(config.storage.path)
         except StoreError as error:
@@ -80,6 +84,13 @@ def _opened(path: Path) -> Store:
         for file in missing:
             os.chown(file, owner.st_uid, owner.st_gid)
     return store
+
+
+def _absent(config: Config) -> StoreError:
+    return StoreError(
+        f"no gateway answers on {config.http.listen} (http.listen), and there is no database {config.storage.path}",
+        hint="start the gateway, or name its configuration with -c (and --state-dir, if it was told so)",
+    )
 
 
 def _unreachable(error: StoreError, config: Config) -> StoreError:

@@ -14,6 +14,12 @@ def rows(connection: sqlite3.Connection) -> Iterator[tuple[str, str, str]]:
         yield row[0], row[1], row[2]
 
 
+def topics(connection: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    """(topic, device_id) of every announcement in force, the documents unread."""
+    for row in connection.execute("SELECT topic, device_id FROM discovery ORDER BY topic"):
+        yield row[0], row[1]
+
+
 def remember(connection: sqlite3.Connection, topic: str, device_id: str, payload: str, now: datetime) -> None:
     """An announcement was made."""
     connection.execute(

@@ -58,6 +58,7 @@ def fetch(world: World, path: str) -> str:
         ("GET", "/v1/admin/telegrams/nobody", 404),
         ("POST", "/v1/admin/telegrams/replay", 400),
         ("GET", "/v1/admin/mappings", 200),
+        ("GET", "/v1/admin/dashboard", 200),
         ("GET", "/v1/admin/mappings/active", 200),
         ("PUT", "/v1/admin/mappings/active", 400),
         ("GET", "/nothing/here", 404),
