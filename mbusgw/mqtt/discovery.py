@@ -169,8 +169,9 @@ class Discovery:
             "options": list(words.values()),
             "entity_category": "diagnostic",
             "state_topic": self._topics.attributes(state.device_id),
+            # Not told of one that was not asked yet in this run, which is asked as usual.
             "value_template": (
-                f"{{{{ {words}.get(value_json.breaker) if value_json is defined else None }}}}"
+                f"{{{{ {words}.get(value_json.breaker or 'closed') if value_json is defined else None }}}}"
             ),
             # It is of interest just when the meter is silent.
             "availability": [{"topic": self._topics.bridge_state}],

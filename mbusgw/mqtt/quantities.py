@@ -91,10 +91,16 @@ _BY_KIND: Mapping[Kind, Look] = {
     Kind.OTHER: Look("", "", None, None, _DIAGNOSTIC, enabled=False),
 }
 
+#: The fixed structure has no storage numbers; so it calls the counter of a due date.
+_OF_THE_PAST = frozenset({"historic", "fixed_date"})
+
 _NUMERIC = frozenset({Kind.COUNTER, Kind.GAUGE, Kind.DURATION})
 
 WATER_MEDIA = frozenset({0x06, 0x07, 0x10, 0x11, 0x15, 0x16, 0x17, 0x28})
 GAS_MEDIA = frozenset({0x03, 0x12, 0x13})
+#: Allocators and detectors hang in a room; their one "external" sensor measures that.
+ROOM_MEDIA = frozenset({0x08, 0x1A, 0x1B, 0x1C})
+HEAT_COST_ALLOCATOR = 0x08
 ELECTRICITY = 0x02
 
 
@@ -109,8 +115,8 @@ def look(field: Field, medium: int | None) -> Look:
     base = _by_medium(base, record, medium)
     if base.state_class == _COUNTER and any(word.startswith("per_") for word in record.qualifiers):
         base = replace(base, state_class=_GAUGE)  # a rate, no count
-    of_profile = any(word.startswith("profile_") for word in record.qualifiers)
-    if record.function is not Function.INSTANTANEOUS or record.storage or of_profile:
+    of_the_past = any(word in _OF_THE_PAST or word.startswith("profile_") for word in record.qualifiers)
+    if record.function is not Function.INSTANTANEOUS or record.storage or of_the_past:
         base = _history(base)
     if isinstance(field.value, str) or not (field.unit or record.quantity.kind in _NUMERIC or base.device_class):
         # A sensor with a class must render a number (or a date); a text in it would be refused each time.
@@ -124,6 +130,10 @@ def _by_medium(base: Look, record: Record, medium: int | None) -> Look:
         return replace(base, device_class="water", name="Water", name_de="Wasser")
     if slug == "volume" and medium in GAS_MEDIA:
         return replace(base, device_class="gas", name="Gas", name_de="Gas")
+    if slug == "flow_temperature" and medium == HEAT_COST_ALLOCATOR:
+        return replace(base, name="Radiator temperature", name_de="Heizkörpertemperatur")
+    if slug == "external_temperature" and medium in ROOM_MEDIA:
+        return replace(base, name="Room temperature", name_de="Raumtemperatur")
     if medium != ELECTRICITY:
         return base
     if slug == "energy":

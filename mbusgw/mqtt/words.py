@@ -29,6 +29,7 @@ QUALIFIERS: Mapping[str, tuple[str, str]] = {
     "during_limit_lower": ("while below limit", "während Unterschreitung"),
     "during_limit_upper": ("while above limit", "während Überschreitung"),
     "end": ("end", "Ende"),
+    "fixed_date": ("at fixed date", "am Stichtag"),
     "first": ("first", "erstmals"),
     "forward": ("forward", "vorwärts"),
     "from_meter": ("from meter", "vom Zähler"),

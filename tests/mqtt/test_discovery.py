@@ -226,4 +226,5 @@ def test_a_wired_meter_shows_whether_it_is_asked_even_while_it_is_silent(
     assert polling["availability"] == [{"topic": "mbus/bridge/state"}]
     assert all(f"'{breaker}': '{word}'" in polling["value_template"] for breaker, word in
                zip(("closed", "half_open", "open", "paused"), words))
+    assert "value_json.breaker or 'closed'" in polling["value_template"], "not unknown after a start"
     assert "polling" not in document(meter(lane=Lane.WIRELESS), language)["components"]

@@ -85,6 +85,14 @@ def test_values_of_a_due_date_and_diagnostics_are_off_until_a_person_turns_them_
     assert look(field("energy", "Wh", storage=1), HEAT).state_class == "total"
 
 
+@pytest.mark.parametrize("qualifier", ["historic", "fixed_date"])
+def test_the_second_counter_of_a_fixed_structure_is_a_value_of_a_due_date(qualifier: str) -> None:
+    one = field("volume", "m³", qualifiers=(qualifier,))
+    shown = look(one, WATER)
+    assert (shown.enabled, shown.state_class) == (False, "total")
+    assert entity_name(one, shown, "de", WATER) in ("Wasser historisch", "Wasser am Stichtag")
+
+
 @pytest.mark.parametrize(
     ("language", "medium", "meaning", "name"),
     [
@@ -126,6 +134,24 @@ def test_a_name_is_all_of_one_language(
     one = field(slug, unit, qualifiers=qualifiers)
     shown = look(one, HEAT)
     assert (entity_name(one, shown, "en", HEAT), entity_name(one, shown, "de", HEAT)) == (english, german)
+
+
+@pytest.mark.parametrize(
+    ("slug", "medium", "english", "german"),
+    [
+        ("flow_temperature", 0x08, "Radiator temperature", "Heizkörpertemperatur"),
+        ("flow_temperature", HEAT, "Flow temperature", "Vorlauftemperatur"),
+        ("external_temperature", 0x08, "Room temperature", "Raumtemperatur"),
+        ("external_temperature", 0x1B, "Room temperature", "Raumtemperatur"),
+        ("external_temperature", GAS, "External temperature", "Außentemperatur"),
+    ],
+)
+def test_a_temperature_is_called_after_what_the_meter_hangs_on(
+    slug: str, medium: int, english: str, german: str
+) -> None:
+    one = field(slug, "°C")
+    shown = look(one, medium)
+    assert (entity_name(one, shown, "en", medium), entity_name(one, shown, "de", medium)) == (english, german)
 
 
 def test_a_plain_text_unit_names_the_value() -> None:
