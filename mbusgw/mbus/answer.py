@@ -68,7 +68,7 @@ def is_older(raw: bytes, before: bytes) -> bool:
     """Whether ``raw`` was made before ``before``, by the access numbers, which count on from one to the next: an answer
     to an earlier request that comes late. Any thread.
     """
-    step = _step(before, raw)
+    step = access_step(before, raw)
     return step is not None and step >= 128
 
 
@@ -77,8 +77,8 @@ def tells_its_age(raw: bytes) -> bool:
     return _access_no(raw) is not None and not more_records_follow(raw)
 
 
-def _step(before: bytes, raw: bytes) -> int | None:
-    """By how much the access number has gone on, in [0, 255]; None where there is none."""
+def access_step(before: bytes, raw: bytes) -> int | None:
+    """By how much the access number has gone on, in [0, 255]; None where there is none. Any thread."""
     number, known = _access_no(raw), _access_no(before)
     return None if number is None or known is None else (number - known) % 256
 

@@ -2,8 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import ceil
 
 from mbusgw.mbus.frames import (
     ADDRESS_BROADCAST_REPLY,
@@ -16,40 +14,17 @@ from mbusgw.mbus.frames import (
     expected_length,
     parse,
 )
+from mbusgw.mbus.pace import Pace
 from mbusgw.mbus.selection import SELECTION_HINT, stranger
 from mbusgw.mbus.tally import Tallies, Tally
 from mbusgw.mbus.wire import LONGEST_FRAME_BYTES, WIRING_HINT, Line, Wire
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.errors import FrameDamaged, FrameUnexpected, NoAnswer
 
-SILENCES_MAX = 6  # tries in vain after which a meter's longer window is forgotten
-PATIENCE_STEP_MAX = 16  # windows that one late answer can earn: it may have come late through a queue
 PRIMARY_HINT = "is the meter connected, and are its primary address and baud rate right?"
 SHARED_HINT = "do two meters share an address, or does one answer too late?"
 REPLACED_HINT = "do two meters share the address? was the meter replaced? then `meter` in the configuration must change"
 ACKNOWLEDGEMENT = encode(SingleCharacter())
-
-
-@dataclass(slots=True)
-class _Pace:
-    """How fast one meter answers. ``patience``: how many times the standard's answer window it needs;
-    ``silences``: tries in vain since it was last heard; ``missed_mono``: when the last request had been
-    sent that it has not answered."""
-
-    patience: int = 1
-    silences: int = 0
-    missed_mono: float | None = None
-
-    def answered(self) -> None:
-        """What comes from it now is no late answer."""
-        self.missed_mono, self.silences = None, 0
-
-    def missed(self, sent_mono: float) -> None:
-        """It did not answer. One that has gone shall cost the others no more than the standard's window."""
-        self.missed_mono = sent_mono
-        self.silences += 1
-        if self.silences % SILENCES_MAX == 0:
-            self.patience = 1
 
 
 class Exchange:
@@ -87,7 +62,7 @@ class Exchange:
         )
         self._timeout_s = serial_timeout_s
         self._echo = echo != "off"
-        self._paces: dict[Address, _Pace] = {}
+        self._paces: dict[Address, Pace] = {}
         self._paces_at = {baudrate: self._paces}  # at another speed an address is another meter's
         self._unanswered: Address | None = None  # who was asked last, in vain
         self._stray = b""  # what came since then
@@ -142,14 +117,16 @@ class Exchange:
         Raises ``NoAnswer``, ``FrameDamaged``, ``FrameUnexpected``, ``TransportLost``.
         """
         sent_mono = self._wire.send(request)
-        window_s = self._wire.answer_window_s(self._paces.setdefault(address, _Pace()).patience)
+        window_s = self._wire.answer_window_s(self._paces.setdefault(address, Pace()).patience)
         tally = self.tally(address)
         tally.requests += 1
         answer = self._await_answer(
             request, address, wants_data=wants_data, meter=meter, window_s=window_s, sent_mono=sent_mono, tally=tally
         )
+        delay_s = self._wire.answer_delay_s(sent_mono, len(answer))
+        self._paces[address].answered(in_time=delay_s <= self._wire.answer_window_s(1))
         tally.answers += 1
-        tally.delays_s.append(self._wire.answer_delay_s(sent_mono, len(answer)))
+        tally.delays_s.append(delay_s)
         return answer
 
     def _await_answer(
@@ -189,7 +166,6 @@ class Exchange:
                 tally.damaged += 1
                 raise
             if not wrong:
-                self._paces[address].answered()
                 return raw
             if raw != ACKNOWLEDGEMENT:  # that one comes from whoever was asked now
                 self._heard_late(raw)
@@ -241,7 +217,7 @@ class Exchange:
         """If ``data`` completes an answer that was given up, its meter gets more time from now on."""
         self._stray = (self._stray + data)[-LONGEST_FRAME_BYTES:]
         if self._stray == ACKNOWLEDGEMENT and self._unanswered is not None:  # it does not say whose it is
-            self._paces[self._unanswered].patience *= 2
+            self._paces[self._unanswered].late()
             self.tally(self._unanswered).late += 1
             self._unanswered = None
         elif (frame := _long_frame_in(self._stray)) is not None:
@@ -250,8 +226,7 @@ class Exchange:
             pace = self._paces.get(whose)
             if pace is not None and pace.missed_mono is not None:
                 began = self._wire.windows_since(pace.missed_mono, len(encode(frame)))
-                pace.patience = max(pace.patience * 2, min(ceil(began) + 1, PATIENCE_STEP_MAX))
-                pace.answered()
+                pace.late(began)
                 self.tally(whose).late += 1
             if whose == self._unanswered:
                 self._unanswered = None

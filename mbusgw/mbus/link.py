@@ -4,6 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mbusgw.mbus.answer import same_telegram, tells_its_age
+from mbusgw.mbus.succession import Succession
 from mbusgw.model.address import Address, SecondaryAddress
 
 #: A meter that SND_NKE has freed so often, with no news of its own between, needs one each time.
@@ -23,7 +24,7 @@ class Link:
     ``last``: its last telegram; ``meter``: who must answer, if that is known. ``constant``: it was initialised and
     asked with the other FCB, and said the same once more, so that is what it has to say. ``freed``: how often in a
     row an initialisation brought news; ``unheard``: how often in a row nobody acknowledged it; ``news``: how many
-    reads in a row brought some of themselves.
+    reads in a row brought some of themselves. ``succession``: how its telegrams follow each other.
     """
 
     fcb: bool = True
@@ -36,6 +37,7 @@ class Link:
     freed: int = 0
     unheard: int = 0
     news: int = 0
+    succession: Succession = field(default_factory=Succession)
 
     def doubts(self, raw: bytes, before: bytes) -> bool:
         """Whether ``raw`` may be the telegram ``before`` once more: a meter that misses the toggled FCB repeats itself.

@@ -2,13 +2,16 @@
 from __future__ import annotations
 
 from mbusgw.mbus.answer import Answer, breaks_off, more_records_follow, parse_long, same_telegram
+from mbusgw.mbus.decode import is_application_error
 from mbusgw.mbus.link import Link
 from mbusgw.mbus.selection import sender
 from mbusgw.mbus.service import EVERYBODY, LinkServices
+from mbusgw.mbus.succession import DOUBTS_MAX
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.errors import Collision, FrameDamaged, FrameUnexpected, LinkError, NoAnswer
 
 MAX_TELEGRAMS = 16
+GAP_HINT = "is the line disturbed, or does the meter answer too late?"
 
 
 class Readouts:
@@ -50,8 +53,26 @@ class Readouts:
         return sender(parse_long(raw), address)
 
     def read(self, address: Address, repeats: int, *, reset: bool, max_telegrams: int) -> Answer:
-        """Reads the meter at ``address``, from its first telegram on; as ``Session.read_user_data``."""
-        link = self._services.known.link(address)
+        """Reads the meter at ``address``; as ``Session.read_user_data``.
+
+        A readout that telegrams seem to be missing from is begun anew (``Succession``).
+        """
+        link, tally = self._services.known.link(address), self._services.exchange.tally(address)
+        why = ""
+        for _ in range(DOUBTS_MAX):
+            tally.repeats += bool(why)
+            failed_before = tally.requests - tally.answers
+            answer = self._read_once(address, link, repeats, reset=reset or bool(why), max_telegrams=max_telegrams)
+            disturbed = tally.requests - tally.answers != failed_before
+            why = link.succession.gap(answer.frames, complete=answer.complete, disturbed=disturbed)
+            if not why:
+                return answer
+        raise FrameUnexpected(f"telegrams of address {address} seem to be missing: {why}", hint=GAP_HINT)
+
+    def _read_once(
+        self, address: Address, link: Link, repeats: int, *, reset: bool, max_telegrams: int
+    ) -> Answer:
+        """All telegrams from the first one on, as they come."""
         if address in EVERYBODY:
             self._services.known.disturb(but=address)
         reset, link.reset_due = reset or link.reset_due, False
@@ -141,7 +162,9 @@ class Readouts:
             old = b""
             for _ in range(MAX_TELEGRAMS):  # and may stand in the middle of a readout, which must be ended first
                 before, old = old, self._services.next_telegram(address, link, repeats, started=bool(old))
-                if same_telegram(old, before) or not breaks_off(old):
+                if is_application_error(parse_long(old)):
+                    return old  # it says what is wrong, and still not where it stands
+                if same_telegram(old, before) or not more_records_follow(old):
                     break
             link.unsure = False
             return self._services.next_telegram(address, link, repeats, started=True)

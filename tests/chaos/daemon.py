@@ -24,6 +24,7 @@ from typing import Any
 
 from mbusgw.mbus.frames import LongFrame, parse
 from mbusgw.mbus.wire import IDLE_BITS
+from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import FrameDamaged
 from tests.chaos.referee import Referee
 from tests.daemon import Daemon
@@ -227,7 +228,7 @@ def lost_readings(
 
 def violations_in(lines: list[dict[str, Any]]) -> list[str]:
     """What the standard forbids; of bytes that are no whole answer a busy master may not know yet."""
-    referee = Referee(dict(_numbers()), unseen_s=float("inf"))
+    referee = Referee({address: SecondaryAddress(number) for address, number in _numbers()}, unseen_s=float("inf"))
     found: list[str] = []
     answer: dict[str, Any] = {}
     for line in lines:

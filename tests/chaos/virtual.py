@@ -33,7 +33,7 @@ RETRY_DELAY_S = 2.0
 #: Odd natures that are no passing faults; a meter may have one of them.
 NATURES = (
     FaultKind.NO_RESET, FaultKind.KEEPS_FCB, FaultKind.STAYS_SELECTED, FaultKind.SAME_ACCESS_NO, FaultKind.PIECES,
-    FaultKind.SLOWEST, FaultKind.FLAGS, FaultKind.NOISE, FaultKind.TWICE,
+    FaultKind.SLOWEST, FaultKind.FLAGS, FaultKind.NOISE, FaultKind.TWICE, FaultKind.IGNORES_FCB, FaultKind.STICKS,
 )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ class VirtualBus:
         self.outcome = Outcome()
         self.line: VirtualLine
         self.meters = [self._meter(n, natures) for n in range(meters)]
-        self.referee = Referee({meter.address: meter.identity.id for meter in self.meters})
+        self.referee = Referee({meter.address: meter.secondary_address for meter in self.meters})
         # The first two are healthy: whatever befalls the others, these lose nothing.
         self.healthy = self.meters[:2]
         ill = frozenset(meter.address for meter in self.meters[2:])

@@ -1,0 +1,78 @@
+"""Whether the telegrams of one readout belong together (EN 13757-3:2018: the access number goes on with each telegram).
+
+A telegram that was lost leaves a gap: a meter that was asked again went on instead of repeating it, or what was taken
+for the first one was the late answer to a request of long ago. Either way the values are of two moments, or some miss.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from mbusgw.mbus.answer import access_step
+from mbusgw.mbus.decode import decode_frame
+from mbusgw.model.errors import DecodeError
+
+#: A readout that seems to have a gap is begun anew; when that many in a row had one and nothing disturbed them, it is
+#: the meter's own way.
+DOUBTS_MAX = 3
+
+#: The records of one telegram, without their data: what they say does not change from one readout to the next.
+Head = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(slots=True)
+class Succession:
+    """How the telegrams of one meter follow each other. **own thread**
+
+    ``heads``: those of its last readout, if it had several telegrams. ``doubted``: how many readouts in a row, which
+    nothing disturbed, seemed to have a gap; ``jumps``: its access number goes on by other steps than one.
+    """
+
+    heads: tuple[Head, ...] = ()
+    doubted: int = 0
+    jumps: bool = False
+
+    def gap(self, frames: Sequence[bytes], *, complete: bool, disturbed: bool) -> str:
+        """Why telegrams seem to be missing between or before ``frames``; empty if none do, or if the meter is so.
+
+        An access number that never changes, as that of some meters, tells nothing.
+        """
+        heads = tuple(_head(raw) for raw in frames) if complete and (self.heads or len(frames) > 1) else ()
+        jump = "" if self.jumps else _jump(frames)
+        why = jump or _missing(heads, self.heads)
+        self.doubted += bool(why) and not disturbed
+        if why and self.doubted < DOUBTS_MAX:
+            return why
+        self.jumps = self.jumps or bool(jump)
+        self.doubted = 0
+        if heads and () not in heads and heads.count(heads[0]) == 1:  # pages of a history may be more or fewer
+            self.heads = heads
+        return ""
+
+
+def _jump(frames: Sequence[bytes]) -> str:
+    steps = (access_step(before, raw) for before, raw in pairwise(frames))
+    for number, step in enumerate(steps, start=1):
+        if step not in (None, 0, 1):
+            return f"from telegram {number} to the next its access number went on by {step}"
+    return ""
+
+
+def _missing(heads: tuple[Head, ...], known: tuple[Head, ...]) -> str:
+    if not heads or heads == known or not _are_among(heads, known):
+        return ""
+    return f"of {len(known)} telegrams that it had last time only {len(heads)} came"
+
+
+def _are_among(some: Iterable[Head], others: Iterable[Head]) -> bool:
+    """In that order, with gaps or without."""
+    left = iter(others)
+    return all(one in left for one in some)
+
+
+def _head(raw: bytes) -> Head:
+    try:
+        return tuple((record.dib, record.vib) for record in decode_frame(raw).records)
+    except DecodeError:
+        return ()
