@@ -13,6 +13,7 @@ from mbusgw.app.commands import (
     add_config_commands,
     add_doctor_commands,
     add_live_commands,
+    add_quarantine_commands,
     add_scan_commands,
     add_wired_commands,
 )
@@ -29,6 +30,7 @@ from mbusgw.app.lanes import (
 )
 from mbusgw.app.memory import Memory
 from mbusgw.app.operations import ConfigOperations
+from mbusgw.app.quarantine import QuarantineOperations
 from mbusgw.app.reload import Reload
 from mbusgw.app.settings import LiveSettings
 from mbusgw.app.signals import Controls
@@ -89,6 +91,7 @@ def build(
     add_scan_commands(desk, ScanOperations(wired))
     add_config_commands(desk, ConfigOperations(controls, source, wired.finds, clock=clock))
     add_live_commands(desk, settings, out.announcer)
+    add_quarantine_commands(desk, QuarantineOperations(base.registry, base.recorder))
 
     # Who looks, and who may look.
     documents = Documents(

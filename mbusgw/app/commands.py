@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from mbusgw.app.operations import ConfigOperations
+from mbusgw.app.quarantine import QuarantineOperations
 from mbusgw.app.settings import LiveSettings
 from mbusgw.commands.desk import Desk
 from mbusgw.mqtt.announcer import Announcer
@@ -41,3 +42,9 @@ def add_live_commands(desk: Desk, settings: LiveSettings, announcer: Announcer |
     desk.add("set", settings.set, "until the next start: {device, interval, paused} or {log_level}")
     if announcer is not None:
         desk.add("rediscover", announcer.rediscover, "tell Home Assistant everything anew: {}")
+
+
+def add_quarantine_commands(desk: Desk, operations: QuarantineOperations) -> None:
+    """What is said of values that are not believed."""
+    summary = "say of values in quarantine that they are right, or wrong: {device, field, accept: true|false}"
+    desk.add("release", operations.release, summary)

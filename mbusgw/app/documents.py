@@ -17,6 +17,7 @@ from mbusgw.model.device import DeviceState
 from mbusgw.model.document import fields_document, meter_document, radio_document
 from mbusgw.model.errors import StoreError
 from mbusgw.model.format import format_document
+from mbusgw.model.quarantine import quarantine_document
 from mbusgw.mqtt.client import Broker
 from mbusgw.registry.registry import Registry
 from mbusgw.runtime.clock import Clock
@@ -177,6 +178,7 @@ class Documents:
             "format": format_document(state.format),
             "last_error": state.last_error,
             "values": fields_document(state.fields),
+            "quarantine": quarantine_document(state.quarantine, state.fields),
             "problems": state.problems,
         }
         if meter is not None:
@@ -188,6 +190,9 @@ class Documents:
         """How many meters are online, and how many are known."""
         states = self._registry.snapshot().values()
         return sum(state.online for state in states), len(states)
+
+    def _quarantined(self) -> int:
+        return sum(len(state.quarantine) for state in self._registry.snapshot().values())
 
     def status_line(self) -> str:
         """How we are, in one line."""
@@ -210,6 +215,7 @@ class Documents:
         metrics.gauge("oms_queue_depth", "Telegrams that wait for the parser", lambda: self._store.count("backlog"))
         metrics.gauge("mbusgw_meters_online", "Meters that are online", lambda: self.meters()[0])
         metrics.gauge("mbusgw_meters_known", "Meters that are known", lambda: self.meters()[1])
+        metrics.gauge("mbusgw_quarantined_values", "Counters' values that are not believed", self._quarantined)
         for name, help_text, number in _OF_GATEWAYS:
             metrics.gauges(name, help_text, "gateway", partial(self._of_gateways, number))
         metrics.gauges("oms_meter_completeness_ratio", "Telegrams heard of those sent", "device", self._completeness)

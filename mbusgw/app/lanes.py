@@ -33,6 +33,9 @@ from mbusgw.parsers.base import ParserBackend
 from mbusgw.parsers.chain import LobaroThenLocal, Parts, build_backend
 from mbusgw.parsers.formats import MOST_FORMATS, FormatMemory
 from mbusgw.parsers.settings import BackendSettings, LobaroSettings, WmbusmetersSettings
+from mbusgw.registry import quarantine_log
+from mbusgw.registry.changes import DeadBands
+from mbusgw.registry.plausibility import Guard
 from mbusgw.registry.registry import Registry
 from mbusgw.runtime.breaker import BreakerState, CircuitBreaker
 from mbusgw.runtime.clock import Clock
@@ -87,7 +90,10 @@ def build_base(config: Config, clock: Clock) -> Base:
         radio_intervals=config.ingest.offline_intervals,
         guests=guest_list(config),
         is_quiet=lambda moment: any(hours.hold(moment.astimezone()) for hours in config.ingest.quiet),
+        guard=Guard(config.plausibility),
+        dead_bands=DeadBands(config.changes.dead_bands),
     )
+    registry.observe(quarantine_log.changed)
     topics = Topics(config.mqtt, config.homeassistant)
     recorder = StateRecorder(registry, store, topics, clock=clock, max_history=config.mqtt.max_history)
     keyring = Keyring(store, open_vault(config, os.environ), clock=clock)

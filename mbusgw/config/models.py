@@ -37,10 +37,12 @@ from mbusgw.config.kinds import (
     TopicLevel,
 )
 from mbusgw.config.radio import RadioDeviceConfig
+from mbusgw.config.readings import ChangesConfig, PlausibilityConfig
 from mbusgw.config.section import Count, Section, check_port
 
 __all__ = [
     "BusConfig",
+    "ChangesConfig",
     "Config",
     "DeviceConfig",
     "GatewayConfig",
@@ -53,6 +55,7 @@ __all__ = [
     "LoggingConfig",
     "MqttConfig",
     "ParserConfig",
+    "PlausibilityConfig",
     "RadioDeviceConfig",
     "StorageConfig",
 ]
@@ -336,6 +339,8 @@ class Config(Section):
     keys: tuple[KeyConfig, ...] = ()
     buses: tuple[BusConfig, ...] = ()
     devices: tuple[Annotated[_WIRED | _RADIO, Discriminator(_kind_of_device)], ...] = ()
+    plausibility: PlausibilityConfig = PlausibilityConfig()
+    changes: ChangesConfig = ChangesConfig()
     logging: LoggingConfig = LoggingConfig()
     health: HealthConfig = HealthConfig()
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from mbusgw.model.format import RecordFormat, first_format
 from mbusgw.model.meter import MeterIdentity
+from mbusgw.model.quarantine import NO_COUNTS, NO_SUSPECTS, Count, Suspect
 from mbusgw.model.reading import Field, Lane, Reading
 from mbusgw.model.reception import RadioLink, Reception
 
@@ -22,7 +23,8 @@ class DeviceState:
     ``breaker`` whether a wired meter is asked (closed), left alone for a while (open), tried again (half_open) or
     not read by command (paused).
     ``radio``: how it is heard, ``format``: which records it sends; of radio meters. ``hidden``: it has no topics
-    and no entities of its own.
+    and no entities of its own. ``quarantine``: values of counters that are not believed; ``counted``: what counters
+    were believed last, where that is not what the last reading said.
     """
 
     device_id: str
@@ -45,6 +47,8 @@ class DeviceState:
     radio: RadioLink | None = None
     hidden: bool = False
     format: RecordFormat | None = None
+    quarantine: Mapping[str, Suspect] = field(default_factory=lambda: NO_SUSPECTS)
+    counted: Mapping[str, Count] = field(default_factory=lambda: NO_COUNTS)
 
     def read(self, reading: Reading, *, learn: bool = True) -> DeviceState:
         """The next state after ``reading``; an older reading than the last one only fills gaps in ``fields``.
@@ -53,7 +57,7 @@ class DeviceState:
         before it tells nothing of how often a radio meter sends.
         """
         newer = self.read_at is None or reading.read_at >= self.read_at
-        known = {} if self._is_replaced_by(reading.header.meter) else self.fields
+        known = {} if self.is_replaced_by(reading.header.meter) else self.fields
         fields = {**known, **reading.fields} if newer else {**reading.fields, **self.fields}
         radio = self._radio(reading, learn=learn)
         if not newer:
@@ -82,7 +86,7 @@ class DeviceState:
     def _format(self, reading: Reading) -> RecordFormat | None:
         if reading.format_signature is None:
             return self.format
-        if self.format is None or self._is_replaced_by(reading.header.meter):
+        if self.format is None or self.is_replaced_by(reading.header.meter):
             return first_format(reading.format_signature)
         return self.format.next(reading.format_signature, reading.read_at)
 
@@ -95,7 +99,8 @@ class DeviceState:
             return self.radio
         return (self.radio or RadioLink()).hear(reading.receptions, learn=learn)
 
-    def _is_replaced_by(self, meter: MeterIdentity | None) -> bool:
+    def is_replaced_by(self, meter: MeterIdentity | None) -> bool:
+        """``meter`` is another one than it was until now."""
         # Maker and number say which meter it is; the medium of one may alternate (heating and cooling).
         return (
             meter is not None

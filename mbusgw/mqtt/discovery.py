@@ -16,12 +16,15 @@ from mbusgw.mqtt.quantities import Look, entity_name, look
 from mbusgw.mqtt.radio import expiry_s, radio_entities
 from mbusgw.mqtt.topics import Topics
 from mbusgw.mqtt.words import device_kind
+from mbusgw.registry.counters import is_counter
 
 _NAMES = {
     "en": {"status": "Status", "last_reading": "Last reading", "polling": "Polling", "closed": "normal",
-           "half_open": "trying again", "open": "suspended", "paused": "paused"},
+           "half_open": "trying again", "open": "suspended", "paused": "paused",
+           "quarantine": "Quarantined values"},
     "de": {"status": "Status", "last_reading": "Letzte Ablesung", "polling": "Abfrage", "closed": "normal",
-           "half_open": "neuer Versuch", "open": "ausgesetzt", "paused": "angehalten"},
+           "half_open": "neuer Versuch", "open": "ausgesetzt", "paused": "angehalten",
+           "quarantine": "Zurückgehaltene Werte"},
 }
 _BREAKER = ("closed", "half_open", "open", "paused")
 
@@ -73,6 +76,8 @@ class Discovery:
             components[field.name] = self._sensor(state, field, names[field.name], root, int(expire_after_s))
         if state.radio is not None:
             components |= self._radio(state, root)
+        if any(field.record and is_counter(field.record) for field in state.fields.values()):
+            components["quarantine"] = self._quarantine(state, root)
         if state.lane is Lane.WIRED:
             components["polling"] = self._polling(state, root)
             components |= self._commands(state, root)
@@ -175,6 +180,22 @@ class Discovery:
             ),
             # It is of interest just when the meter is silent.
             "availability": [{"topic": self._topics.bridge_state}],
+        }
+
+    def _quarantine(self, state: DeviceState, root: str) -> dict[str, Any]:
+        """How many values of the meter's counters are not believed; which ones, in its attributes."""
+        suspects = "(value_json.quarantine | default({}) if value_json is defined else {})"
+        return {
+            "platform": "sensor",
+            "unique_id": f"{root}_quarantine",
+            **entity_id("sensor", self._entity_slug(state, self._words["quarantine"])),
+            "name": self._words["quarantine"],
+            "icon": "mdi:shield-alert-outline",
+            "entity_category": "diagnostic",
+            "state_topic": self._topics.attributes(state.device_id),
+            "value_template": f"{{{{ {suspects} | count }}}}",
+            "json_attributes_topic": self._topics.attributes(state.device_id),
+            "json_attributes_template": f"{{{{ {suspects} | tojson }}}}",
         }
 
     def _radio(self, state: DeviceState, root: str) -> dict[str, Any]:

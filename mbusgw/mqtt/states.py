@@ -11,6 +11,7 @@ from mbusgw.model.device import DeviceState
 from mbusgw.model.document import meter_document, radio_document, record_document
 from mbusgw.model.format import format_document
 from mbusgw.model.ports import Write
+from mbusgw.model.quarantine import quarantine_document
 from mbusgw.model.reading import Field, Lane, Reading
 from mbusgw.model.units import plain_text
 from mbusgw.mqtt.history import history_message
@@ -43,6 +44,8 @@ def change_messages(topics: Topics, change: Change) -> list[Message]:
     messages += [Message(topics.field(state.device_id, name), "", retain=True) for name in sorted(gone)]
     if change.availability:
         messages.append(availability_message(topics, state))
+    if change.before.quarantine != state.quarantine:
+        messages.append(quarantine_message(topics, state))
     if state.read_at is not None:
         messages.append(attributes_message(topics, state))
     return messages
@@ -56,6 +59,8 @@ def all_messages(topics: Topics, state: DeviceState) -> list[Message]:
     messages += [
         _field_message(topics, state, field) for field in state.fields.values() if field.value is not None
     ]
+    if state.quarantine:
+        messages.append(quarantine_message(topics, state))
     if state.read_at is not None:
         messages.append(attributes_message(topics, state))
     return messages
@@ -77,6 +82,13 @@ def reading_messages(topics: Topics, change: Change, reading: Reading) -> list[M
         return [missed, *messages]
     # Each reading has attributes, and they come last.
     return [*messages[:-1], replace(messages[-1], missed=missed)]
+
+
+def quarantine_message(topics: Topics, state: DeviceState) -> Message:
+    """The values that are not believed; while there are none the topic is empty."""
+    suspects = quarantine_document(state.quarantine, state.fields)
+    payload = exactjson.dumps({"count": len(suspects), "values": suspects}) if suspects else ""
+    return Message(topics.quarantine(state.device_id), payload, retain=True)
 
 
 def attributes_message(topics: Topics, state: DeviceState) -> Message:
@@ -103,6 +115,7 @@ def attributes(state: DeviceState) -> dict[str, Any]:
         "records": {
             name: record_document(field.record, name) for name, field in state.fields.items() if field.record
         },
+        "quarantine": quarantine_document(state.quarantine, state.fields),
         "manufacturer_data": state.manufacturer_data,
         "problems": state.problems,
         "breaker": state.breaker,

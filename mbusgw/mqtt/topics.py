@@ -49,6 +49,10 @@ class Topics:
         """Readings that were not told when they were the newest, each with its own time, JSON."""
         return f"{self._prefix}/{device_id}/history"
 
+    def quarantine(self, device_id: str) -> str:
+        """The values that are not believed, JSON; empty while there are none."""
+        return f"{self._prefix}/{device_id}/quarantine"
+
     def raw(self, gateway_id: str, ingest_id: str) -> str:
         """An accepted radio telegram as it came."""
         return f"{self._root.format(gateway_id=gateway_id)}/raw/{ingest_id}"

@@ -3,9 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from mbusgw.model.device import DeviceState
 from mbusgw.model.reading import Field
+from mbusgw.model.record import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +36,38 @@ def difference(before: Mapping[str, Field], after: Mapping[str, Field]) -> froze
         for name, field in after.items()
         if name not in before or before[name].value != field.value or before[name].unit != field.unit
     )
+
+
+class DeadBands:
+    """What is too little to be news: a value that differs by less than its quantity's band from the one that was told.
+
+    Compared with what was told, not with the reading before, or a slow drift would never be news. **immutable**
+    """
+
+    def __init__(self, bands: Mapping[str, Decimal]) -> None:
+        self._bands = dict(bands)
+
+    def news(
+        self, before: Mapping[str, Field], after: Mapping[str, Field], told: dict[str, Value | None]
+    ) -> frozenset[str]:
+        """The names whose value is to be told; ``told`` remembers them for the next time."""
+        names = difference(before, after)
+        if not self._bands:
+            return names
+        return frozenset(name for name in names if self._is_news(before.get(name), after[name], told))
+
+    def _is_news(self, before: Field | None, after: Field, told: dict[str, Value | None]) -> bool:
+        band = self._bands.get(after.record.quantity.slug) if after.record else None
+        if band is None:
+            return True
+        last = told.setdefault(after.name, before.value if before else None)
+        if before is not None and before.unit == after.unit and _lies_within(band, last, after.value):
+            return False
+        told[after.name] = after.value
+        return True
+
+
+def _lies_within(band: Decimal, last: Value | None, value: Value | None) -> bool:
+    if not isinstance(last, (Decimal, int)) or not isinstance(value, (Decimal, int)):
+        return False
+    return abs(Decimal(value) - Decimal(last)) < band

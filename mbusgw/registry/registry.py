@@ -2,8 +2,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -11,7 +11,9 @@ from mbusgw.model.device import DeviceState
 from mbusgw.model.guests import GuestList
 from mbusgw.model.reading import Lane, Reading
 from mbusgw.model.reception import RadioLink, Reception
-from mbusgw.registry.changes import Change, difference
+from mbusgw.model.record import Value
+from mbusgw.registry.changes import Change, DeadBands
+from mbusgw.registry.plausibility import Guard, release
 from mbusgw.runtime.clock import Clock
 
 #: A gateway's clock is believed when it runs ahead by no more.
@@ -25,6 +27,7 @@ class _Entry:
     state: DeviceState
     ttl_s: float
     expires_mono: float
+    told: dict[str, Value | None] = field(default_factory=dict)
 
 
 class Registry:
@@ -33,6 +36,7 @@ class Registry:
     A device that is not read within its time to live goes offline when ``expire`` is
     called. Of a radio meter that time is ``radio_intervals`` of the intervals learned of it, ``radio_ttl_s`` at the
     most and until one is known; while ``is_quiet`` (radio meters keep silent then) it does not run.
+    ``guard`` says which values of a reading are believed, ``dead_bands`` which are news.
     Observers get every change, in the thread that made it and outside the lock; they must not block.
     """
 
@@ -44,12 +48,16 @@ class Registry:
         radio_intervals: int = 3,
         guests: GuestList = GuestList(),
         is_quiet: Callable[[datetime], bool] = lambda moment: False,
+        guard: Guard = Guard(),
+        dead_bands: DeadBands = DeadBands({}),
     ) -> None:
         self._clock = clock
         self._radio_ttl_s = radio_ttl_s
         self._radio_intervals = radio_intervals
         self.guests = guests
         self._is_quiet = is_quiet
+        self._guard = guard
+        self._dead_bands = dead_bands
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
         self._untold: dict[str, Change] = {}
@@ -121,11 +129,34 @@ class Registry:
                 entry = _Entry(self._newcomer(reading), self._radio_ttl_s, 0.0)
                 self._entries[reading.device_id] = entry
             before = entry.state
-            entry.state = after = self._comparable(before, reading).read(reading, learn=self._tells(before, reading))
+            entry.state = after = self._read(before, reading)
             if after.radio is not None:
                 entry.ttl_s = self._radio_ttl(after.radio)
             entry.expires_mono = self._clock.mono() + entry.ttl_s
-        return self._tell(Change(before, after, difference(before.fields, after.fields)))
+            news = self._dead_bands.news(before.fields, after.fields, entry.told)
+        return self._tell(Change(before, after, news))
+
+    def _read(self, before: DeviceState, reading: Reading) -> DeviceState:
+        comparable = self._comparable(before, reading)
+        verdict = self._guard.judge(comparable, reading)
+        if verdict.fields is not reading.fields:
+            reading = replace(reading, fields=verdict.fields)
+        after = comparable.read(reading, learn=self._tells(before, reading))
+        if verdict.quarantine is after.quarantine and verdict.counted is after.counted:
+            return after
+        return replace(after, quarantine=verdict.quarantine, counted=verdict.counted)
+
+    def release(self, device_id: str, names: Collection[str], *, accept: bool) -> Change | None:
+        """Values in quarantine are right, or wrong; None if none of ``names`` is there any more."""
+        with self._lock:
+            entry = self._entries.get(device_id)
+            there = [name for name in names if entry is not None and name in entry.state.quarantine]
+            if entry is None or not there:
+                return None
+            before = entry.state
+            entry.state = after = release(before, there, accept=accept)
+            news = self._dead_bands.news(before.fields, after.fields, entry.told)
+        return self._tell(Change(before, after, news))
 
     def heard(self, device_id: str, reception: Reception) -> None:
         """One more gateway has heard the last telegram of a device."""

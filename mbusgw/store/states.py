@@ -3,11 +3,15 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Mapping
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from mbusgw.model.device import DeviceState
 from mbusgw.model.format import RecordFormat
 from mbusgw.model.meter import MeterIdentity
+from mbusgw.model.quarantine import NO_COUNTS, NO_SUSPECTS, Count, Doubt, Suspect
 from mbusgw.model.reading import Lane
 from mbusgw.model.reception import RadioLink, Reception
 from mbusgw.runtime import exactjson
@@ -70,6 +74,8 @@ def _document(state: DeviceState) -> dict[str, Any]:
         **({"hidden": True} if state.hidden else {}),
         **({"radio": _radio_document(state.radio)} if state.radio is not None else {}),
         **({"format": _format_document(state.format)} if state.format is not None else {}),
+        **({"quarantine": _suspects_document(state.quarantine)} if state.quarantine else {}),
+        **({"counted": _counts_document(state.counted)} if state.counted else {}),
     }
 
 
@@ -117,6 +123,8 @@ def _state(device_id: str, version: int, document: dict[str, Any]) -> DeviceStat
         radio=_radio(document["radio"]) if document.get("radio") else None,
         hidden=document.get("hidden", False),
         format=_format(document["format"]) if document.get("format") else None,
+        quarantine=_suspects(document["quarantine"]) if document.get("quarantine") else NO_SUSPECTS,
+        counted=_counts(document["counted"]) if document.get("counted") else NO_COUNTS,
     )
 
 
@@ -127,3 +135,50 @@ def _format_document(known: RecordFormat) -> list[Any]:
 def _format(document: list[Any]) -> RecordFormat:
     signature, known, changed_at = document
     return RecordFormat(int(signature), tuple(map(int, known)), parse_iso(changed_at) if changed_at else None)
+
+
+def _suspects_document(suspects: Mapping[str, Suspect]) -> dict[str, Any]:
+    fields = from_fields({name: suspect.field for name, suspect in suspects.items()})
+    return {
+        name: {
+            "field": fields[name],
+            "doubt": one.doubt.value,
+            "since": one.since,
+            "last_at": one.last_at,
+            "confirmations": one.confirmations,
+            "seen": one.seen,
+            "refused": one.refused,
+        }
+        for name, one in suspects.items()
+    }
+
+
+def _suspects(document: dict[str, Any]) -> Mapping[str, Suspect]:
+    fields = to_fields({name: one["field"] for name, one in document.items()})
+    return MappingProxyType(
+        {
+            name: Suspect(
+                fields[name],
+                Doubt(one["doubt"]),
+                parse_iso(one["since"]),
+                parse_iso(one["last_at"]),
+                int(one["confirmations"]),
+                int(one["seen"]),
+                bool(one["refused"]),
+            )
+            for name, one in document.items()
+        }
+    )
+
+
+def _counts_document(counted: Mapping[str, Count]) -> dict[str, Any]:
+    return {name: [str(one.value), one.unit, one.at, str(one.resolution)] for name, one in counted.items()}
+
+
+def _counts(document: dict[str, Any]) -> Mapping[str, Count]:
+    return MappingProxyType(
+        {
+            name: Count(Decimal(value), unit, parse_iso(at), Decimal(resolution))
+            for name, (value, unit, at, resolution) in document.items()
+        }
+    )

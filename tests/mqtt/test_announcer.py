@@ -73,7 +73,7 @@ def test_gateway_and_known_meters_are_announced_when_the_broker_is_there(
     assert not told.payloads(DOCUMENT)  # it has not said who it is
     first.read("meter_1", ENERGY)
     wait_until(lambda: told.payloads(DOCUMENT))
-    assert components(told.payloads(DOCUMENT)[0]) == {"status", "last_reading", "polling", "energy"}
+    assert components(told.payloads(DOCUMENT)[0]) == {"status", "last_reading", "polling", "quarantine", "energy"}
     wait_until(lambda: announced(first) == {GATEWAY: "", DOCUMENT: "meter_1"})
 
 
@@ -144,8 +144,8 @@ def test_an_entity_that_was_not_yet_removed_at_a_stop_is_removed_by_the_next_run
 @pytest.mark.parametrize(
     ("later", "key", "before", "after"),
     [
-        (Record(ENERGY.quantity, "J", Decimal("5E9"), vib=b"\x0e"), "unit_of_measurement", "kWh", "GJ"),
-        (Record(ENERGY.quantity, "Wh", "ERROR", vib=b"\x06"), "device_class", "energy", None),
+        (Record(ENERGY.quantity, "J", Decimal("5E9"), vib=b"\x0e", storage=1), "unit_of_measurement", "kWh", "GJ"),
+        (Record(ENERGY.quantity, "Wh", "ERROR", vib=b"\x06", storage=1), "device_class", "energy", None),
     ],
     ids=["another unit", "a text"],
 )
@@ -153,10 +153,12 @@ def test_an_entity_that_is_shown_otherwise_is_announced_anew(
     house: Callable[..., House], told: Subscriber, later: Record, key: str, before: str, after: str | None
 ) -> None:
     one = house("meter_1").start()
-    read_and_announced(one, told)
+    wait_until(lambda: told.payloads(GATEWAY))
+    one.read("meter_1", replace(ENERGY, storage=1))
+    wait_until(lambda: told.payloads(DOCUMENT))
     one.read("meter_1", later)
     wait_until(lambda: len(told.payloads(DOCUMENT)) == 2)
-    shown = [exactjson.loads(payload)["components"]["energy"].get(key) for payload in told.payloads(DOCUMENT)]
+    shown = [exactjson.loads(payload)["components"]["energy_storage_1"].get(key) for payload in told.payloads(DOCUMENT)]
     assert shown == [before, after]
 
 

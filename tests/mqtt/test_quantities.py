@@ -15,6 +15,7 @@ from mbusgw.model.record import Function, Record, Value
 from mbusgw.model.units import normalise
 from mbusgw.mqtt.quantities import LOOKS, entity_name, look
 from mbusgw.mqtt.words import QUALIFIERS, TITLES_DE, device_kind
+from mbusgw.registry.counters import is_counter
 
 WATER, HEAT, GAS, ELECTRICITY = 0x07, 0x04, 0x03, 0x02
 
@@ -189,3 +190,14 @@ def test_counters_grow_and_gauges_measure() -> None:
         shown = look(field(slug, ""), None)
         if quantity.kind is Kind.GAUGE:
             assert shown.state_class == "measurement", slug
+
+
+@pytest.mark.parametrize("slug", list(QUANTITIES))
+def test_what_home_assistant_counts_is_what_is_guarded(slug: str) -> None:
+    for meaning in (
+        {}, {"storage": 1}, {"function": Function.MAXIMUM}, {"tariff": 2}, {"qualifiers": ("backward",)},
+        {"qualifiers": ("per_hour",)}, {"qualifiers": ("profile_1",)}, {"qualifiers": ("limit_upper",)},
+    ):  # fmt: skip
+        one = field(slug, "", **meaning)
+        assert one.record is not None
+        assert (look(one, None).state_class == "total_increasing") == is_counter(one.record), meaning

@@ -141,7 +141,7 @@ def test_attributes_explain_the_values(registry: Registry) -> None:
     assert set(document) == {
         "name", "read_at", "stale", "version", "lane", "meter", "access_no", "status", "gateway_id", "rssi_dbm",
         "radio", "format",
-        "units", "records", "manufacturer_data", "problems", "breaker",
+        "units", "records", "quarantine", "manufacturer_data", "problems", "breaker",
     }  # fmt: skip
     assert document["read_at"] == "2026-03-01T12:00:00.000Z"
     assert (document["name"], document["stale"], document["version"], document["lane"]) == ("Heat", False, 1, "wired")
@@ -243,9 +243,9 @@ def test_what_is_stored_late_does_not_tell_old_values(
     # Two threads: the one whose state is newer gets to the store first.
     older = registry.record(reading("meter_1", [energy(Decimal("1000000"))], read_at=START))
     later_at = START + timedelta(seconds=5)
-    recorder.deliver(reading("meter_1", [energy(Decimal("2000000"))], read_at=later_at))
+    recorder.deliver(reading("meter_1", [energy(Decimal("1200000"))], read_at=later_at))
     recorder.publish_change(older)
-    assert waiting(store)["mbus/meter_1/energy"] == "2000.000"
+    assert waiting(store)["mbus/meter_1/energy"] == "1200.000"
 
 
 def test_many_devices_are_told_a_few_at_a_time(recorder: StateRecorder, registry: Registry, store: Store) -> None:
@@ -258,3 +258,24 @@ def test_many_devices_are_told_a_few_at_a_time(recorder: StateRecorder, registry
 def test_the_report_goes_to_both_topics_of_the_bridge(recorder: StateRecorder, store: Store) -> None:
     recorder.publish_report({"status": "healthy"})
     assert waiting(store) == {f"mbus/bridge/{last}": '{"status":"healthy"}' for last in ("info", "health")}
+
+
+# ------------------------------------------------------------------ quarantine
+def test_a_value_in_quarantine_has_a_topic_of_its_own_until_it_is_over(
+    recorder: StateRecorder, registry: Registry, store: Store
+) -> None:
+    for seconds, watt_hours in enumerate(("1000000", "5000")):
+        at = START + timedelta(seconds=seconds)
+        recorder.deliver(reading("meter_1", [energy(Decimal(watt_hours))], read_at=at))
+    told = waiting(store)
+    assert told["mbus/meter_1/energy"] == "1000.000"
+    document = exactjson.loads(told["mbus/meter_1/quarantine"])
+    assert document["count"] == 1 and document["values"]["energy"]["value"] == 5
+    assert document["values"] == exactjson.loads(told["mbus/meter_1/attributes"])["quarantine"]
+    state = registry.get("meter_1")
+    assert state is not None and payloads(all_messages(TOPICS, state))["quarantine"]
+    change = registry.release("meter_1", ["energy"], accept=True)
+    assert change is not None
+    recorder.publish_change(change)
+    assert waiting(store)["mbus/meter_1/quarantine"] == "" and waiting(store)["mbus/meter_1/energy"] == "5.000"
+    assert "5.000" in str(rows(store, "SELECT fields_json FROM readings"))  # the history has what was read

@@ -95,7 +95,9 @@ def test_only_what_has_another_value_or_unit_is_news(registry: Registry) -> None
     registry.record(reading(energy=1, volume=Decimal("2.0"), power=3))
     change = registry.record(reading(energy=1, volume=Decimal("2.00"), power=4, flow=None))
     assert change.fields == {"power", "flow"}
-    other_unit = replace(reading(), fields=MappingProxyType({"energy": field("energy", 1, "GJ")}))
+    kwh = replace(field("energy", 1, "kWh"), record=None)  # no counter, whose unit would be doubted
+    registry.record(replace(reading("meter_2"), fields=MappingProxyType({"energy": kwh})))
+    other_unit = replace(reading("meter_2"), fields=MappingProxyType({"energy": replace(kwh, unit="GJ")}))
     assert registry.record(other_unit).fields == {"energy"}
 
 

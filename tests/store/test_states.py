@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mbusgw.model.device import DeviceState
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.quantity import QUANTITIES
+from mbusgw.model.quarantine import Count, Doubt, Suspect
 from mbusgw.model.reading import Field, Lane
 from mbusgw.model.reception import RadioLink, Reception
 from mbusgw.model.record import Function, Record
@@ -242,3 +243,16 @@ def test_how_a_radio_meter_is_heard_comes_back(store: Store) -> None:
     finally:
         reader.close()
     assert loaded.radio == link
+
+
+def test_values_in_quarantine_and_counters_of_earlier_readings_come_back(store: Store) -> None:
+    later = START + timedelta(seconds=90)
+    less = field("energy", Decimal("0.500"))
+    suspect = Suspect(less, Doubt.DOWN, START, later, confirmations=2, seen=9, refused=True)
+    count = Count(Decimal("12.345"), "kWh", START, Decimal("0.001"))
+    state = replace(
+        STATE, quarantine=MappingProxyType({"energy": suspect}), counted=MappingProxyType({"energy": count})
+    )
+    assert save(store, state)
+    (back,) = load(store)
+    assert (back.quarantine, back.counted) == ({"energy": suspect}, {"energy": count})

@@ -1,0 +1,52 @@
+"""Which values are counters, and how fast the fastest usual meter of a kind counts."""
+from __future__ import annotations
+
+from decimal import Decimal
+
+from mbusgw.model.quantity import Kind
+from mbusgw.model.record import Function, Record
+
+ELECTRICITY = frozenset({0x02})
+WATER = frozenset({0x06, 0x07, 0x10, 0x11, 0x15, 0x16, 0x17, 0x28})
+GAS = frozenset({0x03, 0x12, 0x13})
+
+#: A counter that Home Assistant takes for none.
+_NO_TOTAL = frozenset({"reset_counter"})
+#: What these qualifiers make of a counter is a rate, or one of many values of the past.
+_NO_COUNTER = ("per_", "profile_")
+
+# Per hour. Electricity: 100 A on three phases and some. Heat: a house of many flats. Volume: the permanent flow of
+# the largest meter that is usual in houses (water Q3 16, gas G25), in heat meters of a distribution pipe.
+_KWH, _KWH_ELECTRIC = Decimal(500), Decimal(100)
+_COUNTS_PER_HOUR = Decimal(3600)
+
+#: (quantity, unit of the topic) -> (media it is for, most per hour), the first that fits; None: any medium.
+_MOST: dict[tuple[str, str], tuple[tuple[frozenset[int] | None, Decimal], ...]] = {
+    ("energy", "kWh"): ((ELECTRICITY, _KWH_ELECTRIC), (None, _KWH)),
+    ("energy", "GJ"): ((None, _KWH * Decimal("0.0036")),),
+    ("energy", "Mcal"): ((None, _KWH * Decimal("0.86")),),
+    ("reactive_energy", "kvarh"): ((None, _KWH_ELECTRIC),),
+    ("apparent_energy", "kVAh"): ((None, _KWH_ELECTRIC),),
+    ("volume", "m³"): ((WATER, Decimal(20)), (GAS, Decimal(40)), (None, Decimal(60))),
+    ("mass", "kg"): ((None, Decimal(60_000)),),
+    ("hca", ""): ((None, Decimal(200)),),
+}
+
+
+def is_counter(record: Record) -> bool:
+    """A running count, which Home Assistant makes statistics of: no due date, no extreme, no rate. **any thread**"""
+    return (
+        record.quantity.kind is Kind.COUNTER
+        and record.function is Function.INSTANTANEOUS
+        and record.storage == 0
+        and record.quantity.slug not in _NO_TOTAL
+        and not any(word.startswith(_NO_COUNTER) for word in record.qualifiers)
+    )
+
+
+def most_per_hour(slug: str, unit: str, medium: int | None) -> Decimal:
+    """What a meter of ``medium`` counts in an hour at most; infinite where nothing is known of it. **any thread**"""
+    for media, most in _MOST.get((slug, unit), ()):
+        if media is None or medium in media:
+            return most
+    return Decimal("Infinity") if unit else _COUNTS_PER_HOUR
