@@ -12,6 +12,7 @@ from mbusgw.model.quantity import Kind, Quantity
 from mbusgw.model.reading import Field
 from mbusgw.model.record import Function, Record
 from mbusgw.mqtt.words import QUALIFIERS, SUFFIXES, TITLES_DE
+from mbusgw.registry.counters import is_counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Look:
 
 
 _COUNTER = "total_increasing"
+_TOTAL = "total"
 _GAUGE = "measurement"
 _DIAGNOSTIC = "diagnostic"
 
@@ -113,8 +115,9 @@ def look(field: Field, medium: int | None) -> Look:
         _BY_KIND[record.quantity.kind], name=record.quantity.title, name_de=_title_de(record.quantity)
     )
     base = _by_medium(base, record, medium)
-    if base.state_class == _COUNTER and any(word.startswith("per_") for word in record.qualifiers):
-        base = replace(base, state_class=_GAUGE)  # a rate, no count
+    if base.state_class == _COUNTER and not is_counter(record):
+        is_rate = any(word.startswith("per_") for word in record.qualifiers)
+        base = replace(base, state_class=_GAUGE if is_rate else _TOTAL)
     of_the_past = any(word in _OF_THE_PAST or word.startswith("profile_") for word in record.qualifiers)
     if record.function is not Function.INSTANTANEOUS or record.storage or of_the_past:
         base = _history(base)
@@ -154,8 +157,7 @@ def _energy_de(back: bool) -> str:
 
 def _history(base: Look) -> Look:
     """A value of a due date or an extreme: it may be looked up, but is no running counter and not the main thing."""
-    state_class = "total" if base.state_class == _COUNTER else base.state_class
-    return replace(base, state_class=state_class, enabled=False)
+    return replace(base, enabled=False)
 
 
 def _checked(base: Look, unit: str) -> Look:

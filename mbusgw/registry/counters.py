@@ -12,8 +12,15 @@ GAS = frozenset({0x03, 0x12, 0x13})
 
 #: A counter that Home Assistant takes for none.
 _NO_TOTAL = frozenset({"reset_counter"})
-#: What these qualifiers make of a counter is a rate, or one of many values of the past.
-_NO_COUNTER = ("per_", "profile_")
+#: What these qualifiers make of a counter is a rate, a balance, a limit, or a value of another time.
+_NO_COUNTER = (
+    "per_", "times_", "profile_", "compact_profile", "inverse_compact_profile", "delta_import_export", "limit_",
+    "relative_deviation", "average", "historic", "fixed_date", "future", "first", "last",
+)  # fmt: skip
+#: How often a limit was exceeded: there the limit only says which.
+_OF_LIMITS = "exceed_count"
+#: Counts that are set to zero once a year, on their due date.
+_BEGINS_ANEW = frozenset({"hca"})
 
 # Per hour. Electricity: 100 A on three phases and some. Heat: a house of many flats. Volume: the permanent flow of
 # the largest meter that is usual in houses (water Q3 16, gas G25), in heat meters of a distribution pipe.
@@ -40,8 +47,17 @@ def is_counter(record: Record) -> bool:
         and record.function is Function.INSTANTANEOUS
         and record.storage == 0
         and record.quantity.slug not in _NO_TOTAL
-        and not any(word.startswith(_NO_COUNTER) for word in record.qualifiers)
+        and not any(word.startswith(_NO_COUNTER) for word in _meaning(record))
     )
+
+
+def _meaning(record: Record) -> tuple[str, ...]:
+    return () if record.quantity.slug == _OF_LIMITS else record.qualifiers
+
+
+def begins_anew(record: Record | None) -> bool:
+    """A count that its meter may set to zero in the course of things. **any thread**"""
+    return record is not None and record.quantity.slug in _BEGINS_ANEW
 
 
 def most_per_hour(slug: str, unit: str, medium: int | None) -> Decimal:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from mbusgw.model.quarantine import Count, Doubt, Suspect
 from mbusgw.model.reading import Field
+from mbusgw.registry.counters import begins_anew
 
 #: Many meters renew their values now and then only, so what an hour allows may come at once.
 SHORTEST_S = 3600
@@ -30,7 +31,7 @@ def doubt(base: Count, field: Field, most_per_hour: Decimal, at: datetime) -> Do
         return None if grown <= _allowed(base, most_per_hour, at) else Doubt.JUMP
     if repeats(base, field):
         return None
-    if value == 0:
+    if value == 0 and not begins_anew(field.record):
         return Doubt.ZERO
     return None if _rolls_over(base, field, most_per_hour, at) else Doubt.DOWN
 

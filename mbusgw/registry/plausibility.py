@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -14,6 +14,8 @@ from mbusgw.model.reading import Field, Reading
 from mbusgw.registry.counters import is_counter, most_per_hour
 from mbusgw.registry.doubt import agrees, count, doubt, repeats
 
+#: After so long in quarantine readings of a meter that reports an error count too: some report one for years.
+PATIENCE = timedelta(days=1)
 #: Bits of the status byte: permanent and temporary error (EN 13757-3, table 18).
 _ERROR_BITS = 0x18
 #: Its lowest two bits: busy, or an application error.
@@ -53,8 +55,8 @@ class Guard:
     """Judges readings; keeps nothing of its own, all it needs is in the device's state. **immutable**
 
     A value that is not believed is held back until so many further readings as configured agree with it, or until the
-    meter says again what fits to the value that was kept, or until a person decides. Readings of a meter that reports
-    an error confirm nothing.
+    meter says again what fits to the value that was kept, or until a person decides. In the first day readings of a
+    meter that reports an error confirm nothing.
     """
 
     def __init__(self, config: PlausibilityConfig = PlausibilityConfig()) -> None:
@@ -108,12 +110,12 @@ class Guard:
 
     def _believed(self, said: Field, limit: Decimal, case: _Case) -> Field | None:
         """What of a counter's field is shown; None: what was shown before."""
-        name, at, base = said.name, case.reading.read_at, case.base(said.name)
+        name, base = said.name, case.base(said.name)
         if said.value is None or not _is_finite(said):
             if base is not None:
                 case.counted[name] = base
             return said if said.value is None else replace(said, value=None)
-        if base is None or (why := doubt(base, said, limit, at)) is None:
+        if base is None or (why := self._doubt(said, limit, base, case)) is None:
             case.suspects.pop(name, None)
             # A coarser telegram of the same meter says less than is known already.
             return replace(said, value=base.value) if base is not None and repeats(base, said) else said
@@ -126,18 +128,27 @@ class Guard:
         return None
 
     @staticmethod
+    def _doubt(said: Field, limit: Decimal, base: Count, case: _Case) -> Doubt | None:
+        at, before = case.reading.read_at, case.suspects.get(said.name)
+        why = doubt(base, said, limit, at)
+        if why is None and before is not None and before.refused and agrees(base, before, said, limit, at):
+            return before.doubt  # by now the meter may have counted as much; but a person said that it has not
+        return why
+
+    @staticmethod
     def _suspect(said: Field, why: Doubt, base: Count, limit: Decimal, case: _Case) -> Suspect:
         at, before = case.reading.read_at, case.suspects.get(said.name)
         if before is None:
             return Suspect(said, why, at, at)
-        if at <= before.last_at:
+        if at == before.last_at:
             return before  # the same reading again
         confirmed, refused = 0, False
         if why in NEVER_CONFIRMED or before.doubt in NEVER_CONFIRMED:
             refused = before.refused and why is before.doubt
         elif agrees(base, before, said, limit, at):
             refused = before.refused
-            confirmed = before.confirmations + (not refused and _is_sound(case.reading.header.status))
+            sound = _is_sound(case.reading.header.status) or at - before.since >= PATIENCE
+            confirmed = before.confirmations + (not refused and sound)
         return Suspect(said, why, before.since, at, confirmed, before.seen + 1, refused)
 
     # -------------------------------------------------- what was not in it

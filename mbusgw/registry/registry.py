@@ -80,7 +80,6 @@ class Registry:
         with self._lock:
             self._entries.pop(device_id, None)
             self._untold.pop(device_id, None)
-            self._untold.pop(device_id, None)
 
     def bear(self, device_id: str, ttl_s: float) -> None:
         """From its next reading on a device may be silent for ``ttl_s`` seconds: its turn comes as rarely as that."""

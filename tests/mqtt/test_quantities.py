@@ -181,6 +181,11 @@ def test_what_is_told_per_something_is_no_counter() -> None:
     assert look(one, WATER).state_class == "measurement"
 
 
+def test_a_balance_may_go_down() -> None:
+    assert look(field("energy", "Wh", qualifiers=("delta_import_export",)), ELECTRICITY).state_class == "total"
+    assert look(field("exceed_count", "", qualifiers=("limit_upper",)), WATER).state_class == "total_increasing"
+
+
 def test_every_look_belongs_to_a_quantity() -> None:
     assert set(LOOKS) <= set(QUANTITIES)
 
@@ -197,6 +202,7 @@ def test_what_home_assistant_counts_is_what_is_guarded(slug: str) -> None:
     for meaning in (
         {}, {"storage": 1}, {"function": Function.MAXIMUM}, {"tariff": 2}, {"qualifiers": ("backward",)},
         {"qualifiers": ("per_hour",)}, {"qualifiers": ("profile_1",)}, {"qualifiers": ("limit_upper",)},
+        {"qualifiers": ("delta_import_export",)},
     ):  # fmt: skip
         one = field(slug, "", **meaning)
         assert one.record is not None

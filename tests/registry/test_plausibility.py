@@ -146,7 +146,8 @@ def test_digits_of_a_floating_point_number_allow_nothing(house: House) -> None:
 
 
 def test_what_is_no_counter_is_never_held_back(house: House) -> None:
-    for meaning in ({"storage": 1}, {"function": Function.MAXIMUM}, {"qualifiers": ("per_hour",)}):
+    balance, rate = {"qualifiers": ("delta_import_export",)}, {"qualifiers": ("per_hour",)}
+    for meaning in ({"storage": 1}, {"function": Function.MAXIMUM}, balance, rate):
         assert after(House(), counter(Decimal(9), **meaning), counter(Decimal(0), **meaning)) == [9, 0]
 
 
@@ -177,12 +178,36 @@ def test_a_meter_with_an_error_confirms_nothing(house: House) -> None:
     assert [house.read(1001, status=0x10), house.read(1002, status=0x04)] == [1001, 1002]
 
 
-def test_the_same_reading_again_confirms_nothing(house: House) -> None:
+def test_a_meter_that_reports_an_error_for_years_is_believed_after_a_day(house: House) -> None:
+    house.read(1000)
+    assert [house.read(5, status=0x08) for _ in range(10)] == [1000] * 10
+    house.clock.advance(86_400)
+    assert [house.read(value, status=0x08) for value in (6, 5, 6, 6)] == [1000] * 4
+    assert house.read(6, status=0x08) == 6
+
+
+@pytest.mark.parametrize("seconds", [30, 15])
+def test_the_same_reading_again_confirms_nothing(house: House, seconds: int) -> None:
     house.read(1000)
     house.read(5)
     for _ in range(10):
-        assert house.read(5, back_s=(house.clock.now() - START).total_seconds() - 15) == 1000
+        assert house.read(5, back_s=(house.clock.now() - START).total_seconds() + 15 - seconds) == 1000
     assert house.state.quarantine["energy"].confirmations == 0
+
+
+def test_a_clock_that_is_set_back_does_not_keep_a_value_from_being_confirmed(house: House) -> None:
+    house.read(1000)
+    house.read(5)
+    house.clock.set_wall(START - timedelta(days=365))
+    assert after(house, 5, 5, 5) == [1000, 1000, 5]
+
+
+def test_consumption_units_begin_anew_on_their_due_date(house: House) -> None:
+    def units(value: int) -> Field:
+        record = Record(QUANTITIES["hca"], "", value, dib=b"\x02", vib=b"\x6e")
+        return Field("energy", value, "", record)
+
+    assert after(house, *map(units, (741, 0, 0, 0, 0, 1))) == [741, 741, 741, 741, 0, 1]
 
 
 def test_a_meter_that_is_faster_than_it_should_be_is_followed() -> None:
@@ -248,6 +273,14 @@ def test_a_value_that_a_person_calls_wrong_is_never_confirmed(house: House) -> N
         "last_at": house.clock.now(), "seen": 11, "confirmations": 0, "refused": True,
     }  # fmt: skip
     assert house.read(1001) == 1001 and house.doubt is None
+
+
+def test_a_jump_that_a_person_calls_wrong_is_not_right_when_so_much_time_has_passed(house: House) -> None:
+    after(house, 1000, 9000)
+    house.registry.release("meter_1", ["energy"], accept=False)
+    house.clock.advance(30 * 86_400)
+    assert after(house, *[9000] * 5) == [1000] * 5 and house.doubt is Doubt.JUMP
+    assert house.read(1200) == 1200 and house.doubt is None
 
 
 def test_the_log_tells_the_beginning_and_the_end_once(house: House, caplog: pytest.LogCaptureFixture) -> None:
