@@ -229,6 +229,7 @@ def _certificate(config: HttpConfig, clock: Clock) -> Certificate | None:
 def _farewell(out: WayOut, for_good: bool) -> None:
     """The main thread, before the way out closes: what waits goes out, then others are told that we are gone."""
     deadline_mono = time.monotonic() + FLUSH_S
+    out.sender.hasten()
     while out.broker.connected and not out.sender.idle and time.monotonic() < deadline_mono:
         out.sender.quiet.wait(0.05)
     if for_good:

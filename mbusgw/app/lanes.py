@@ -165,8 +165,8 @@ def build_way_out(base: Base, interval_s: Callable[[str], float | None], desk: D
         ],
     )
     sender = Sender(broker, base.store, metrics=base.metrics, clock=clock)
-    base.store.on_commit(sender.ring)
-    broker.on_ack = sender.ring
+    base.store.on_commit(sender.committed)
+    broker.on_ack = sender.acknowledged
     pulse = Pulse(
         base.registry, base.recorder, broker, base.store, base.topics, heartbeat_s=config.mqtt.heartbeat, clock=clock
     )

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 #: Rows read at once. More than a window, so that an acknowledgement finds the next message at hand.
 PREFETCH = 400
+#: What the broker has acknowledged is gathered for so long, or up to so many rows, and removed in one go: each row by
+#: itself would cost a commit, and wear out the card of a small computer.
+GATHER_S, GATHER_MAX = 0.5, 100
 #: A broker that acknowledges nothing for so long, while it owes us something, gets a new connection; each time later.
 SILENCE_S = (30.0, 300.0)
 
@@ -30,7 +33,8 @@ class Sender(WorkerWithView):
 
     Every row is handed over once per run; a row that was handed over and not acknowledged
     is still in the outbox, and is sent again by the next run. At most ``Broker.window``
-    rows are under way. ``quiet`` is set while nothing waits. ``ring``: **any thread**; the rest: **own thread**
+    rows are under way. ``quiet`` is set when, after ``hasten``, nothing waits.
+    ``ring``, ``committed``, ``acknowledged``, ``hasten``, ``idle``: **any thread**; the rest: **own thread**
     """
 
     def __init__(self, broker: Broker, store: Store, *, metrics: Metrics, clock: Clock) -> None:
@@ -43,13 +47,35 @@ class Sender(WorkerWithView):
         self._under_way: dict[int, int] = {}  # mid -> row id
         self._unwritten: deque[Write] = deque()  # what the broker said of rows, not yet stored
         self._last_id = 0
+        self._queued = 0  # rows that the store had taken in when the bell was last rung for them
+        self._taken: list[int] = []  # rows that the broker has, and the store does not know it yet
+        self._taken_mono = 0.0  # since when there are such
+        self._full = False  # as many are under way as may be
+        self._hasty = False
         self._reasons: set[str] = set()  # why messages were set aside: each is told once
         self._silence = Backoff(*SILENCE_S, jitter=0)
         self._patience_s = self._silence.next_s()
         self._progress_mono = clock.mono()
 
     def ring(self) -> None:
-        """Something is in the outbox, was acknowledged, or the broker is back."""
+        """The broker is back."""
+        self._bell.set()
+
+    def committed(self) -> None:
+        """The store's thread: there may be something to send."""
+        queued = self._store.count("queued")
+        if queued != self._queued or self._hasty:
+            self._queued = queued
+            self._bell.set()
+
+    def acknowledged(self) -> None:
+        """paho's thread: the broker has acknowledged something; that can wait where nothing waits for it."""
+        if self._full or self._hasty:
+            self._bell.set()
+
+    def hasten(self) -> None:
+        """From now on nothing is gathered: the end is near."""
+        self._hasty = True
         self._bell.set()
 
     def stop(self) -> None:
@@ -64,7 +90,8 @@ class Sender(WorkerWithView):
 
     def step(self) -> None:
         """Waits for the bell, then settles what was acknowledged and sends what fits in the window."""
-        self._bell.wait(5.0)
+        soon = self._taken or self._under_way and self._broker.connected
+        self._bell.wait(GATHER_S if soon else 5.0)
         self._bell.clear()
         self.quiet.clear()
         self._settle()
@@ -77,7 +104,6 @@ class Sender(WorkerWithView):
     def _settle(self) -> None:
         for _ in range(len(self._unwritten)):
             self._write(self._unwritten.popleft())
-        taken: list[int] = []
         if self._broker.acks:
             self._silence.reset()
             self._patience_s = self._silence.next_s()
@@ -88,12 +114,23 @@ class Sender(WorkerWithView):
             if row_id is None:
                 continue  # not of the outbox (the bridge's own state)
             if ack.refused is None:
-                taken.append(row_id)
+                self._took(row_id)
                 self._metrics.published()
             else:
                 self._refused(row_id, ack.refused)
-        if taken:
-            self._write(outbox.acknowledged(taken, self.clock.now()))
+        self._remove()
+
+    def _took(self, row_id: int) -> None:
+        if not self._taken:
+            self._taken_mono = self.clock.mono()
+        self._taken.append(row_id)
+
+    def _remove(self) -> None:
+        """Takes out of the outbox what the broker has, once that is worth a commit."""
+        waited_s = self.clock.mono() - self._taken_mono
+        if self._taken and (self._hasty or len(self._taken) >= GATHER_MAX or waited_s >= GATHER_S):
+            self._write(outbox.acknowledged(self._taken, self.clock.now()))
+            self._taken = []
 
     def _refused(self, row_id: int, reason: str) -> None:
         kind = reason.partition(":")[0]
@@ -120,6 +157,12 @@ class Sender(WorkerWithView):
 
     # -------------------------------------------------- sending
     def _send(self) -> None:
+        self._fill()
+        self._full = len(self._under_way) >= self._broker.window
+        if self._full and self._broker.acks:  # they came before anybody could know that they are waited for
+            self._bell.set()
+
+    def _fill(self) -> None:
         while self._broker.connected and len(self._under_way) < self._broker.window:
             if not self._ahead and not self._fetch():
                 return

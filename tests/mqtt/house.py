@@ -68,8 +68,9 @@ class House:
         self.recorder = StateRecorder(self.registry, self.store, TOPICS, clock=clock)
         self.broker = Broker(config, "house", clock=clock, subscriptions=[STATUS_TOPIC, TOPICS.bridge_state])
         self.sender = Sender(self.broker, self.store, metrics=Metrics(), clock=clock)
-        self.store.on_commit(self.sender.ring)
-        self.broker.on_ack = self.sender.ring
+        self.sender.hasten()  # so that a test need not wait until nothing is under way
+        self.store.on_commit(self.sender.committed)
+        self.broker.on_ack = self.sender.acknowledged
         self.pulse = Pulse(
             self.registry, self.recorder, self.broker, self.store, TOPICS, heartbeat_s=3600, clock=clock
         )

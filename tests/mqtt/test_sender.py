@@ -9,7 +9,7 @@ import pytest
 
 from mbusgw.config.models import MqttConfig
 from mbusgw.mqtt.client import Broker
-from mbusgw.mqtt.sender import SILENCE_S, Sender
+from mbusgw.mqtt.sender import GATHER_S, SILENCE_S, Sender
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.store import outbox, telegrams
@@ -17,10 +17,11 @@ from mbusgw.store.outbox import Message
 from mbusgw.store.telegrams import Status
 from mbusgw.store.writer import Store
 from tests.fakes.broker import BadBroker, Close, Taken
+from tests.fakes.clock import FakeClock
 from tests.fakes.stores import rows, write
 from tests.fakes.telegrams import received
 from tests.mosquitto import Mosquitto, subscribed
-from tests.simulator.memory import SkippingClock
+from tests.simulator.memory import MovableClock, SkippingClock
 from tests.wait import PATIENCE_S, wait_until
 
 CLOCK = SystemClock()
@@ -29,16 +30,17 @@ CLOCK = SystemClock()
 class Lane:
     """Store, broker connection and sender, as the daemon has them; ``clock`` goes, and a test may move it on."""
 
-    def __init__(self, path: Path, port: int, **options: object) -> None:
-        self.clock = SkippingClock()
+    def __init__(self, path: Path, port: int, *, clock: MovableClock | None = None, **options: object) -> None:
+        self.clock = clock or SkippingClock()
         self.metrics = Metrics()
         self.store = Store(path, clock=CLOCK)
         self.store.open()
         config = MqttConfig.model_validate({"url": f"mqtt://127.0.0.1:{port}", **options})
         self.broker = Broker(config, f"test-{port}", clock=self.clock, will=("mbus/bridge/state", "offline"))
         self.sender = Sender(self.broker, self.store, metrics=self.metrics, clock=self.clock)
-        self.broker.on_up = self.broker.on_ack = self.sender.ring
-        self.store.on_commit(self.sender.ring)
+        self.broker.on_up = self.sender.ring
+        self.broker.on_ack = self.sender.acknowledged
+        self.store.on_commit(self.sender.committed)
         self.store.start()
         self.sender.start()
         self.broker.start()
@@ -58,8 +60,8 @@ class Lane:
 def lane(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Callable[..., Lane]]:
     lanes: list[Lane] = []
 
-    def make(**options: object) -> Lane:
-        lanes.append(Lane(tmp_path / "test.db", mosquitto.port, **options))
+    def make(*, clock: MovableClock | None = None, **options: object) -> Lane:
+        lanes.append(Lane(tmp_path / "test.db", mosquitto.port, clock=clock, **options))
         return lanes[-1]
 
     yield make
@@ -230,6 +232,44 @@ def test_a_refusal_that_cannot_be_noted_at_once_does_not_become_an_acknowledgeme
         other.close()
     wait_until(lambda: one.store.count("outbox") == 0)
     assert rows(one.store, "SELECT status FROM telegrams") == [("failed",)]
+
+
+# ------------------------------------------------------------------ acknowledgements are gathered
+def published(one: Lane, count: int) -> bool:
+    return f'mqtt_publish_total{{result="success"}} {count}.0'.encode() in one.metrics.render()
+
+
+def test_what_the_broker_took_one_by_one_leaves_the_outbox_in_one_commit(lane: Callable[..., Lane]) -> None:
+    one = lane(clock=FakeClock())
+    for message in numbered(10):
+        one.put(message)
+    wait_until(lambda: published(one, 10))
+    assert one.store.count("outbox") == 10
+    commits: list[None] = []
+    one.store.on_commit(lambda: commits.append(None))
+    one.clock.advance(GATHER_S)
+    wait_until(lambda: one.sender.idle)
+    assert len(commits) == 1
+
+
+def test_at_the_end_nothing_is_gathered(lane: Callable[..., Lane]) -> None:
+    one = lane(clock=FakeClock())
+    one.put(*numbered(10))
+    wait_until(lambda: published(one, 10))
+    one.sender.hasten()
+    wait_until(lambda: one.sender.quiet.is_set())
+    one.put(*numbered(10))
+    wait_until(lambda: one.sender.idle)
+
+
+def test_messages_that_wait_for_a_place_in_the_window_do_not_wait_for_more_acknowledgements(
+    lane: Callable[..., Lane], mosquitto: Mosquitto
+) -> None:
+    with subscribed(mosquitto.port, "t/#") as subscriber:
+        one = lane(clock=FakeClock(), window=2)
+        one.put(*numbered(300))
+        wait_until(lambda: len(subscriber.messages) >= 300)
+        assert subscriber.payloads("t/readings") == [str(number) for number in range(300)]
 
 
 # ------------------------------------------------------------------ brokers that behave badly
