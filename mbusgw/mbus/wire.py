@@ -76,7 +76,7 @@ class Wire:
         self._late_s = line.slack_s + latency_s
         self._trace = trace
         self._on_stray = on_stray
-        self._last_byte_mono = mono() - 1
+        self._last_byte_mono = mono()  # what passed before we listened, nobody knows
         self._follow(baudrate)
 
     @property

@@ -21,3 +21,12 @@ def test_without_faults_nothing_fails_at_all() -> None:
     outcome = VirtualBus(4, rate=0, natures=False).run(0.1)
     assert outcome.errors.total() == 0 and outcome.incomplete == 0
     assert outcome.reads["ok"] > 300
+
+
+@pytest.mark.parametrize(("rate", "drop_s"), [(0, 7), (0.1, 60)])
+def test_a_converter_that_drops_the_connection_again_and_again_costs_no_reading(rate: float, drop_s: float) -> None:
+    bus = VirtualBus(5, rate=rate, drop_s=drop_s)
+    outcome = bus.run(0.15)
+    assert outcome.drops >= 8
+    assert outcome.untrue == [] and outcome.lost == [] and bus.referee.violations == []
+    assert outcome.reads["failed"] == 0 and outcome.reads["ok"] > 200

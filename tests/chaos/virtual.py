@@ -1,6 +1,6 @@
 """A bus on a clock of its own: many meters, faults at random by a seed, and hours of reading in seconds.
 
-    python -m tests.chaos.virtual SEED HOURS [RATE]
+    python -m tests.chaos.virtual SEED HOURS [RATE [DROP_S]]
 
 reads that many hours of bus time and tells what was untrue, lost or against the standard. ``of_the_wire`` are values
 that no meter has sent, in frames that are right by chance where several send at once: no reader of bytes can see that.
@@ -15,9 +15,11 @@ from random import Random
 from typing import Any
 
 from mbusgw.mbus.frames import Frame
+from mbusgw.mbus.link import Constant
 from mbusgw.mbus.session import Session
+from mbusgw.mbus.wire import LONGEST_FRAME_BYTES
 from mbusgw.model.address import Address, SecondaryAddress
-from mbusgw.model.errors import DecodeError, LinkError, NoAnswer
+from mbusgw.model.errors import DecodeError, LinkError, NoAnswer, TransportLost
 from mbusgw.simulator.cable import Cable
 from mbusgw.simulator.catalogue import KINDS, build_meter
 from mbusgw.simulator.chaos import Chaos
@@ -30,6 +32,7 @@ from tests.chaos.referee import Referee, untrue
 STARTED_AT = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 REPEATS = 3
 RETRY_DELAY_S = 2.0
+REOPEN_S = 1.0
 #: Odd natures that are no passing faults; a meter may have one of them.
 NATURES = (
     FaultKind.NO_RESET, FaultKind.KEEPS_FCB, FaultKind.STAYS_SELECTED, FaultKind.SAME_ACCESS_NO, FaultKind.PIECES,
@@ -47,6 +50,7 @@ class Outcome:
     lost: list[str] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
     incomplete: int = 0
+    drops: int = 0
     longest_s: float = 0.0
 
 
@@ -64,10 +68,60 @@ class WatchedCable(Cable):
         return reply
 
 
-class VirtualBus:
-    """Meters, a wire with faults, and a master that reads them in turn as the daemon does."""
+class DroppingLine(VirtualLine):
+    """A converter that breaks the connection off every ``period_s``; what comes meanwhile it keeps, or not."""
 
-    def __init__(self, seed: int, *, rate: float, meters: int = 8, baudrate: int = 2400, natures: bool = True) -> None:
+    def __init__(self, cable: Cable, *, period_s: float, rng: Random) -> None:
+        super().__init__(cable)
+        self._period_s = period_s
+        self._rng = rng
+        self._until_mono = self.now_mono + period_s
+
+    def connect(self) -> None:
+        """It is there again after a while."""
+        until_mono, kept = self.mono() + REOPEN_S, b""
+        while some := super().read(LONGEST_FRAME_BYTES, until_mono - self.mono()):
+            kept += some
+        if self._rng.random() < 0.5:
+            self._waiting += kept
+        self._until_mono = self.mono() + self._period_s
+
+    def read(self, max_bytes: int, timeout_s: float) -> bytes:
+        left_s = max(0.0, self._until_mono - self.mono())
+        some = super().read(max_bytes, min(timeout_s, left_s))
+        if not some and left_s < timeout_s:
+            self._look()
+        return some
+
+    def write(self, data: bytes) -> None:
+        self._look()
+        super().write(data)
+
+    def purge(self) -> bytes:
+        self._look()
+        return super().purge()
+
+    def _look(self) -> None:
+        if self.mono() >= self._until_mono:
+            raise TransportLost("the connection was broken off")
+
+
+class VirtualBus:
+    """Meters, a wire with faults, and a master that reads them in turn as the daemon does.
+
+    ``drop_s``: so often the connection to the wire breaks off.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        rate: float,
+        meters: int = 8,
+        baudrate: int = 2400,
+        natures: bool = True,
+        drop_s: float | None = None,
+    ) -> None:
         self._rng = Random(seed)
         self.outcome = Outcome()
         self.line: VirtualLine
@@ -79,10 +133,13 @@ class VirtualBus:
         chaos = Chaos(seed, rate, addresses=ill)
         self.cable = WatchedCable(self.meters, baudrate=baudrate, chaos=chaos, referee=self.referee)
         self.line = VirtualLine(self.cable)
+        if drop_s is not None:
+            self.line = DroppingLine(self.cable, period_s=drop_s, rng=Random(f"drops {seed}"))
+        self._constant: Constant = {}
         self.session = self._session()
 
     def _session(self) -> Session:
-        return Session(self.line, baudrate=self.cable.baudrate, mono=self.line.mono)
+        return Session(self.line, baudrate=self.cable.baudrate, mono=self.line.mono, constant=self._constant)
 
     # -------------------------------------------------- the clock of its meters
     def mono(self) -> float:
@@ -133,6 +190,11 @@ class VirtualBus:
                     return
                 if isinstance(error, NoAnswer):
                     self.line.sleep_until(self.line.mono() + RETRY_DELAY_S)
+            except TransportLost:
+                assert isinstance(self.line, DroppingLine)
+                self.outcome.drops += 1
+                self.line.connect()
+                self.session = self._session()
             finally:
                 self.outcome.longest_s = max(self.outcome.longest_s, self.line.mono() - began)
         self.outcome.reads["ok"] += 1
@@ -148,7 +210,7 @@ class VirtualBus:
 def main(arguments: list[str]) -> int:
     """Runs and tells."""
     seed, hours, rate = int(arguments[0]), float(arguments[1]), float(arguments[2]) if len(arguments) > 2 else 0.1
-    bus = VirtualBus(seed, rate=rate)
+    bus = VirtualBus(seed, rate=rate, drop_s=float(arguments[3]) if len(arguments) > 3 else None)
     outcome = bus.run(hours)
     print(outcome.reads, outcome.errors, f"incomplete {outcome.incomplete}, longest {outcome.longest_s:.1f} s")
     for title, found in _findings(bus):

@@ -113,6 +113,7 @@ def test_a_selected_meter_costs_the_selection_and_nothing_else() -> None:
 # ------------------------------------------------------------------ what goes wrong
 def test_an_absent_meter_costs_one_answer_window_and_is_named_by_its_address() -> None:
     with memory_segment(baudrate=2400) as segment, session_on(segment) as session:
+        session.rest()
         started_mono = segment.clock.mono()
         with pytest.raises(NoAnswer, match="no answer from address 1234567824401007") as caught:
             session.read_user_data(EXACT, repeats=3)
@@ -408,3 +409,26 @@ def test_a_random_line_gives_the_meters_own_frames_or_our_errors(
             continue
         meters = [who(raw) for raw in answer.frames if parse_long(raw).ci in (0x72, 0x73, 0x76, 0x77)]
         assert all(meter is not None and address.matches(meter) for meter in meters)
+
+
+@pytest.mark.parametrize("present", [True, False])
+@pytest.mark.parametrize("habit", [None, FaultKind.STAYS_SELECTED])
+@pytest.mark.parametrize("delay_s", [0.11, 0.13, 0.16, 0.2])
+def test_a_late_acknowledgement_that_is_taken_for_anothers_leads_to_no_reading_of_the_wrong_meter(
+    delay_s: float, habit: FaultKind | None, present: bool
+) -> None:
+    """An E5 does not say whose it is: who sends the data that follow does."""
+    meters = twins()
+    late, wanted = meters[0].secondary_address, meters[1].secondary_address
+    with memory_segment(meters=meters if present else meters[:1], baudrate=9600) as segment:
+        with session_on(segment) as session:
+            habits = () if habit is None else (Fault(habit),)
+            meters[0].faults = (Fault(FaultKind.LATE, times=1, delay_s=delay_s), *habits)
+            with pytest.raises(NoAnswer):
+                session.read_user_data(late)
+            if present:
+                assert who(session.read_user_data(wanted, repeats=3).frames[0]) == meters[1].identity
+            else:
+                with pytest.raises(LinkError):
+                    session.read_user_data(wanted, repeats=3)
+            assert who(session.read_user_data(late, repeats=3).frames[0]) == meters[0].identity

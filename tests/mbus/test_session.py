@@ -82,6 +82,15 @@ def test_the_line_is_idle_for_33_bit_times_before_a_request() -> None:
     assert [start - end for end, start in zip(ends, starts)] == pytest.approx([33 / 2400] * 2, abs=0.0001)
 
 
+def test_a_line_that_was_just_opened_must_be_idle_too_before_the_first_request() -> None:
+    line = PacedLine([(0.02, b"\xE5")], [(0.02, ANSWER)])
+    line.coming = [(line.now + 0.02, b"\x55"), (line.now + 0.04, b"\x55")]
+    session = Session(line, baudrate=300, mono=line.mono)
+    begun = line.now
+    assert session.read_user_data(1).frames == (ANSWER,)
+    assert line.began[0] - begun == pytest.approx(0.04 + 33 / 300, abs=0.005)
+
+
 def test_telegrams_are_read_until_no_more_records_follow() -> None:
     meter = build_meter("electricity", 1, clock=CLOCK, telegrams=3)
     with memory_segment(meters=[meter]) as segment, session_on(segment) as session:
@@ -130,6 +139,7 @@ def test_a_meter_that_was_read_by_selection_begins_with_its_first_telegram_at_it
 # ------------------------------------------------------------------ what goes wrong
 def test_a_silent_meter_costs_one_answer_window() -> None:
     with memory_segment(baudrate=2400) as segment, session_on(segment) as session:
+        session.rest()
         started_mono = segment.clock.mono()
         with pytest.raises(NoAnswer, match="no answer from address 9") as caught:
             session.read_user_data(9, repeats=3)
@@ -472,6 +482,7 @@ class PacedLine(ScriptedLine):
         super().__init__()
         self.coming: list[tuple[float, bytes]] = []
         self.paced = list(script)
+        self.began: list[float] = []
 
     def read(self, max_bytes: int, timeout_s: float) -> bytes:
         if not self.waiting and self.coming and self.coming[0][0] <= self.now + timeout_s:
@@ -485,6 +496,7 @@ class PacedLine(ScriptedLine):
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
+        self.began.append(self.now)
         self.coming = [(self.now + delay_s, some) for delay_s, some in (self.paced.pop(0) if self.paced else [])]
 
 
@@ -584,6 +596,8 @@ def test_a_line_that_is_never_quiet_ends_with_a_message() -> None:
 def test_noise_that_never_ends_does_not_hold_the_bus() -> None:
     class NoisyLine(ScriptedLine):
         def read(self, max_bytes: int, timeout_s: float) -> bytes:
+            if not self.written:
+                return super().read(max_bytes, timeout_s)
             self.now += 0.0001
             return b"\x55"
 
