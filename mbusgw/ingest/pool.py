@@ -44,8 +44,9 @@ log = logging.getLogger(__name__)
 COMMIT_TIMEOUT_S = 30.0
 #: A deferred telegram is tried again after this, then twice that, up to the last.
 DEFER_S = (15.0, 600.0)
-#: How long a compact frame waits for its format.
+#: How long a compact frame waits for its format, and how often it is tried at least: a clock that jumps ends no wait.
 FORMAT_WAIT = timedelta(days=1)
+FORMAT_TRIES = 24
 
 _OPENED_BEFORE = (
     "this key has opened telegrams of this meter before: this one was damaged, or the meter was given another key since"
@@ -221,7 +222,7 @@ class ParseWorker(WorkerWithView):
         retry_at = None
         if isinstance(error, KeyMissing):
             status = Status.KEY_MISSING
-        elif error.retryable and not self._waited_in_vain(telegram, error):
+        elif error.retryable and not self._waited_in_vain(telegram, error, attempts):
             status = Status.DEFERRED
             retry_at = self.clock.now() + timedelta(seconds=self._pause_s(error, attempts))
         else:
@@ -280,9 +281,10 @@ class ParseWorker(WorkerWithView):
             self._receptions.again(telegram, done[0])
             self._backlog.ring([done[0]])
 
-    def _waited_in_vain(self, telegram: ReceivedTelegram, error: MbusgwError) -> bool:
+    def _waited_in_vain(self, telegram: ReceivedTelegram, error: MbusgwError, attempts: int) -> bool:
         """A meter sends full frames every few minutes; a format that is not heard within a day will not come."""
-        return isinstance(error, FormatPending) and self.clock.now() - telegram.created_at > FORMAT_WAIT
+        waited = self.clock.now() - telegram.created_at > FORMAT_WAIT and attempts >= FORMAT_TRIES
+        return isinstance(error, FormatPending) and waited
 
     def _pause_s(self, error: MbusgwError, attempts: int) -> float:
         first_s, last_s = self._defer_s

@@ -67,6 +67,16 @@ class RadioLink:
         newest = sorted(known.values(), key=lambda one: one.heard_at, reverse=True)
         return replace(self, receptions=tuple(newest[:GATEWAYS_KEPT]))
 
+    def until(self, moment: datetime) -> RadioLink:
+        """Without what was heard after ``moment``: that was another clock's time."""
+        if self.last_at is None or max(self.last_at, *(one.heard_at for one in self.receptions)) <= moment:
+            return self
+        return replace(
+            self,
+            last_at=self.last_at if self.last_at <= moment else None,
+            receptions=tuple(one for one in self.receptions if one.heard_at <= moment),
+        )
+
     def _learned(self, gap_s: float) -> RadioLink:
         gaps_s = (*self.gaps_s[-GAPS_KEPT + 1 :], gap_s)
         interval_s = _interval_s(gaps_s)

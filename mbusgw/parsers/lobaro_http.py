@@ -22,6 +22,8 @@ from mbusgw.runtime.clock import Clock
 #: Larger answers are none.
 _LARGEST_BYTES = 4 << 20
 _CHUNK_BYTES = 16 << 10
+#: No pause that the service asks for is longer.
+LONGEST_PAUSE_S = 3600.0
 
 _KEY_IN_URL = re.compile(r"(key=)[^&\s\"']*", re.IGNORECASE)
 _CHATTY = ("connectionpool", "connection", "poolmanager", "response", "util.retry")
@@ -157,16 +159,17 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
 
 
 def retry_after_s(text: str | None, clock: Clock) -> float | None:
-    """Seconds that a Retry-After header asks for (a number or an HTTP date); None where it says nothing sane."""
+    """Seconds that a Retry-After header asks for (a number or an HTTP date), an hour at most: a clock, its or ours,
+    may be wrong. None where it says nothing sane."""
     if text is None:
         return None
     text = text.strip()
     if text.isascii() and text.isdigit():
-        return float(text[:9])
+        return min(float(text[:9]), LONGEST_PAUSE_S)
     try:
         moment = parsedate_to_datetime(text)
     except (TypeError, ValueError, IndexError):
         return None
     if moment.tzinfo is None:
         return None
-    return max(0.0, (moment - clock.now()).total_seconds())
+    return min(max(0.0, (moment - clock.now()).total_seconds()), LONGEST_PAUSE_S)

@@ -18,6 +18,8 @@ from mbusgw.runtime.clock import Clock
 
 #: A gateway's clock is believed when it runs ahead by no more.
 GATEWAY_AHEAD = timedelta(minutes=5)
+#: Telegrams are handed in later by no more; a longer pause than has passed is a clock that was set.
+HANDED_IN_LATE_S = 3600.0
 
 Observer = Callable[[Change], None]
 
@@ -28,6 +30,7 @@ class _Entry:
     ttl_s: float
     expires_mono: float
     told: dict[str, Value | None] = field(default_factory=dict)
+    read_mono: float = 0.0
 
 
 class Registry:
@@ -127,20 +130,21 @@ class Registry:
             if entry is None:
                 entry = _Entry(self._newcomer(reading), self._radio_ttl_s, 0.0)
                 self._entries[reading.device_id] = entry
-            before = entry.state
-            entry.state = after = self._read(before, reading)
+            before, mono = entry.state, self._clock.mono()
+            entry.state = after = self._read(before, reading, mono - entry.read_mono)
+            entry.read_mono = mono
             if after.radio is not None:
                 entry.ttl_s = self._radio_ttl(after.radio)
-            entry.expires_mono = self._clock.mono() + entry.ttl_s
+            entry.expires_mono = mono + entry.ttl_s
             news = self._dead_bands.news(before.fields, after.fields, entry.told)
         return self._tell(Change(before, after, news))
 
-    def _read(self, before: DeviceState, reading: Reading) -> DeviceState:
+    def _read(self, before: DeviceState, reading: Reading, passed_s: float) -> DeviceState:
         comparable = self._comparable(before, reading)
         verdict = self._guard.judge(comparable, reading)
         if verdict.fields is not reading.fields:
             reading = replace(reading, fields=verdict.fields)
-        after = comparable.read(reading, learn=self._tells(before, reading))
+        after = comparable.read(reading, learn=self._tells(comparable, reading, passed_s))
         if verdict.quarantine is after.quarantine and verdict.counted is after.counted:
             return after
         return replace(after, quarantine=verdict.quarantine, counted=verdict.counted)
@@ -168,20 +172,25 @@ class Registry:
         silence_s = link.silence_s(self._radio_intervals)
         return self._radio_ttl_s if silence_s is None else min(silence_s, self._radio_ttl_s)
 
-    def _tells(self, before: DeviceState, reading: Reading) -> bool:
-        """The pause before ``reading`` was the meter's own: we were there, and no quiet time lay in it."""
+    def _tells(self, before: DeviceState, reading: Reading, passed_s: float) -> bool:
+        """The pause before ``reading`` was the meter's own: we were there, no clock was set, and no quiet time lay in
+        it."""
         if before.stale or before.radio is None or before.radio.last_at is None:
             return False
         begun, ended = before.radio.last_at, reading.read_at
+        if (ended - begun).total_seconds() > passed_s + HANDED_IN_LATE_S:
+            return False
         return not any(self._is_quiet(moment) for moment in (begun, begun + (ended - begun) / 2, ended))
 
     def _comparable(self, before: DeviceState, reading: Reading) -> DeviceState:
-        """``before``, without its time where that is from a clock which has been set back since.
+        """``before``, without times that are from a clock which has been set back since.
 
-        Else nothing would be news until that time has come. A gateway's clock may run ahead a little.
+        Else nothing would be news, or learned, until those times have come. A gateway's clock may run ahead a little.
         """
-        ahead = timedelta(0) if reading.lane is Lane.WIRED else GATEWAY_AHEAD
-        if before.read_at is not None and before.read_at > self._clock.now() + ahead:
+        newest = self._clock.now() + (timedelta(0) if reading.lane is Lane.WIRED else GATEWAY_AHEAD)
+        if before.radio is not None and (radio := before.radio.until(newest)) is not before.radio:
+            before = replace(before, radio=radio)
+        if before.read_at is not None and before.read_at > newest:
             return replace(before, read_at=None)
         return before
 

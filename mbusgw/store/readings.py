@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime
 
 from mbusgw.model.reading import Reading
 from mbusgw.model.units import plain_text
@@ -27,10 +26,3 @@ def add(connection: sqlite3.Connection, reading: Reading) -> None:
         "INSERT INTO readings (device_id, read_at, ingest_id, fields_json) VALUES (?, ?, ?, ?)",
         (reading.device_id, iso(reading.read_at), reading.ingest_id, exactjson.dumps(fields)),
     )
-
-
-def forget(connection: sqlite3.Connection, before: datetime, limit: int) -> int:
-    """Deletes up to ``limit`` readings older than ``before``; says how many."""
-    return connection.execute(
-        "DELETE FROM readings WHERE id IN (SELECT id FROM readings WHERE read_at < ? LIMIT ?)", (iso(before), limit)
-    ).rowcount

@@ -301,16 +301,3 @@ def outcome(connection: sqlite3.Connection, ingest_id: str) -> tuple[str, str | 
         (ingest_id,),
     ).fetchone()
     return (row[0], row[1], row[2]) if row else None
-
-
-def forget(connection: sqlite3.Connection, before: datetime, limit: int) -> int:
-    """Deletes up to ``limit`` telegrams older than ``before``; says how many.
-
-    What waits for the parser or the broker is never deleted. What waits for a key is: most of it is from the
-    neighbours' meters, whose keys will never come, and it was said on the errors topic.
-    """
-    return connection.execute(
-        "DELETE FROM telegrams WHERE rowid IN (SELECT rowid FROM telegrams WHERE created_at < ?"
-        " AND status IN ('published', 'failed', 'duplicate', 'key_missing') LIMIT ?)",
-        (iso(before), limit),
-    ).rowcount

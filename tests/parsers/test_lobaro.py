@@ -296,6 +296,8 @@ def test_retry_after_is_honoured_when_it_is_short_and_handed_on_when_it_is_long(
         (" 120 ", 120.0),
         ("Sun, 22 Nov 2026 12:05:00 GMT", 60.0),
         ("Sun, 22 Nov 2020 12:05:00 GMT", 0.0),
+        ("Sun, 22 Nov 2099 12:05:00 GMT", 3600.0),
+        ("999999999", 3600.0),
         ("-5", None),
         ("soon", None),
         ("", None),

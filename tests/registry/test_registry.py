@@ -4,7 +4,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -427,6 +427,30 @@ def test_what_was_learned_survives_a_restart_but_the_pause_of_it_is_no_interval(
     assert radio is not None and radio.interval_s == 60 and max(radio.gaps_s) == 60
     clock.advance(250)
     assert [change.after.device_id for change in again.expire()] == ["els_12345678"]
+
+
+@pytest.mark.parametrize("year", [1970, 2099])
+def test_a_clock_that_jumps_and_is_put_right_again_leaves_no_trace_in_what_is_learned(
+    registry: Registry, clock: FakeClock, year: int
+) -> None:
+    learn(registry, clock)
+    right = clock.now()
+    clock.set_wall(datetime(year, 1, 1, tzinfo=timezone.utc))
+    for _ in range(3):
+        hear(registry, clock)
+        clock.advance(60)
+    clock.set_wall(right + timedelta(seconds=180))
+    for _ in range(5):
+        hear(registry, clock)
+        clock.advance(60)
+    device = state(registry, "els_12345678")
+    radio = device.radio
+    assert radio is not None and max(radio.gaps_s) <= 240 and radio.interval_s == 60
+    assert radio.completeness is not None and radio.completeness > 0.8
+    assert radio.last_at == device.read_at == clock.now() - timedelta(seconds=60)
+    assert radio.best is not None and radio.best.heard_at == radio.last_at
+    clock.advance(150)
+    assert [change.after.device_id for change in registry.expire()] == ["els_12345678"]
 
 
 def test_a_further_reception_is_no_news(registry: Registry, clock: FakeClock, changes: list[Change]) -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mbusgw.model.errors import StoreError
-from mbusgw.store import outbox, retries, telegrams
+from mbusgw.store import outbox, retention, retries, telegrams
 from mbusgw.store.outbox import Message
+from mbusgw.store.retention import TELEGRAMS
 from mbusgw.store.telegrams import Status
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.stores import one, opened_store, rows, write
@@ -148,7 +149,11 @@ class Books(RuleBasedStateMachine):
     @rule()
     def forget(self) -> None:
         before = self.clock.now() - timedelta(seconds=30)
-        write(self.store, lambda connection: telegrams.forget(connection, before, 2))
+        reader = self.store.reader()
+        last = retention.last_before(reader, TELEGRAMS, before, self.clock.now())
+        reader.close()
+        if last is not None:
+            write(self.store, lambda connection: retention.forget(connection, TELEGRAMS, last, 2))
 
     # -------------------------------------------------- what is always true
     @invariant()

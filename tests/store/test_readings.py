@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from mbusgw.store import readings
+from mbusgw.store import readings, retention
+from mbusgw.store.retention import READINGS
 from mbusgw.store.writer import Store
 from tests.fakes.clock import START
 from tests.fakes.stores import rows, write
@@ -33,7 +34,11 @@ def test_old_readings_are_forgotten_a_slice_at_a_time(store: Store) -> None:
             store,
             lambda connection, at=START + timedelta(hours=hour): readings.add(connection, reading(at=at, energy=1)),
         )
-    before = START + timedelta(hours=3)
-    counts = [write(store, lambda connection: readings.forget(connection, before, 2))[0] for _ in range(3)]
-    assert counts == [2, 1, 0]
+    now = START + timedelta(hours=4)
+    reader = store.reader()
+    last = retention.last_before(reader, READINGS, START + timedelta(hours=3), now)
+    reader.close()
+    assert last is not None
+    counts = [write(store, lambda connection: retention.forget(connection, READINGS, last, 2))[0] for _ in range(3)]
+    assert counts == [(2, 2), (1, 3), (0, 3)]
     assert len(rows(store, "SELECT * FROM readings")) == 2

@@ -8,7 +8,8 @@ import pytest
 from mbusgw.model.errors import StoreError
 from mbusgw.model.submission import Accepted
 from mbusgw.model.telegram import ReceivedTelegram
-from mbusgw.store import outbox, telegrams
+from mbusgw.store import outbox, retention, telegrams
+from mbusgw.store.retention import TELEGRAMS
 from mbusgw.store.telegrams import Status
 from mbusgw.store.writer import Store
 from tests.fakes.clock import START
@@ -229,6 +230,17 @@ def test_a_later_answer_of_the_parser_replaces_the_earlier_one(store: Store) -> 
 
 
 # ------------------------------------------------------------------ retention
+def forget(store: Store, before: datetime, limit: int = 100) -> int:
+    """Deletes what came before; says how many."""
+    reader = store.reader()
+    last = retention.last_before(reader, TELEGRAMS, before, before)
+    reader.close()
+    if last is None:
+        return 0
+    (done,) = write(store, lambda connection: retention.forget(connection, TELEGRAMS, last, limit))
+    return int(done[0])
+
+
 def test_only_what_waits_for_nobody_is_deleted(store: Store) -> None:
     states = [Status.RECEIVED, Status.DEFERRED, Status.KEY_MISSING, Status.PARSED, Status.FAILED]
     for number, state in enumerate(states):
@@ -236,7 +248,7 @@ def test_only_what_waits_for_nobody_is_deleted(store: Store) -> None:
         if state != Status.RECEIVED:
             settle(store, f"t{number}", state, at=after(9))
     insert(store, received("t9", raw=bytes([4]) * 20))
-    (count,) = write(store, lambda connection: telegrams.forget(connection, after(1), 100))
+    count = forget(store, after(1))
     assert count == 3
     left = [row[0] for row in rows(store, "SELECT status FROM telegrams ORDER BY ingest_id")]
     assert left == [Status.RECEIVED, Status.DEFERRED, Status.PARSED]
@@ -247,9 +259,9 @@ def test_what_is_young_is_kept_and_no_more_than_asked_is_deleted(store: Store) -
     for number in range(5):
         insert(store, received(f"t{number}", raw=bytes([number]) * 20, at=after(number)))
         settle(store, f"t{number}", Status.FAILED)
-    (count,) = write(store, lambda connection: telegrams.forget(connection, after(3), 2))
+    count = forget(store, after(3), 2)
     assert count == 2
-    (count,) = write(store, lambda connection: telegrams.forget(connection, after(3), 2))
+    count = forget(store, after(3), 2)
     assert count == 1
     assert [row[0] for row in rows(store, "SELECT ingest_id FROM telegrams ORDER BY 1")] == ["t3", "t4"]
 
@@ -257,5 +269,5 @@ def test_what_is_young_is_kept_and_no_more_than_asked_is_deleted(store: Store) -
 def test_a_result_goes_with_its_telegram(store: Store) -> None:
     insert(store, received())
     write(store, telegrams.keep_result("t1", "{}"), telegrams.settle("t1", Status.FAILED, meter_id=None))
-    write(store, lambda connection: telegrams.forget(connection, after(1), 10))
+    forget(store, after(1))
     assert rows(store, "SELECT * FROM parse_results") == []
