@@ -167,6 +167,7 @@ class Documents:
             "name": state.name,
             "online": state.online,
             "stale": state.stale,
+            "expected": state.expected,
             "version": state.version,
             "lane": state.lane.value,
             "read_at": state.read_at,
@@ -194,6 +195,9 @@ class Documents:
     def _quarantined(self) -> int:
         return sum(len(state.quarantine) for state in self._registry.snapshot().values())
 
+    def _awaited(self) -> int:
+        return sum(state.expected and state.read_at is None for state in self._registry.snapshot().values())
+
     def status_line(self) -> str:
         """How we are, in one line."""
         online, known = self.meters()
@@ -216,6 +220,7 @@ class Documents:
         metrics.gauge("mbusgw_meters_online", "Meters that are online", lambda: self.meters()[0])
         metrics.gauge("mbusgw_meters_known", "Meters that are known", lambda: self.meters()[1])
         metrics.gauge("mbusgw_quarantined_values", "Counters' values that are not believed", self._quarantined)
+        metrics.gauge("mbusgw_meters_awaited", "Configured meters that were never read or heard", self._awaited)
         for name, help_text, number in _OF_GATEWAYS:
             metrics.gauges(name, help_text, "gateway", partial(self._of_gateways, number))
         metrics.gauges("oms_meter_completeness_ratio", "Telegrams heard of those sent", "device", self._completeness)

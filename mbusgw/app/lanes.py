@@ -94,6 +94,7 @@ def build_base(config: Config, clock: Clock) -> Base:
         dead_bands=DeadBands(config.changes.dead_bands),
     )
     registry.observe(quarantine_log.changed)
+    registry.expect_guests()
     topics = Topics(config.mqtt, config.homeassistant)
     recorder = StateRecorder(registry, store, topics, clock=clock, max_history=config.mqtt.max_history)
     keyring = Keyring(store, open_vault(config, os.environ), clock=clock)

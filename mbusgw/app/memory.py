@@ -63,16 +63,25 @@ class Memory:
         for state in known:
             if not state.hidden and state.lane is Lane.WIRELESS and self._registry.guests.hides(state.device_id):
                 self._recorder.forget(state)  # what was shown of it; it is kept in memory, and stored when it is heard
+        self._keep_expected({state.device_id for state in known})
         self._recorder.publish_all(self._registry.snapshot().values())
         backlog = self._store.count("backlog")
         if known or backlog:
             log.info("%d device states loaded, %d telegrams still to be parsed", len(known), backlog)
 
+    def _keep_expected(self, known: Container[str]) -> None:
+        """What was never read is stored too: once it is not configured any more, a later run takes back what is said
+        of it."""
+        new = [state for state in self._registry.snapshot().values() if state.device_id not in known]
+        if new:
+            self._store.submit(lambda connection: [states.save(connection, state) for state in new])
+
     def _is_gone(self, state: DeviceState, wired: Container[str]) -> bool:
         if state.lane is Lane.WIRED:
             return state.device_id not in wired
-        natural_id = state.meter.device_id if state.meter else state.device_id
-        return self._registry.guests.device_id(natural_id) != state.device_id
+        if state.meter is None:  # it was listed and never heard
+            return not self._registry.guests.lists(state.device_id)
+        return self._registry.guests.device_id(state.meter.device_id) != state.device_id
 
     def _read(self) -> list[DeviceState]:
         self._keyring.prepare([MeterKey(key.meter_id, key.manufacturer, key.key_bytes) for key in self._config.keys])

@@ -22,6 +22,7 @@ class DeviceState:
     start, not yet confirmed by a reading. ``last_error`` is why the last try failed, or None;
     ``breaker`` whether a wired meter is asked (closed), left alone for a while (open), tried again (half_open) or
     not read by command (paused).
+    ``expected``: it is configured, and so is known before it was ever read or heard.
     ``radio``: how it is heard, ``format``: which records it sends; of radio meters. ``hidden``: it has no topics
     and no entities of its own. ``quarantine``: values of counters that are not believed; ``counted``: what counters
     were believed last, where that is not what the last reading said.
@@ -46,6 +47,7 @@ class DeviceState:
     breaker: str | None = None
     radio: RadioLink | None = None
     hidden: bool = False
+    expected: bool = False
     format: RecordFormat | None = None
     quarantine: Mapping[str, Suspect] = field(default_factory=lambda: NO_SUSPECTS)
     counted: Mapping[str, Count] = field(default_factory=lambda: NO_COUNTS)

@@ -47,6 +47,10 @@ class GuestList:
         guest = self._by_device_id.get(device_id)
         return guest.name if guest else device_id
 
+    def lists(self, device_id: str) -> bool:
+        """Somebody spoke of it under this name."""
+        return device_id in self._by_device_id
+
     def hides(self, device_id: str) -> bool:
         """It has no topics and no entities."""
         guest = self._by_device_id.get(device_id)

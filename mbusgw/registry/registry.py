@@ -21,6 +21,8 @@ GATEWAY_AHEAD = timedelta(minutes=5)
 #: Telegrams are handed in later by no more; a longer pause than has passed is a clock that was set.
 HANDED_IN_LATE_S = 3600.0
 
+NOT_HEARD = "it was not heard yet"
+
 Observer = Callable[[Change], None]
 
 
@@ -75,8 +77,22 @@ class Registry:
         """A configured device: it is known (offline) before it has ever been read."""
         with self._lock:
             entry = self._entries.get(device_id)
-            state = replace(entry.state, name=name) if entry else DeviceState(device_id, name)
+            state = replace(entry.state if entry else DeviceState(device_id, name), name=name, expected=True)
             self._entries[device_id] = _Entry(state, ttl_s, self._clock.mono() + ttl_s)
+
+    def expect_guests(self) -> None:
+        """The same for the radio meters that somebody spoke of; before anything else is known."""
+        with self._lock:
+            for guest in self.guests.guests:
+                state = DeviceState(
+                    guest.device_id,
+                    guest.name,
+                    lane=Lane.WIRELESS,
+                    last_error=NOT_HEARD,
+                    hidden=guest.hidden,
+                    expected=True,
+                )
+                self._entries[guest.device_id] = _Entry(state, self._radio_ttl_s, self._clock.mono())
 
     def forget(self, device_id: str) -> None:
         """A device that is not configured any more; what is still on its way to or from it changes nothing."""
@@ -100,12 +116,15 @@ class Registry:
         with self._lock:
             for state in states:
                 known = self._entries.get(state.device_id)
-                ttl_s = self._restored_ttl(state) if known is None else known.ttl_s
+                wired = known is not None and known.state.lane is Lane.WIRED
+                ttl_s = known.ttl_s if known is not None and wired else self._restored_ttl(state)
                 fresh = state.read_at is not None and (now - state.read_at).total_seconds() < ttl_s
                 restored = replace(
                     state,
                     name=known.state.name if known else self._name(state),
                     hidden=state.lane is Lane.WIRELESS and self.guests.hides(state.device_id),
+                    expected=known is not None,
+                    last_error=known.state.last_error if known and state.read_at is None else state.last_error,
                     online=state.online and fresh,
                     stale=state.read_at is not None,
                     version=state.version + 1,

@@ -120,3 +120,38 @@ def test_a_key_that_is_configured_opens_what_waited_for_it(path: Path, clock: Fa
         reader.close()
     finally:
         later.close()
+
+
+LISTED = "devices: [{id: gas, name: Gas, radio: els_12345678}, {id: quiet, radio: kam_00000001, hidden: true}]\n"
+
+
+def test_a_listed_radio_meter_that_was_never_heard_is_offline_and_taken_back_once_it_is_not_listed(
+    path: Path, clock: FakeClock
+) -> None:
+    first = Run(path, clock, LISTED)
+    first.base.store.submit().result(PATIENCE_S)
+    assert rows(first.base.store, "SELECT topic, payload FROM mqtt_queue") == [("mbus/gas/availability", "offline")]
+    assert rows(first.base.store, "SELECT * FROM readings") == []
+    first.close()
+    again = Run(path, clock, LISTED)
+    state = again.base.registry.get("gas")
+    assert state is not None and not (state.online or state.stale) and state.read_at is None and state.expected
+    again.close()
+    later = Run(path, clock, "")
+    try:
+        later.base.store.submit().result(PATIENCE_S)
+        assert later.base.registry.snapshot() == {}
+        assert rows(later.base.store, "SELECT topic, payload FROM mqtt_queue") == [("mbus/gas/availability", "")]
+        assert rows(later.base.store, "SELECT * FROM device_states") == []
+    finally:
+        later.close()
+
+
+def test_a_wired_meter_that_was_never_read_is_taken_back_too(path: Path, clock: FakeClock) -> None:
+    Run(path, clock, wired(1)).close()
+    later = Run(path, clock, "")
+    try:
+        later.base.store.submit().result(PATIENCE_S)
+        assert ("mbus/meter_1/availability", "") in rows(later.base.store, "SELECT topic, payload FROM mqtt_queue")
+    finally:
+        later.close()

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbusgw.model.device import DeviceState
+from mbusgw.model.guests import Guest, GuestList
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.reading import Lane
 from mbusgw.model.reception import Reception
@@ -57,8 +58,28 @@ def values(registry: Registry, device_id: str = "meter_1") -> dict[str, object]:
 # ------------------------------------------------------------------ who there is
 def test_a_configured_device_is_known_and_offline_before_it_was_ever_read(registry: Registry) -> None:
     registry.expect("meter_1", name="Heat ground floor", ttl_s=WIRED_TTL_S)
-    assert state(registry) == DeviceState("meter_1", "Heat ground floor")
+    assert state(registry) == DeviceState("meter_1", "Heat ground floor", expected=True)
     assert not state(registry).online
+
+
+def test_a_listed_radio_meter_is_expected_until_it_is_heard_and_listed_ever_after(clock: FakeClock) -> None:
+    guests = GuestList([Guest("els_12345678", "gas", "Gas"), Guest("kam_1", "next_door", "Next door", hidden=True)])
+    registry = Registry(clock, radio_ttl_s=RADIO_TTL_S, guests=guests)
+    registry.expect_guests()
+    gas = state(registry, "gas")
+    assert (gas.name, gas.online, gas.expected, gas.last_error) == ("Gas", False, True, "it was not heard yet")
+    assert gas.lane is Lane.WIRELESS and gas.read_at is None and not gas.fields
+    assert state(registry, "next_door").hidden
+    assert registry.expire() == []
+    change = registry.record(reading("gas", at=clock.now(), lane=Lane.WIRELESS, energy=1))
+    assert change.availability and change.after.online and change.after.last_error is None and change.after.expected
+    later = Registry(clock, radio_ttl_s=RADIO_TTL_S, guests=guests)
+    later.expect_guests()
+    later.restore(registry.snapshot().values())
+    assert state(later, "gas").online and state(later, "gas").stale and state(later, "gas").expected
+    assert state(later, "next_door").last_error == "it was not heard yet"
+    clock.advance(RADIO_TTL_S)
+    assert [change.after.device_id for change in later.expire()] == ["gas"]
 
 
 def test_an_unconfigured_device_becomes_known_by_its_first_reading(registry: Registry) -> None:
