@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from mbusgw.cli.key_file import BadLine, read_keys
 from mbusgw.cli.options import add_json_option
+from mbusgw.cli.rekey import add_rekey, rekey
 from mbusgw.cli.remote import Remote
 from mbusgw.cli.upkeep import add_database_options, database, database_config, keyring_of
 from mbusgw.config.kinds import check_manufacturer, check_meter_id
@@ -24,7 +25,7 @@ from mbusgw.store.vault import fingerprint
 from mbusgw.web.keys import PATH, list_document
 
 NAME = "keys"
-HELP = "list, set, remove and import the keys of radio meters"
+HELP = "list, set, remove and import the keys of radio meters, and change the master key"
 
 #: So many keys go to the running gateway in one request, which takes 64 KiB.
 AT_ONCE = 400
@@ -64,14 +65,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--manufacturer", metavar="ABC", help="where two makes share a number: three letters")
     importing.add_argument("file", metavar="FILE", help="the file; - is standard input")
     importing.add_argument("--skip-bad", action="store_true", help="import the good lines and name the bad ones")
-    for action in (listing, setting, removing, importing):
+    for action in (listing, setting, removing, importing, add_rekey(actions)):
         add_database_options(action)
         add_json_option(action)
 
 
 def run(args: argparse.Namespace) -> int:
     """0 when it is done. Raises ``MbusgwError``."""
-    return {"list": _list, "set": _set, "remove": _remove, "import": _import}[args.action](args)
+    return {"list": _list, "set": _set, "remove": _remove, "import": _import, "rekey": rekey}[args.action](args)
 
 
 # ------------------------------------------------------------------ the actions

@@ -66,6 +66,25 @@ def database(config: Config, *, create: bool = True) -> Iterator[Remote | Store]
         store.close()
 
 
+@contextmanager
+def stopped_database(config: Config) -> Iterator[Store]:
+    """The open store of a gateway that does not run; nothing is started.
+
+    Raises ``StoreError`` where there is none, and ``StoreBusy`` where the gateway runs.
+    """
+    path = config.storage.path
+    if not path.exists():
+        raise StoreError(f"there is no database {path}", hint="--state-dir says where, if the gateway was told so")
+    try:
+        store = _opened(path)
+    except StoreBusy as error:
+        raise StoreBusy(f"{error}; this needs a gateway that is stopped", hint="systemctl stop mbusgw") from None
+    try:
+        yield store
+    finally:
+        store.close()
+
+
 def keyring_of(store: Store, config: Config) -> Keyring:
     """The keys in ``store``, with the master key that this process finds."""
     keyring = Keyring(store, open_vault(config, os.environ), clock=SystemClock())

@@ -36,6 +36,7 @@ pytestmark = pytest.mark.slow
         ("mbusgw_database_bytes", {}),
         ("mbusgw_meters_online", {}),
         ("mbusgw_meters_known", {}),
+        ("mbusgw_meters_awaited", {}),
         ("mbusgw_worker_crashes", {"worker": "store"}),
     ],
 )
