@@ -40,7 +40,9 @@ from mbusgw.config.models import Config, HttpConfig
 from mbusgw.config.source import ConfigSource
 from mbusgw.health.monitor import HealthMonitor
 from mbusgw.health.watchdog import Watchdog
+from mbusgw.ingest.intake import RETRY_AFTER_S
 from mbusgw.ingest.outcomes import Outcomes
+from mbusgw.model.errors import RequestError
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.notify import ServiceManager
 from mbusgw.runtime.worker import Worker
@@ -48,6 +50,7 @@ from mbusgw.web.auth import GatewayKeys
 from mbusgw.web.commands import CommandRoutes
 from mbusgw.web.conversations import Timing
 from mbusgw.web.description import description_route
+from mbusgw.web.message import error_response
 from mbusgw.web.probes import ProbeRoutes, index_route
 from mbusgw.web.rates import GatewayRates
 from mbusgw.web.router import Router
@@ -178,6 +181,7 @@ def build(
         service=service,
         file_changed=source.changed,
         reload=reload.run,
+        waiting_room=_waiting_room(config, clock),
     )
 
 
@@ -214,6 +218,22 @@ def _server(
         clock=clock,
         together=ingress,
         workers=config.http.workers,
+        timing=Timing(drain_s=HTTP_BUDGET_S - 0.1),
+        certificate=_certificate(config.http, clock),
+    )
+
+
+def _waiting_room(config: Config, clock: Clock) -> HttpServer:
+    """What answers on the HTTP port while there is no room on the disk to start: come back later."""
+    full = RequestError(
+        503, "store_unavailable", "there is no room on the disk now; come back later", retry_after_s=RETRY_AFTER_S
+    )
+    return HttpServer(
+        config.http.host,
+        config.http.port,
+        lambda _request: error_response(full),
+        clock=clock,
+        workers=1,
         timing=Timing(drain_s=HTTP_BUDGET_S - 0.1),
         certificate=_certificate(config.http, clock),
     )

@@ -12,12 +12,15 @@ from mbusgw.app.signals import Control, Controls, ReloadRequest
 from mbusgw.app.stages import Stages
 from mbusgw.config.models import Config
 from mbusgw.model.errors import MbusgwError, StoreFull
+from mbusgw.runtime.ending import Part, end
 from mbusgw.runtime.notify import ServiceManager
 
 log = logging.getLogger(__name__)
 
 #: How often what could not start is tried again, and the status line renewed.
 STATUS_S = 5.0
+#: How long those that were sent away meanwhile may take to get their answer.
+SENT_AWAY_S = 0.5
 #: How often the configuration file is looked at, and at a start the disk, if it is full.
 LOOK_S = 1.0
 
@@ -33,7 +36,8 @@ class Gateway:
 
     ``prepare`` opens what must be there before anything starts (the database) and loads
     what an earlier run left; it is called again while it raises ``StoreFull``. ``close`` is its
-    counterpart. ``status`` is a line for ``systemctl status``. ``file_changed`` is asked every second;
+    counterpart. Meanwhile ``waiting_room`` stands in for the HTTP server: it sends everybody away for now.
+    ``status`` is a line for ``systemctl status``. ``file_changed`` is asked every second;
     ``reload`` takes over what the file says then.
     """
 
@@ -47,6 +51,7 @@ class Gateway:
         service: ServiceManager,
         file_changed: Callable[[], bool],
         reload: Reloading,
+        waiting_room: Part | None = None,
     ) -> None:
         self._stages = stages
         self._prepare = prepare
@@ -55,6 +60,7 @@ class Gateway:
         self._service = service
         self._file_changed = file_changed
         self._reload = reload
+        self._waiting_room = waiting_room
 
     def run(self, controls: Controls) -> Config | None:
         """Runs until it is told to stop, or until a configuration comes that needs a new start; returns that.
@@ -81,23 +87,36 @@ class Gateway:
     def _prepared(self, controls: Controls) -> bool:
         """A disk that is full ends nobody who runs, so it is waited for here too; False when told to stop meanwhile."""
         full = False
-        while True:
-            try:
-                self._prepare()
-            except StoreFull as error:
-                if not full:
-                    log.error("it cannot start yet, and waits: %s (%s)", error, error.hint)
-                full = True
-                self._service.waiting(f"waiting for room on the disk: {error}")
-            else:
-                if full:
-                    log.warning("there is room on the disk again")
-                return True
-            try:
-                if controls.get(timeout=LOOK_S) is Control.STOP:
-                    return False
-            except Empty:
-                pass
+        try:
+            while True:
+                try:
+                    self._prepare()
+                except StoreFull as error:
+                    if not full:
+                        log.error("it cannot start yet, and waits: %s (%s)", error, error.hint)
+                        full = True
+                        self._open_waiting_room()
+                    self._service.waiting(f"waiting for room on the disk: {error}")
+                else:
+                    if full:
+                        log.warning("there is room on the disk again")
+                    return True
+                try:
+                    if controls.get(timeout=LOOK_S) is Control.STOP:
+                        return False
+                except Empty:
+                    pass
+        finally:
+            if full and self._waiting_room is not None:
+                end([self._waiting_room], SENT_AWAY_S)
+
+    def _open_waiting_room(self) -> None:
+        if self._waiting_room is None:
+            return
+        try:
+            self._waiting_room.start()
+        except MbusgwError as error:
+            log.warning("meanwhile nobody can be told so over HTTP: %s", error)
 
     def _wait(self, controls: Controls) -> Config | None:
         told_mono = time.monotonic()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mbusgw.model.errors import SchemaTooNew, StoreBusy, StoreDamaged, StoreError, StoreFull
+from mbusgw.store.lock import cannot_write
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +57,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
         connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
     except OSError as error:
-        raise StoreError(
-            f"cannot write {path}: {error.strerror}", hint="set storage.path or use --state-dir DIR"
-        ) from error
+        raise cannot_write(path, error) from error
     except sqlite3.Error as error:
         raise StoreError(f"cannot open {path}: {error}", hint="set storage.path or use --state-dir DIR") from error
     try:

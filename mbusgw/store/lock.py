@@ -1,11 +1,13 @@
 """One daemon per database: two would send every waiting message twice."""
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from mbusgw.model.errors import StoreBusy, StoreError
+from mbusgw.model.errors import StoreBusy, StoreError, StoreFull
 
 
 class DatabaseLock:
@@ -16,14 +18,13 @@ class DatabaseLock:
         self._file: int | None = None
 
     def acquire(self) -> None:
-        """Takes the lock. Raises ``StoreBusy`` naming the process that has it, ``StoreError`` if none can be made."""
+        """Takes the lock. Raises ``StoreBusy`` naming the process that has it, ``StoreError`` (``StoreFull``) if none
+        can be made."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
-            raise StoreError(
-                f"cannot write {self._path}: {error.strerror}", hint="set storage.path or use --state-dir DIR"
-            ) from error
+            raise cannot_write(self._path, error) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -33,8 +34,9 @@ class DatabaseLock:
                 f"another mbusgw (pid {holder}) uses the database beside {self._path}",
                 hint="stop that one, or give this one a storage.path of its own",
             ) from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # a full disk: who has the lock cannot be told, but has it
+            os.ftruncate(file, 0)
+            os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
         self._file = file
 
     def release(self) -> None:
@@ -42,3 +44,10 @@ class DatabaseLock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def cannot_write(path: Path, error: OSError) -> StoreError:
+    """Our error for a file of ours that cannot be made. Any thread."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFull(f"cannot write {path}: {error.strerror}", hint="make room on the disk; nothing kept is lost")
+    return StoreError(f"cannot write {path}: {error.strerror}", hint="set storage.path or use --state-dir DIR")

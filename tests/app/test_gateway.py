@@ -16,7 +16,8 @@ from mbusgw.app.signals import Control, Controls, ReloadRequest, listen
 from mbusgw.app.stages import Stages
 from mbusgw.config.models import Config
 from mbusgw.model.command import Document
-from mbusgw.model.errors import ConfigError, ConfigUnchanged, Problem, StoreError, StoreFull
+from mbusgw.model.errors import ConfigError, ConfigUnchanged, MbusgwError, Problem, StoreError, StoreFull
+from mbusgw.runtime.ending import Part
 from mbusgw.runtime.notify import ServiceManager
 from mbusgw.wired.lane import LaneChange
 from tests.wait import PATIENCE_S
@@ -82,6 +83,7 @@ def gateway(
     full: int = 0,
     file_changed: Callable[[], bool] = lambda: False,
     keep: list[Reloads] | None = None,
+    waiting_room: Part | None = None,
 ) -> Gateway:
     def prepare() -> None:
         diary.append("prepared")
@@ -101,6 +103,7 @@ def gateway(
         service=ServiceManager(),
         file_changed=file_changed,
         reload=answers,
+        waiting_room=waiting_room,
     )
 
 
@@ -210,6 +213,35 @@ def test_a_start_waits_while_the_disk_is_full(systemd: Systemd, caplog: pytest.L
     assert [text.split("=")[0] for text in systemd.heard()] == ["EXTEND_TIMEOUT_USEC"] * 2 + ["READY", "STOPPING"]
     assert caplog.text.count("waits: the database cannot grow (make room)") == 1
     assert "there is room on the disk again" in caplog.text
+
+
+class WaitingRoom:
+    """Notes what is done with it."""
+
+    name, thread_id = "waiting room", None
+
+    def __init__(self, diary: list[str], *, taken: bool = False) -> None:
+        self._diary = diary
+        self._taken = taken
+
+    def start(self) -> None:
+        self._diary.append("opened")
+        if self._taken:
+            raise MbusgwError("the port is taken")
+
+    def stop(self) -> None:
+        self._diary.append("shut")
+
+    def join(self, timeout: float) -> bool:
+        return timeout > 0
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_while_it_waits_for_room_a_stand_in_answers_on_its_port(systemd: Systemd, taken: bool) -> None:
+    diary: list[str] = []
+    room = WaitingRoom(diary, taken=taken)
+    gateway(diary, full=2, waiting_room=room).run(controls(Control.RELOAD, Control.RELOAD, Control.STOP))
+    assert diary == ["prepared", "opened", "prepared", "prepared", "shut", "closed"]
 
 
 def test_a_start_that_waits_for_room_can_be_stopped(systemd: Systemd) -> None:

@@ -1,6 +1,7 @@
 """One daemon per database."""
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -8,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mbusgw.model.errors import StoreBusy, StoreError
-from mbusgw.store.lock import DatabaseLock
+from mbusgw.model.errors import StoreBusy, StoreError, StoreFull
+from mbusgw.store.lock import DatabaseLock, cannot_write
 from tests.wait import PATIENCE_S
 
 
@@ -64,3 +65,11 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot write") as caught:
         DatabaseLock(tmp_path / "file" / "mbusgw.db").acquire()
     assert "--state-dir" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(errno.ENOSPC, StoreFull), (errno.EDQUOT, StoreFull), (errno.EROFS, StoreError)]
+)
+def test_a_disk_without_room_is_told_from_one_that_cannot_be_written(number: int, kind: type[StoreError]) -> None:
+    error = cannot_write(Path("/x/mbusgw.db"), OSError(number, os.strerror(number)))
+    assert type(error) is kind and error.retryable is (kind is StoreFull)
