@@ -22,7 +22,6 @@ from mbusgw.model.errors import (
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.parsers.base import ParsedTelegram
 from mbusgw.parsers.lobaro_answer import decode_answer, find_telegram
-from mbusgw.parsers.lobaro_http import Answer, Broken, Http, retry_after_s
 from mbusgw.parsers.lobaro_outcome import (
     NoTurn,
     Outcome,
@@ -41,6 +40,7 @@ from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.breaker import CircuitBreaker
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.condition import Condition
+from mbusgw.runtime.http import Answer, Broken, Http, Request, retry_after_s
 
 log = logging.getLogger(__name__)
 
@@ -177,13 +177,14 @@ class LobaroBackend:
         """One try."""
         query = {"raw": raw.hex()} | ({"key": key.hex().upper()} if key is not None else {})
         settings = self._settings
-        answer = self._http.post(
+        request = Request(
             f"{settings.url}/api/{settings.endpoint}",
-            settings.token or "",
+            mapping,
             query=query,
-            body=mapping,
-            timeout_s=settings.timeout_s,
-            connect_timeout_s=settings.connect_timeout_s,
+            authorization=f"Bearer {settings.token or ''}",
+        )
+        answer = self._http.post(
+            request, timeout_s=settings.timeout_s, connect_timeout_s=settings.connect_timeout_s
         )
         outcome = self._broken(answer) if isinstance(answer, Broken) else self._judge(answer, key)
         self._on_result(result_of(outcome))

@@ -11,8 +11,8 @@ from tests.packaging.source import attributes, imports, modules
 HOMES: dict[str, tuple[str, ...]] = {
     "serial": ("mbusgw.transports.serialport", "mbusgw.transports.enumerate"),
     "paho": ("mbusgw.mqtt.client",),
-    "requests": ("mbusgw.parsers.lobaro_http",),
-    "urllib3": ("mbusgw.parsers.lobaro_http",),
+    "requests": ("mbusgw.runtime.http",),
+    "urllib3": ("mbusgw.runtime.http",),
     "yaml": ("mbusgw.config",),
     "pydantic": ("mbusgw.config", "mbusgw.web"),
     "pydantic_core": ("mbusgw.config", "mbusgw.web"),

@@ -24,7 +24,6 @@ from mbusgw.model.errors import (
 )
 from mbusgw.parsers.base import ParsedTelegram
 from mbusgw.parsers.lobaro import AUTH_PAUSE_S, LobaroBackend
-from mbusgw.parsers.lobaro_http import retry_after_s
 from mbusgw.parsers.local import decode_telegram
 from mbusgw.parsers.mapping import MappingFile
 from mbusgw.parsers.settings import LobaroSettings
@@ -287,26 +286,6 @@ def test_retry_after_is_honoured_when_it_is_short_and_handed_on_when_it_is_long(
     service.behave("rate_limit_date", times=1)
     error = failure(make(wait=waits))
     assert isinstance(error, LobaroRateLimitError) and error.retry_after_s == 60
-
-
-@pytest.mark.parametrize(
-    "text,seconds",
-    [
-        ("7", 7.0),
-        (" 120 ", 120.0),
-        ("Sun, 22 Nov 2026 12:05:00 GMT", 60.0),
-        ("Sun, 22 Nov 2020 12:05:00 GMT", 0.0),
-        ("Sun, 22 Nov 2099 12:05:00 GMT", 3600.0),
-        ("999999999", 3600.0),
-        ("-5", None),
-        ("soon", None),
-        ("", None),
-        (None, None),
-        ("٣", None),
-    ],
-)
-def test_retry_after_may_be_seconds_or_a_date(text: str | None, seconds: float | None) -> None:
-    assert retry_after_s(text, FixedClock()) == seconds
 
 
 # ------------------------------------------------------------------ the breaker

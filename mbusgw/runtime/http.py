@@ -1,6 +1,6 @@
-"""The HTTP side of the Lobaro parser's web API. The home of requests (and its urllib3).
+"""Posts to web servers. The home of requests (and its urllib3).
 
-The meter's key travels in the URL, so nothing that knows the URL leaves this file: exceptions of
+A URL may hold a secret (a meter's key, a webhook's token), so nothing that knows it leaves this file: exceptions of
 requests are not chained, and what urllib3 logs is cleaned.
 """
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -25,17 +25,19 @@ _CHUNK_BYTES = 16 << 10
 #: No pause that the service asks for is longer.
 LONGEST_PAUSE_S = 3600.0
 
-_KEY_IN_URL = re.compile(r"(key=)[^&\s\"']*", re.IGNORECASE)
+#: ``"POST /path?query HTTP/1.1"`` and ``(url=…)``.
+_PATH = re.compile(r"(\"[A-Z]+ )[^\s\"]+|(\(url=)[^)]*")
 _CHATTY = ("connectionpool", "connection", "poolmanager", "response", "util.retry")
 
 
 class _CleanUrls(logging.Filter):
-    """Takes keys out of the URLs that urllib3 logs. **any thread**"""
+    """Leaves of the URLs that urllib3 logs scheme, host and port. **any thread**"""
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
-        if "key=" in text.lower():
-            record.msg, record.args = _KEY_IN_URL.sub(r"\1***", text), ()
+        cleaned = _PATH.sub(lambda found: f"{found[1] or found[2]}***", text)
+        if cleaned != text:
+            record.msg, record.args = cleaned, ()
         return True
 
 
@@ -50,7 +52,7 @@ class Broken(Enum):
     CONNECTION = "no connection"
     TLS = "no trusted TLS connection"
     TOO_LONG = "an answer without an end"
-    REQUEST = "the request cannot be sent; is lobaro.url right?"
+    REQUEST = "the request cannot be sent; is its URL right?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,47 +64,53 @@ class Answer:
     retry_after: str | None = None
 
 
-class _Bearer(AuthBase):
-    """Puts the token into the request; unlike a header it is not replaced by a ``.netrc``. **immutable**"""
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be posted. ``authorization`` is the whole value of that header. **immutable**"""
 
-    def __init__(self, token: str) -> None:
-        self._token = token
+    url: str = field(repr=False)
+    body: bytes | None
+    content_type: str = "application/json"
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    authorization: str | None = field(default=None, repr=False)
+
+
+class _Authorization(AuthBase):
+    """Puts it into the request; unlike a header it is not replaced by a ``.netrc``. **immutable**"""
+
+    def __init__(self, value: str | None) -> None:
+        self._value = value
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
+        if self._value is not None:
+            request.headers["Authorization"] = self._value
         return request
 
 
 @dataclass(slots=True)
 class Http:
-    """Posts to the parser, with one session per thread. **any thread**"""
+    """Posts, with one session per thread. **any thread**"""
 
     clock: Clock
     _local: threading.local = field(default_factory=threading.local)
     _sessions: list[requests.Session] = field(default_factory=list)
 
     def post(
-        self,
-        url: str,
-        token: str,
-        *,
-        query: dict[str, str],
-        body: bytes | None,
-        timeout_s: float,
-        connect_timeout_s: float | None = None,
+        self, request: Request, *, timeout_s: float, connect_timeout_s: float | None = None
     ) -> Answer | Broken:
         """One request; ``timeout_s`` bounds the whole exchange. Nothing is raised: an exception would know the URL."""
-        headers = {"Accept": "application/json"}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
+        headers = {"Accept": "application/json", **request.headers}
+        if request.body is not None:
+            headers.setdefault("Content-Type", request.content_type)
         deadline_mono = self.clock.mono() + timeout_s
         try:
             with self._session().post(
-                url,
-                params=query,
-                data=body,
+                request.url,
+                params=dict(request.query),
+                data=request.body,
                 headers=headers,
-                auth=_Bearer(token),
+                auth=_Authorization(request.authorization),
                 timeout=(min(connect_timeout_s or timeout_s, timeout_s), timeout_s),
                 allow_redirects=False,
                 stream=True,
