@@ -24,6 +24,7 @@ from mbusgw.app.lanes import (
     WayOut,
     WirelessLane,
     build_base,
+    build_outputs,
     build_way_out,
     build_wired_lane,
     build_wireless_lane,
@@ -44,6 +45,7 @@ from mbusgw.ingest.intake import RETRY_AFTER_S
 from mbusgw.ingest.outcomes import Outcomes
 from mbusgw.model.errors import RequestError
 from mbusgw.runtime.clock import Clock
+from mbusgw.runtime.ending import Part
 from mbusgw.runtime.notify import ServiceManager
 from mbusgw.runtime.worker import Worker
 from mbusgw.web.auth import GatewayKeys
@@ -86,6 +88,7 @@ def build(
     radio = build_wireless_lane(base)
     settings = LiveSettings(wired, config.logging.level, set_level)
     out = build_way_out(base, wired.interval_s, desk, settings)
+    outputs = build_outputs(base)
     if out.announcer is not None:
         settings.changed = out.announcer.settings_changed
     operations = WiredOperations(wired, clock)
@@ -103,6 +106,7 @@ def build(
         out.broker,
         wired,
         radio.fleet,
+        outputs,
         parser_reachable=partial(parser_reachable, config, radio.lobaro),
         parser_queue=radio.backlog.__len__,
         clock=clock,
@@ -113,15 +117,20 @@ def build(
         """Those of the wired one come and go with the configuration."""
         return [*radio.workers, *wired.workers]
 
+    def way_out() -> Sequence[Part]:
+        """So do those of outputs."""
+        return [*outputs.workers, *out.workers, out.broker]
+
     def workers() -> Sequence[Worker]:
         """All but the watchers; those of the server are there once it has its port."""
-        return [base.store, base.janitor, *out.workers, *lanes(), *server.workers]
+        return [base.store, base.janitor, *out.workers, *outputs.workers, *lanes(), *server.workers]
 
     checks = build_checks(
         config,
         store=base.store,
         broker=out.broker,
         lane=wired,
+        outputs=outputs,
         keyring=base.keyring,
         fleet=radio.fleet,
         lobaro=radio.lobaro,
@@ -147,7 +156,7 @@ def build(
     stages = Stages(
         [
             Stage("store", [base.store, base.janitor], 1.0),
-            Stage("way out", [*out.workers, out.broker], 0.8, farewell=partial(_farewell, out)),
+            Stage("way out", way_out, 0.8, farewell=partial(_farewell, out)),
             Stage("lanes", lanes, 0.8, farewell=radio.farewell),
             Stage("HTTP", [server], HTTP_BUDGET_S, farewell=lambda _for_good: desk.close(), optional=True),
             Stage("watchers", [monitor, watchdog], 0.3),
@@ -158,6 +167,7 @@ def build(
     def prepare() -> None:
         advise(config)
         memory.load()
+        outputs.prepare()
 
     def close() -> None:
         radio.backend.close()
@@ -167,6 +177,7 @@ def build(
         config,
         source,
         wired,
+        outputs,
         registry=base.registry,
         recorder=base.recorder,
         announcer=out.announcer,

@@ -9,6 +9,7 @@ from mbusgw.health import checks
 from mbusgw.health.checks import Check
 from mbusgw.ingest.fleet import Fleet
 from mbusgw.mqtt.client import Broker
+from mbusgw.outputs.couriers import Couriers
 from mbusgw.runtime.breaker import BreakerState, CircuitBreaker
 from mbusgw.runtime.worker import Worker
 from mbusgw.store.keyring import Keyring
@@ -23,6 +24,7 @@ def build_checks(
     store: Store,
     broker: Broker,
     lane: WiredLane,
+    outputs: Couriers,
     keyring: Keyring,
     fleet: Fleet,
     lobaro: CircuitBreaker,
@@ -54,13 +56,17 @@ def build_checks(
         )
     if config.parser.backend != "local" and config.lobaro.token is not None:
         table["parser"] = checks.connection("the Lobaro API", partial(_answers, lobaro))
-    return lambda: table | _of_buses(lane.buses)
+    return lambda: table | _of_buses(lane.buses) | _of_outputs(outputs)
 
 
 def _of_buses(buses: Sequence[Bus]) -> dict[str, Check]:
     return {
         f"bus {bus.config.name}": checks.connection(bus.config.port, partial(_is_connected, bus)) for bus in buses
     }
+
+
+def _of_outputs(outputs: Couriers) -> dict[str, Check]:
+    return {f"output {name}": checks.output(trouble) for name, trouble in outputs.troubles().items()}
 
 
 def parser_reachable(config: Config, lobaro: CircuitBreaker) -> bool | None:

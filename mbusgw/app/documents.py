@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -9,7 +10,7 @@ from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mbusgw.health.readiness import Readiness
 from mbusgw.ingest.fleet import Fleet
@@ -19,16 +20,19 @@ from mbusgw.model.errors import StoreError
 from mbusgw.model.format import format_document
 from mbusgw.model.quarantine import quarantine_document
 from mbusgw.mqtt.client import Broker
+from mbusgw.outputs.couriers import Couriers
 from mbusgw.registry.registry import Registry
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
-from mbusgw.store import differences, outbox
+from mbusgw.store import differences, outbox, outputs
 from mbusgw.store.writer import Store
 from mbusgw.wired.lane import WiredLane
 from mbusgw.wired.meter import WiredMeter
 from mbusgw.wired.survey import ScanProgress
 
-#: So many differences between parsers are shown.
+T = TypeVar("T")
+
+#: So many differences between parsers, and so much of what was set aside, is shown.
 NEWEST = 20
 
 
@@ -51,6 +55,7 @@ class Documents:
         broker: Broker,
         lane: WiredLane,
         fleet: Fleet,
+        outputs: Couriers,
         *,
         parser_reachable: Callable[[], bool | None],
         parser_queue: Callable[[], int],
@@ -61,6 +66,7 @@ class Documents:
         self._broker = broker
         self._lane = lane
         self._fleet = fleet
+        self._outputs = outputs
         self._parser_reachable = parser_reachable
         self._parser_queue = parser_queue
         self._clock = clock
@@ -68,7 +74,8 @@ class Documents:
 
     # -------------------------------------------------- HTTP
     def state(self) -> dict[str, Any]:
-        """Every device with its newest values, every bus, scans and what they have found, every queue."""
+        """Every device with its newest values, every bus, scans and what they have found, every queue. What must be
+        read from the database is None while that cannot be read."""
         devices = sorted(self._registry.snapshot().items())
         meters = {meter.config.id: meter for meter in self._lane.meters}
         return {
@@ -79,7 +86,8 @@ class Documents:
             "found": self._lane.finds.documents(self._lane.devices),
             "queues": self.queues(),
             "delivery": self._delivery(),
-            "parsers": self._parsers(),
+            "outputs": self._of_outputs(),
+            "parsers": self._look(partial(differences.overview, limit=NEWEST)),
         }
 
     def _delivery(self) -> dict[str, Any]:
@@ -95,32 +103,34 @@ class Documents:
             "thinned": self._store.count("thinned"),
             "oldest_s": self._oldest_s(),
             "set_aside": self._store.count("set_aside"),
-            "newest_set_aside": self._newest_set_aside(),
+            "newest_set_aside": self._look(partial(outbox.set_aside, limit=NEWEST)),
         }
-
-    def _newest_set_aside(self) -> list[dict[str, Any]] | None:
-        """None while the database cannot be read."""
-        try:
-            with closing(self._store.reader()) as reader:
-                return outbox.set_aside(reader, NEWEST)
-        except StoreError:
-            return None
 
     def _oldest_s(self) -> float:
         if not self._store.count("outbox"):
             return 0.0
-        try:
-            with closing(self._store.reader()) as reader:
-                return outbox.oldest_s(reader, self._clock.now())
-        except StoreError:
-            return 0.0
+        return self._look(lambda reader: outbox.oldest_s(reader, self._clock.now())) or 0.0
 
-    def _parsers(self) -> dict[str, Any] | None:
-        """Where two parsers read differently, and how many readings are still to be confirmed; None while the
-        database cannot be read."""
+    def _of_outputs(self) -> dict[str, Any]:
+        """The other ways out: how far each is behind, what it has lost, what it would not take."""
+        documents = self._outputs.documents()
+        lost = self._lost()
+        for name, document in documents.items():
+            document["lost"] = None if lost is None else lost.get(name, 0)
+            document["newest_set_aside"] = self._look(partial(outputs.set_aside, name=name, limit=NEWEST))
+        return documents
+
+    def _lost(self) -> dict[str, int] | None:
+        return self._look(outputs.lost) if self._outputs.workers else {}
+
+    def _lost_numbers(self) -> dict[str, float]:
+        return {name: float(number) for name, number in (self._lost() or {}).items()}
+
+    def _look(self, read: Callable[[sqlite3.Connection], T]) -> T | None:
+        """What ``read`` finds in the database; None while that cannot be read."""
         try:
             with closing(self._store.reader()) as reader:
-                return differences.overview(reader, NEWEST)
+                return read(reader)
         except StoreError:
             return None
 
@@ -224,6 +234,8 @@ class Documents:
         for name, help_text, number in _OF_GATEWAYS:
             metrics.gauges(name, help_text, "gateway", partial(self._of_gateways, number))
         metrics.gauges("oms_meter_completeness_ratio", "Telegrams heard of those sent", "device", self._completeness)
+        metrics.gauges("mbusgw_output_waiting", "Readings an output is behind", "output", self._outputs.waiting)
+        metrics.gauges("mbusgw_output_lost", "Forgotten before an output had them", "output", self._lost_numbers)
         metrics.gauge("mbusgw_uptime_seconds", "Since the start", lambda: self._clock.mono() - self._started_mono)
         metrics.gauge("mbusgw_threads", "Threads of the process", threading.active_count)
         metrics.gauge("mbusgw_resident_memory_bytes", "Resident memory of the process", resident_bytes)

@@ -29,6 +29,7 @@ from mbusgw.mqtt.sender import Sender
 from mbusgw.mqtt.states import StateRecorder
 from mbusgw.mqtt.telegrams import TelegramMessages
 from mbusgw.mqtt.topics import Topics
+from mbusgw.outputs.couriers import Couriers
 from mbusgw.parsers.base import ParserBackend
 from mbusgw.parsers.chain import LobaroThenLocal, Parts, build_backend
 from mbusgw.parsers.formats import MOST_FORMATS, FormatMemory
@@ -200,6 +201,24 @@ def _announcer(base: Base, interval_s: Callable[[str], float | None], live: Live
         clock=base.clock,
         topics=base.topics,
         live=live,
+    )
+
+
+def build_outputs(base: Base) -> Couriers:
+    """What readings are handed to besides MQTT. Hidden meters stay hidden there too."""
+
+    def hides(device_id: str) -> bool:
+        state = base.registry.get(device_id)
+        return state is not None and state.hidden
+
+    config = base.config
+    return Couriers(
+        config.outputs,
+        base.store,
+        gateway_id=config.gateway.id,
+        hides=hides,
+        metrics=base.metrics,
+        clock=base.clock,
     )
 
 

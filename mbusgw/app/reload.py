@@ -12,6 +12,7 @@ from mbusgw.model.command import Document
 from mbusgw.model.reading import Lane
 from mbusgw.mqtt.announcer import Announcer
 from mbusgw.mqtt.states import StateRecorder
+from mbusgw.outputs.couriers import Couriers
 from mbusgw.registry.registry import Registry
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.wired.lane import LaneChange, WiredLane
@@ -52,7 +53,7 @@ class Outcome:
 class Reload:
     """Compares what the file says with what is in force, and makes it so. The main thread only.
 
-    Buses, meters and the level of the logs are exchanged one by one, while everything else goes on: the HTTP
+    Buses, meters, outputs and the level of the logs are exchanged one by one, while everything else goes on: the HTTP
     port, the broker's connection, and every bus and meter whose settings are the same.
     """
 
@@ -61,6 +62,7 @@ class Reload:
         config: Config,
         source: ConfigSource,
         lane: WiredLane,
+        outputs: Couriers,
         *,
         registry: Registry,
         recorder: StateRecorder,
@@ -71,6 +73,7 @@ class Reload:
         self._config = config
         self._source = source
         self._lane = lane
+        self._outputs = outputs
         self._registry = registry
         self._recorder = recorder
         self._announcer = announcer
@@ -100,6 +103,8 @@ class Reload:
         if "logging.level" in changed:
             self._set_level(config.logging.level)
             log.info("the level of the logs is %s now", config.logging.level)
+        if "outputs" in changed:
+            log.info("outputs exchanged: %s", ", ".join(self._outputs.change(config.outputs)))
         return Outcome(config, changed, self._exchange(config, renew_lost=asked))
 
     def _exchange(self, config: Config, *, renew_lost: bool) -> LaneChange:

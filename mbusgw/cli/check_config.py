@@ -43,6 +43,7 @@ def summary(config: Config) -> str:
             _count(len(config.devices), "device", "devices"),
             _count(len(config.keys), "meter key", "meter keys"),
             _count(len(config.ingest.keys), "radio gateway", "radio gateways"),
+            *([_count(len(config.outputs), "other output", "other outputs")] if config.outputs else []),
         ]
     )
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from mbusgw.config.address import ONLY_METER
 from mbusgw.config.lines import KeyPath
 from mbusgw.config.models import BusConfig, Config, DeviceConfig, KeyConfig, RadioDeviceConfig
+from mbusgw.config.outputs import OutputConfig
 from mbusgw.config.section import Section
 from mbusgw.config.shape import guess
 from mbusgw.model.address import SecondaryAddress
@@ -29,6 +30,7 @@ def conflicts(
     devices: Mapping[int, DeviceConfig],
     radio: Mapping[int, RadioDeviceConfig],
     keys: Mapping[int, KeyConfig],
+    outputs: Mapping[int, OutputConfig],
     *,
     buses_wanted: Mapping[int, str],
     bus_names: Iterable[str],
@@ -45,6 +47,7 @@ def conflicts(
         *_doubles("devices", radio, "radio", lambda device: device.radio),
         *_doubles("devices", devices, "address", _line_address),
         *_doubles("keys", keys, "meter_id", lambda key: (key.meter_id, key.manufacturer)),
+        *_doubles("outputs", outputs, "name", lambda output: output.name),
         *_unknown_buses(buses_wanted, sorted(set(bus_names))),
         *_not_alone(devices),
         *_named_twice(devices),

@@ -5,7 +5,7 @@ from mbusgw.config.models import Config
 from mbusgw.config.section import Section
 
 #: What changes while everything else goes on; anything else needs a new start.
-IN_PLACE = frozenset({"buses", "devices", "logging.level"})
+IN_PLACE = frozenset({"buses", "devices", "logging.level", "outputs"})
 #: Files that are read once, at the start; their content may change under the same name.
 _READ_ONCE = (("mqtt", "ca_file"), ("mqtt", "cert_file"), ("mqtt", "key_file"), ("storage", "master_key_file"))
 

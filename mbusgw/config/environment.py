@@ -27,7 +27,7 @@ PLAIN: dict[str, tuple[str, str]] = {
     "DEDUP_WINDOW_S": ("ingest", "dedup_window"),
 }
 #: Variables with a form of their own.
-SPECIAL = ("INGEST_API_KEYS", "DATABASE_URL", "APP_ENV")
+SPECIAL = ("INGEST_API_KEYS", "OUTPUT_SECRETS", "DATABASE_URL", "APP_ENV")
 
 _SQLITE = "sqlite:///"
 _PRODUCTION = ("production", "prod", "staging", "test", "testing")
@@ -54,6 +54,7 @@ class Overlay:
             if name in self._environ:
                 self._put(name, path, self._environ[name])
         self._ingest_keys()
+        self._output_secrets()
         self._database()
         self._app_env()
 
@@ -77,18 +78,42 @@ class Overlay:
             mqtt.pop("password_file", None)
 
     def _ingest_keys(self) -> None:
-        keys: dict[str, Tree] = {}
-        for part in self._environ.get("INGEST_API_KEYS", "").split(";"):
+        keys = self._pairs("INGEST_API_KEYS", "GATEWAY:KEY", "gw1:key;gw2:key")
+        if keys:
+            self._put("INGEST_API_KEYS", ("ingest", "keys"), {**keys})
+
+    def _output_secrets(self) -> None:
+        """The password of an output that names a user, the token of any other."""
+        written = self._tree.get("outputs")
+        outputs = {
+            str(one.get("name") or one.get("type")): (number, one)
+            for number, one in enumerate(written if isinstance(written, list) else [])
+            if isinstance(one, dict)
+        }
+        for name, secret in self._pairs("OUTPUT_SECRETS", "OUTPUT:SECRET", "influx:token;webhook:token").items():
+            if name not in outputs:
+                known = f"known: {', '.join(outputs)}" if outputs else "there are no outputs at all"
+                self._refuse("OUTPUT_SECRETS", f"no output is named `{name}` ({known})")
+                continue
+            number, output = outputs[name]
+            key = "password" if output.get("username") else "token"
+            output[key] = secret
+            output.pop(f"{key}_file", None)
+            self.variables[("outputs", number, key)] = "OUTPUT_SECRETS"
+
+    def _pairs(self, name: str, form: str, example: str) -> dict[str, str]:
+        """``NAME:SECRET;NAME:SECRET``; nothing if a part is wrong, which is said."""
+        pairs: dict[str, str] = {}
+        for part in self._environ.get(name, "").split(";"):
             if not part.strip():
                 continue
-            # At the first colon: keys may hold others. A gateway whose name holds one belongs into the file.
-            gateway, _, key = part.strip().partition(":")
-            if not gateway or not key:
-                self._refuse("INGEST_API_KEYS", f"part {len(keys) + 1} is not GATEWAY:KEY", "gw1:key;gw2:key")
-                return
-            keys[gateway.strip()] = key.strip()
-        if keys:
-            self._put("INGEST_API_KEYS", ("ingest", "keys"), keys)
+            # At the first colon: secrets may hold others. Who has one in its name belongs into the file.
+            whose, _, secret = part.strip().partition(":")
+            if not whose or not secret:
+                self._refuse(name, f"part {len(pairs) + 1} is not {form}", example)
+                return {}
+            pairs[whose.strip()] = secret.strip()
+        return pairs
 
     def _database(self) -> None:
         url = self._environ.get("DATABASE_URL", "")

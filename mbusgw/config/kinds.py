@@ -9,9 +9,11 @@ import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr
 
+from mbusgw.config.section import check_port
 from mbusgw.model.quiet import QuietHours
 
 DURATION_UNITS_S = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -111,12 +113,29 @@ def _check_bus_name(value: Any) -> str:
     return text
 
 
+def _check_web_url(value: str) -> str:
+    try:
+        parts = urlsplit(value.strip())
+    except ValueError:
+        raise ValueError("no URL: write https://host/path") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("begins with https:// (or http://) and names a host")
+    check_port(parts)
+    if "@" in parts.netloc:
+        raise ValueError("holds no user and password; they, and tokens, have keys of their own")
+    return value.strip()
+
+
 #: A topic or the beginning of one, without wildcards.
 Topic = Annotated[str, AfterValidator(_check_topic)]
 #: One level of a topic.
 TopicLevel = Annotated[str, BeforeValidator(_check_topic_level)]
 DeviceId = Annotated[str, BeforeValidator(_check_device_id)]
 BusName = Annotated[str, BeforeValidator(_check_bus_name)]
+#: Where a web server is, without user and password.
+WebUrl = Annotated[str, AfterValidator(_check_web_url)]
+#: One that paths are put behind.
+BaseUrl = Annotated[WebUrl, AfterValidator(lambda url: url.rstrip("/"))]
 #: A path; ``~`` is the home folder.
 FilePath = Annotated[Path, AfterValidator(lambda path: path.expanduser())]
 

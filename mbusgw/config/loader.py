@@ -13,7 +13,8 @@ from mbusgw.config.consistency import Conflict, conflicts, doubts
 from mbusgw.config.environment import SOURCE, Overlay
 from mbusgw.config.lines import Document, KeyPath, Tree, dotted, parse_document, read_document
 from mbusgw.config.messages import sentence
-from mbusgw.config.models import RADIO, WIRED, BusConfig, Config, DeviceConfig, KeyConfig, RadioDeviceConfig
+from mbusgw.config.models import BusConfig, Config, DeviceConfig, KeyConfig, RadioDeviceConfig
+from mbusgw.config.outputs import InfluxConfig, OutputConfig, WebhookConfig, check_header_text
 from mbusgw.config.secrets import read_secret
 from mbusgw.config.section import Section
 from mbusgw.config.shape import guess_key, is_secret, without_empty
@@ -136,18 +137,30 @@ class _Attempt:
             file = getattr(getattr(config, section), key)
             if file is not None and _is_missing(file):
                 problems.append(self._problem((section, key), f"there is no file {file}", "", overlay))
-        if config.mqtt.password_file is None:
-            return config
-        try:
-            password = read_secret(config.mqtt.password_file)
-        except ValueError as error:
-            problems.append(self._problem(("mqtt", "password_file"), str(error), "", overlay))
-            return config
-        return config.model_copy(update={"mqtt": config.mqtt.model_copy(update={"password": password})})
+
+        def filled(section: Item, path: KeyPath) -> Item:
+            return self._with_secrets(section, path, overlay, problems)
+
+        outputs = tuple(filled(one, ("outputs", number)) for number, one in enumerate(config.outputs))
+        return config.model_copy(update={"mqtt": filled(config.mqtt, ("mqtt",)), "outputs": outputs})
+
+    def _with_secrets(self, section: Item, path: KeyPath, overlay: Overlay, problems: list[Problem]) -> Item:
+        """``section`` with what stands in the files that it names: ``password_file`` holds ``password``."""
+        found = {}
+        for key in ("password", "token"):
+            file = getattr(section, f"{key}_file", None)
+            if file is None:
+                continue
+            try:
+                secret = read_secret(file)
+                found[key] = check_header_text(secret) if key == "token" else secret
+            except ValueError as error:
+                problems.append(self._problem((*path, f"{key}_file"), str(error), "", overlay))
+        return section.model_copy(update=found) if found else section
 
 
 def _path(error: dict[str, Any]) -> KeyPath:
-    return tuple(part for part in error["loc"] if part not in ("[key]", WIRED, RADIO))
+    return tuple(part for part in error["loc"] if not str(part).startswith("["))
 
 
 def _look_up(tree: Tree, path: KeyPath) -> tuple[bool, Tree]:
@@ -163,11 +176,15 @@ def _look_up(tree: Tree, path: KeyPath) -> tuple[bool, Tree]:
 
 def _conflicts_in(tree: dict[str, Tree]) -> list[Conflict]:
     """Checked on the items that are right in themselves, so that these problems are seen in the first round too."""
+    outputs: dict[int, OutputConfig] = {
+        **_valid_items(tree, "outputs", InfluxConfig), **_valid_items(tree, "outputs", WebhookConfig)
+    }
     return conflicts(
         _valid_items(tree, "buses", BusConfig),
         _valid_items(tree, "devices", DeviceConfig),
         _valid_items(tree, "devices", RadioDeviceConfig),
         _valid_items(tree, "keys", KeyConfig),
+        dict(sorted(outputs.items())),
         buses_wanted=_texts(tree, "devices", "bus"),
         bus_names=_texts(tree, "buses", "name").values(),
     )

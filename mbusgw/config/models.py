@@ -24,6 +24,7 @@ from mbusgw.config.address import MeterAddress, MeterName
 from mbusgw.config.broker import HomeAssistantConfig, MqttConfig
 from mbusgw.config.daytimes import NEVER, DayTimes, Interval, longest_gap_s
 from mbusgw.config.kinds import (
+    BaseUrl,
     BusName,
     DeviceId,
     Duration,
@@ -36,6 +37,7 @@ from mbusgw.config.kinds import (
     QuietTime,
     TopicLevel,
 )
+from mbusgw.config.outputs import AnyOutput
 from mbusgw.config.radio import RadioDeviceConfig
 from mbusgw.config.readings import ChangesConfig, PlausibilityConfig
 from mbusgw.config.section import Count, Section, check_port
@@ -175,7 +177,7 @@ class ParserConfig(Section):
 class LobaroConfig(Section):
     """The Lobaro wMbus parser's web API. ``rate``: requests a second."""
 
-    url: str = "https://platform.lobaro.com"
+    url: BaseUrl = "https://platform.lobaro.com"
     token: SecretStr | None = None
     endpoint: Literal["meterData", "mbus"] = "meterData"
     timeout: Period = 10.0
@@ -185,20 +187,6 @@ class LobaroConfig(Section):
     max_parallel: Annotated[int, Field(ge=1, le=64)] = 2
     mapping_file: FilePath | None = None
     confirm_later: bool = False
-
-    @field_validator("url")
-    @classmethod
-    def _check_url(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value.strip())
-        except ValueError:
-            raise ValueError("no URL: write https://platform.lobaro.com") from None
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("begins with https:// (or http://) and names a host")
-        check_port(parts)
-        if "@" in parts.netloc:
-            raise ValueError("holds no user and password; the token has a key of its own: lobaro.token")
-        return value.strip().rstrip("/")
 
 
 class KeyConfig(Section):
@@ -341,6 +329,7 @@ class Config(Section):
     devices: tuple[Annotated[_WIRED | _RADIO, Discriminator(_kind_of_device)], ...] = ()
     plausibility: PlausibilityConfig = PlausibilityConfig()
     changes: ChangesConfig = ChangesConfig()
+    outputs: tuple[AnyOutput, ...] = ()
     logging: LoggingConfig = LoggingConfig()
     health: HealthConfig = HealthConfig()
 

@@ -12,7 +12,7 @@ from mbusgw.config.models import Config
 from mbusgw.config.section import Section
 
 #: Not declared secret, but people write passwords into them.
-_MAY_HOLD_SECRETS = {("mqtt", "url"), ("lobaro", "url")}
+_MAY_HOLD_SECRETS = {("mqtt", "url"), ("lobaro", "url"), ("outputs", "url")}
 
 
 def annotation_at(path: KeyPath) -> Any:
@@ -25,9 +25,14 @@ def annotation_at(path: KeyPath) -> Any:
     return kind
 
 
+def sections_at(path: KeyPath) -> list[type[Section]]:
+    """The models of the section at ``path``, of which one belongs there; none where no section does."""
+    return _sections(annotation_at(path))
+
+
 def section_at(path: KeyPath) -> type[Section] | None:
-    """The model of the section at ``path``, if one belongs there; of several the first."""
-    return next(iter(_sections(annotation_at(path))), None)
+    """The first of them, if there is one."""
+    return next(iter(sections_at(path)), None)
 
 
 def _sections(kind: Any) -> list[type[Section]]:
@@ -40,7 +45,8 @@ def _sections(kind: Any) -> list[type[Section]]:
 def is_secret(path: KeyPath) -> bool:
     """The value there must not be shown, and neither must what lies below it."""
     places = [path[:length] for length in range(1, len(path) + 1)]
-    return any(place in _MAY_HOLD_SECRETS or _mentions(annotation_at(place), SecretStr) for place in places)
+    keys = tuple(part for part in path if isinstance(part, str))
+    return keys[:2] in _MAY_HOLD_SECRETS or any(_mentions(annotation_at(place), SecretStr) for place in places)
 
 
 def without_empty(tree: Tree, path: KeyPath = ()) -> Tree:

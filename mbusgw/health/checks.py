@@ -59,6 +59,11 @@ def connection(
     return check
 
 
+def output(trouble: str | None) -> Check:
+    """Another output than MQTT takes readings; ``trouble`` is why not."""
+    return lambda: CheckResult(Status.DEGRADED, trouble) if trouble else CheckResult(Status.HEALTHY, "takes readings")
+
+
 def writable(touch: Callable[[], Any]) -> Check:
     """The store can write. ``touch`` raises a ``StoreError`` when it last could not."""
 

@@ -77,6 +77,12 @@ class Metrics:
         self._wmbusmeters = Counter(
             "wmbusmeters_requests", "Questions to the program wmbusmeters", ["result"], registry=registry
         )
+        self._output_requests = Counter(
+            "mbusgw_output_requests", "Requests to an output by its answer", ["output", "result"], registry=registry
+        )
+        self._output_readings = Counter(
+            "mbusgw_output_readings", "Readings an output took, or never will", ["output", "result"], registry=registry
+        )
         self._crashes = Gauge("mbusgw_worker_crashes", "Crashes since the start", ["worker"], registry=registry)
         # A label look-up costs three times the increment; the sets are small, so remember the children.
         self._child = lru_cache(maxsize=100_000)(lambda metric, *labels: metric.labels(*labels))
@@ -139,6 +145,14 @@ class Metrics:
     def wmbusmeters_request(self, result: str) -> None:
         """A question to the program wmbusmeters ended."""
         self._child(self._wmbusmeters, result).inc()
+
+    def output_request(self, output: str, result: str) -> None:
+        """A request to an output ended: taken, refused, denied, busy, away."""
+        self._child(self._output_requests, output, result).inc()
+
+    def output_readings(self, output: str, result: str, count: int = 1) -> None:
+        """So many readings were sent to an output, or set aside."""
+        self._child(self._output_readings, output, result).inc(count)
 
     def worker_crashes(self, worker: str, count: int) -> None:
         """How often a worker crashed so far."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mbusgw.runtime.clock import iso, parse_iso
+from mbusgw.store import outputs
 
 #: A row that says an earlier date was written while the clock was not set.
 _FIRST = "2020"
@@ -75,6 +76,8 @@ def forget(connection: sqlite3.Connection, table: Table, last: int, limit: int, 
     ]
     if not numbers:
         return 0, last
+    if table is READINGS:
+        outputs.forgotten(connection, numbers)
     connection.execute(
         f"DELETE FROM {table.name} WHERE rowid BETWEEN ? AND ? AND {table.free}", (numbers[0], numbers[-1])
     )

@@ -117,7 +117,8 @@ class Store(Worker):
     def count(self, name: str) -> int:
         """How many rows wait: ``outbox``, ``telemetry`` (the part of it that is not retained), ``spare`` (the part
         of that which may be thinned out), ``backlog``; how many messages are ``set_aside``; how many were ever
-        ``queued``, ``coalesced`` (replaced while they waited) and ``thinned``."""
+        ``queued``, ``coalesced`` (replaced while they waited) and ``thinned``;
+        the id of the newest of ``readings``."""
         return self._counters.get(name, 0)
 
     # -------------------------------------------------- own thread
@@ -198,10 +199,11 @@ class Store(Worker):
 
     def _read_counters(self) -> dict[str, int]:
         assert self._connection is not None
-        # Every message ever stored had its own id.
+        # Every message and every reading ever stored had its own id.
         return dict(
             self._connection.execute(
                 "SELECT name, value FROM counters"
-                " UNION ALL SELECT 'queued', seq FROM sqlite_sequence WHERE name = 'mqtt_queue'"
+                " UNION ALL SELECT iif(name = 'mqtt_queue', 'queued', name), seq FROM sqlite_sequence"
+                " WHERE name IN ('mqtt_queue', 'readings')"
             )
         )

@@ -10,7 +10,7 @@ import pytest
 
 from mbusgw.app.checks import build_checks, parser_reachable
 from mbusgw.app.documents import Documents, file_bytes, resident_bytes
-from mbusgw.app.lanes import Base, build_base, build_way_out, build_wired_lane, build_wireless_lane
+from mbusgw.app.lanes import Base, build_base, build_outputs, build_way_out, build_wired_lane, build_wireless_lane
 from mbusgw.app.settings import LiveSettings
 from mbusgw.commands.desk import Desk
 from mbusgw.config.loader import loads
@@ -53,6 +53,7 @@ def documents(base: Base) -> Documents:
         build_way_out(base, wired.interval_s, Desk(base.clock), settings(wired)).broker,
         wired,
         Fleet(base.clock),
+        build_outputs(base),
         parser_reachable=lambda: None,
         parser_queue=lambda: 3,
         clock=base.clock,
@@ -95,6 +96,7 @@ def test_the_checks_name_store_broker_http_queues_threads_and_every_bus(base: Ba
         store=base.store,
         broker=build_way_out(base, lane.interval_s, Desk(base.clock), settings(lane)).broker,
         lane=lane,
+        outputs=build_outputs(base),
         keyring=base.keyring,
         fleet=Fleet(base.clock),
         lobaro=build_wireless_lane(base).lobaro,
@@ -144,6 +146,7 @@ def test_state_tells_of_each_radio_gateway_and_how_each_radio_meter_is_heard(bas
         build_way_out(base, wired.interval_s, Desk(base.clock), settings(wired)).broker,
         wired,
         fleet,
+        build_outputs(base),
         parser_reachable=lambda: None,
         parser_queue=lambda: 0,
         clock=base.clock,

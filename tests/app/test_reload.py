@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mbusgw.app.lanes import build_base, build_wired_lane
+from mbusgw.app.lanes import build_base, build_outputs, build_wired_lane
 from mbusgw.app.reload import Reload
 from mbusgw.config.source import ConfigSource
 from mbusgw.model.errors import ConfigError
@@ -35,6 +35,7 @@ class House:
         source = ConfigSource(self.file, {})
         self.base = base = build_base(source.load(), SystemClock())
         self.lane = build_wired_lane(base)
+        self.outputs = build_outputs(base)
         self.levels: list[str] = []
         base.store.open()
         for worker in (base.store, *self.lane.workers):
@@ -43,6 +44,7 @@ class House:
             base.config,
             source,
             self.lane,
+            self.outputs,
             registry=base.registry,
             recorder=base.recorder,
             announcer=None,
@@ -54,7 +56,7 @@ class House:
         self.file.write_text(self.head + text)
 
     def close(self) -> None:
-        workers = [*self.lane.workers, self.base.store]
+        workers = [*self.outputs.workers, *self.lane.workers, self.base.store]
         for worker in workers:
             worker.stop()
         assert all(worker.join(PATIENCE_S) for worker in workers)
@@ -142,6 +144,7 @@ def test_a_certificate_that_was_renewed_needs_a_new_start_for_who_asks(tmp_path:
         base.config,
         source,
         build_wired_lane(base),
+        build_outputs(base),
         registry=base.registry,
         recorder=base.recorder,
         announcer=None,

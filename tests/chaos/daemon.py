@@ -26,6 +26,7 @@ from mbusgw.mbus.frames import LongFrame, parse
 from mbusgw.mbus.wire import IDLE_BITS
 from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import FrameDamaged
+from mbusgw.runtime import exactjson
 from tests.chaos.referee import Referee
 from tests.daemon import Daemon
 from tests.mosquitto import Mosquitto, Subscriber, subscribed
@@ -104,7 +105,7 @@ class House:
             connection.close()
         for device, fields in rows:
             bus, _, address = device.partition("_")
-            yield bus, int(address), {name: worth(text) for name, (text, _) in json.loads(fields).items()}
+            yield bus, int(address), {name: worth(text) for name, (text, _) in exactjson.loads(fields).items()}
 
     def goes_on(self) -> None:
         """Waits until every healthy meter of the pty, and some meter over TCP, was read again."""

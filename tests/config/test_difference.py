@@ -28,8 +28,8 @@ def test_the_keys_that_differ_are_named_without_their_values(text: str, keys: se
     assert changed_keys(loads(BASE, {}), loads(text, {})) == keys
 
 
-def test_buses_devices_and_the_level_of_the_logs_are_taken_over_in_place() -> None:
-    assert IN_PLACE == {"buses", "devices", "logging.level"}
+def test_buses_devices_outputs_and_the_level_of_the_logs_are_taken_over_in_place() -> None:
+    assert IN_PLACE == {"buses", "devices", "logging.level", "outputs"}
 
 
 def test_a_file_that_is_named_may_change_while_its_name_stays(tmp_path: Path) -> None:

@@ -59,7 +59,8 @@ def test_a_variable_overrides_the_file(text: str, name: str, value: str, read: A
 def test_every_variable_of_the_contract_is_known() -> None:
     named = {
         "MQTT_URL", "MQTT_USERNAME", "MQTT_PASSWORD", "MQTT_QOS", "MQTT_RETAIN", "MQTT_TOPIC_TEMPLATE", "LOBARO_TOKEN",
-        "LOBARO_TIMEOUT_S", "INGEST_API_KEYS", "N_WORKERS", "ENABLE_DEDUP", "DEDUP_WINDOW_S", "DATABASE_URL", "APP_ENV",
+        "LOBARO_TIMEOUT_S", "INGEST_API_KEYS", "OUTPUT_SECRETS", "N_WORKERS", "ENABLE_DEDUP", "DEDUP_WINDOW_S",
+        "DATABASE_URL", "APP_ENV",
     }  # fmt: skip
     assert named == {*PLAIN, *SPECIAL}
 

@@ -11,7 +11,7 @@ from mbusgw.config.environment import PLAIN, SPECIAL
 from mbusgw.config.loader import load, loads
 from mbusgw.config.models import Config
 from mbusgw.config.secrets import secret_values
-from mbusgw.config.shape import section_at
+from mbusgw.config.shape import sections_at
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "etc" / "mbusgw.yaml"
@@ -44,17 +44,19 @@ def test_every_setting_of_the_sample_can_be_uncommented() -> None:
     config = loads(uncommented(), {})
     assert config.ingest.keys == {"gw1": SecretStr("a-long-random-text")}
     assert config.keys[0].meter_id == "12345678"
+    assert [output.name for output in config.outputs] == ["influx", "influx-old", "webhook"]
     for name in ("mqtt", "homeassistant", "http", "parser", "lobaro", "gateway", "storage", "logging", "health"):
         assert getattr(config, name) == getattr(Config(), name), name
 
 
 @pytest.mark.parametrize("name", list(Config.model_fields))
 def test_the_sample_explains_every_key(name: str) -> None:
-    section = section_at((name,)) or section_at((name, 0))
-    assert section is not None
+    sections = sections_at((name,)) or sections_at((name, 0))
+    assert sections
     block = re.search(rf"^{name}:\n((?:[ #].*\n|\n)*)", uncommented(), re.M)
     assert block is not None, f"no section {name}"
-    missing = [key for key in section.model_fields if not re.search(rf"^\s+(- )?{key}:", block[1], re.M)]
+    keys = {key for section in sections for key in section.model_fields}
+    missing = [key for key in keys if not re.search(rf"^\s+(- )?{key}:", block[1], re.M)]
     assert missing == []
 
 

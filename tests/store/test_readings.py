@@ -14,16 +14,17 @@ from tests.fakes.stores import rows, write
 from tests.fakes.telegrams import reading
 
 
-def test_a_reading_is_kept_with_the_values_as_on_the_topics(store: Store) -> None:
+def test_a_reading_is_kept_with_exact_numbers_and_texts(store: Store) -> None:
     one = reading(energy=Decimal("1E+3"), volume=Decimal("0.10"), at_date=datetime(2026, 1, 2, 3, 4), nothing=None)
     write(store, lambda connection: readings.add(connection, replace(one, ingest_id="t1")))
     ((device_id, read_at, ingest_id, text),) = rows(
         store, "SELECT device_id, read_at, ingest_id, fields_json FROM readings"
     )
     assert (device_id, read_at, ingest_id) == ("meter_1", "2026-03-01T12:00:00.000Z", "t1")
+    assert '"volume":[0.10,"kWh"]' in text, "exact"
     assert json.loads(text) == {
-        "energy": ["1000", "kWh"],
-        "volume": ["0.10", "kWh"],
+        "energy": [1000, "kWh"],
+        "volume": [0.1, "kWh"],
         "at_date": ["2026-01-02T03:04:00", "kWh"],
     }
 

@@ -1,0 +1,1 @@
+"""Other consumers of readings than MQTT."""
