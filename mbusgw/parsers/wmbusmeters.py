@@ -75,6 +75,7 @@ class Wmbusmeters:
         self._backoff = Backoff(settings.first_pause_s, settings.max_pause_s)
         self._pause_until_mono = float("-inf")
         self._away = Condition(log, "wmbusmeters", clock)
+        self._away_since_mono: float | None = None
         self._deadly: OrderedDict[bytes, int] = OrderedDict()
         self._last: OrderedDict[tuple[str, str], _Last] = OrderedDict()
 
@@ -88,6 +89,12 @@ class Wmbusmeters:
                 raise WmbusmetersError("wmbusmeters does not survive this telegram", retryable=False)
             answer = self._ask(telegram, meters, key)
             return self._judged(answer, telegram, meters)
+
+    @property
+    def away(self) -> timedelta:
+        """For how long it has been in trouble."""
+        since_mono = self._away_since_mono
+        return timedelta(seconds=self._clock.mono() - since_mono if since_mono is not None else 0)
 
     def close(self) -> None:
         """Ends the program; questions under way fail."""
@@ -114,6 +121,7 @@ class Wmbusmeters:
             self._failed(error, child, telegram)
             raise
         self._backoff.reset()
+        self._away_since_mono = None
         self._away.cleared("works again")
         return answer
 
@@ -130,7 +138,10 @@ class Wmbusmeters:
         return self._children[-1]
 
     def _failed(self, error: WmbusmetersError, child: Child | None, telegram: bytes) -> None:
-        self._pause_until_mono = self._clock.mono() + self._backoff.next_s()
+        mono = self._clock.mono()
+        self._pause_until_mono = mono + self._backoff.next_s()
+        if self._away_since_mono is None:
+            self._away_since_mono = mono
         if child is None:
             self._checked = False  # it may be installed, or replaced, meanwhile
         else:
@@ -186,7 +197,8 @@ class WithWmbusmeters:
         try:
             answer = self._program.decode(parse_frame(telegram.raw), key)
         except WmbusmetersError as error:
-            if error.retryable and self._clock.now() - telegram.created_at < PATIENCE:
+            waited = self._clock.now() - telegram.created_at
+            if error.retryable and min(waited, self._program.away) < PATIENCE:  # a clock that jumps ends no wait
                 raise
             return replace(parsed, decoded=replace(decoded, problems=(*decoded.problems, str(error))))
         return ParsedTelegram(_read(decoded, answer), None, "wmbusmeters")

@@ -1,4 +1,5 @@
-"""The program wmbusmeters as a child process that decodes telegrams: one JSON line in, one out (``stdin:jsonl``).
+"""The program wmbusmeters as a child process that decodes telegrams: one JSON line in, a JSON object out
+(``stdin:jsonl``), which may be printed over several lines.
 
 It is another project's program, installed by the operator; nothing of it is in here.
 """
@@ -98,12 +99,14 @@ class Child:
     def ask(self, telegram: bytes, key: bytes | None, timeout_s: float) -> dict[str, object]:
         """Its answer to one telegram without link layer CRCs. Raises ``WmbusmetersError``; it is of no use then."""
         deadline_mono = self._clock.mono() + timeout_s
-        question = {"_": "decode", "telegram": telegram.hex().upper(), "key": key.hex().upper() if key else "NOKEY"}
+        question = {
+            "_": "decode",
+            "telegram": telegram.hex().upper(),
+            "key": key.hex().upper() if key else "NOKEY",
+            "format": "wmbus",  # else it may take what begins with 68 for a wired frame
+        }
         self._send(exactjson.dumps(question).encode() + b"\n", deadline_mono)
-        while True:
-            document = _answer(self._line(deadline_mono))
-            if document is not None:
-                return document
+        return self._answer(deadline_mono)
 
     def kill(self) -> None:
         """Ends it, whatever it does. **any thread**"""
@@ -119,6 +122,18 @@ class Child:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
+
+    def _answer(self, deadline_mono: float) -> dict[str, object]:
+        """The next object that is an answer. What else it prints, warnings for one, is passed over."""
+        text = b""
+        while True:
+            line = self._line(deadline_mono)
+            text = line if line.startswith(b"{") else text + line if text else b""
+            document = _answer(text) if line.rstrip().endswith(b"}") else None
+            if document is not None:
+                return document
+            if len(text) > _LONGEST_ANSWER_BYTES:
+                raise WmbusmetersError("wmbusmeters sent an answer without an end")
 
     def _send(self, data: bytes, deadline_mono: float) -> None:
         while data:
@@ -160,10 +175,13 @@ class Child:
         return WmbusmetersError(f"wmbusmeters ended by itself (code {self._process.returncode})")
 
 
-def _answer(line: bytes) -> dict[str, object] | None:
-    """The object in a line; None for what is no answer, such as a warning of the program."""
+def _answer(text: bytes) -> dict[str, object] | None:
+    """The answer in a text; None for one that is not whole, and for what is none.
+
+    One that it could not decode may have nothing but ``error`` and ``telegram``, neither ``_`` nor the meter's number.
+    """
     try:
-        document = exactjson.loads(line)
+        document = exactjson.loads(text)
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) and ("error" in document or "_" in document) else None

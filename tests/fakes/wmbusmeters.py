@@ -42,7 +42,10 @@ for line in sys.stdin:
     if answer == "unknown":
         answer = {"_": "telegram", "id": number, "error": "decoding failed", "telegram": question["telegram"]}
     print("(warning) a line that is no answer", flush=True)
-    print(json.dumps({"_": "telegram", "media": "water", "name": "", "id": number, **answer}), flush=True)
+    whole = {"_": "telegram", "media": "water", "name": "", "id": number, **answer}
+    if answer.get("error") and "meter" not in answer:  # of what it cannot even take apart
+        whole = {"error": answer["error"], "telegram": question["telegram"]}
+    print(json.dumps(whole, indent=said().get("indent")), flush=True)
 '''
 
 
@@ -61,6 +64,11 @@ class StandInWmbusmeters:
     def answer(self, number: str, answer: object) -> None:
         """What it says of the meter of this number: fields, or ``crash``, ``hang``, ``endless``."""
         self._said["answers"][number] = answer
+        self._write()
+
+    def print_over_lines(self) -> None:
+        """From now on an answer is printed over several lines, as for a person."""
+        self._said["indent"] = 4
         self._write()
 
     @property
