@@ -4,7 +4,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import deque
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Sequence, Sized
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Mailbox(Generic[T]):
-    """Others ``offer``, the owner ``take``\\ s. ``offer``, ``close``: **any thread**; ``take``: **own thread**
+    """Others ``offer``, the owner ``take``\\ s. ``take``, ``drain``: **own thread**; the rest: **any thread**
 
     ``offer`` never blocks: it says False when the box is full or closed, and the caller
     decides what that means. ``take`` waits; after ``close`` it raises ``Stopping`` once
@@ -54,6 +54,16 @@ class Mailbox(Generic[T]):
             self._changed.notify()
             return True
 
+    def offer_all(self, items: Sequence[T]) -> bool:
+        """Puts all ``items`` in and wakes one owner for them; False when there is no room for all, or it is closed."""
+        with self._changed:
+            if self._closed or len(self._items) + len(items) > self._maxsize:
+                return False
+            for item in items:
+                self._push(item)
+            self._changed.notify()
+            return True
+
     def take(self, timeout: float) -> T | None:
         """The next item, or None after ``timeout`` seconds. Raises ``Stopping`` when closed and empty."""
         with self._changed:
@@ -66,9 +76,12 @@ class Mailbox(Generic[T]):
             return None
 
     def drain(self, limit: int) -> list[T]:
-        """Up to ``limit`` further items that are there already; never waits."""
+        """Up to ``limit`` further items that are there already; never waits. What is left is the team's."""
         with self._changed:
-            return [self._pop() for _ in range(min(limit, len(self._items)))]
+            drained = [self._pop() for _ in range(min(limit, len(self._items)))]
+            if len(self._items):
+                self._changed.notify()
+            return drained
 
     def close(self) -> None:
         """Accepts nothing more and wakes the owner."""

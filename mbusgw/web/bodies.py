@@ -2,16 +2,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, from_json, to_json
 
 from mbusgw.model.errors import RequestError
 from mbusgw.model.meter import manufacturer_text
-from mbusgw.model.submission import Submission
-from mbusgw.runtime import exactjson
+from mbusgw.model.submission import Accepted, Submission
 from mbusgw.runtime.clock import parse_iso
 
 MIN_BYTES, MAX_BYTES = 20, 512
@@ -19,6 +19,7 @@ MIN_BYTES, MAX_BYTES = 20, 512
 MODES = frozenset("S1 S1-M S2 T1 T2 C1 C2 R2 F2 F2-M N1 N1A N1B N1C N1D N1E N1F N2 N2A N2B N2C N2D N2E N2F N2G".split())
 #: A clock that says less was never set: ESP32s begin in 1970, clock chips in 2000.
 FIRST_YEAR = 2020
+_BOM = b"\xef\xbb\xbf"  # some clients begin with it
 _GATEWAY = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _NOT_HEX = re.compile(r"[^0-9a-fA-F]")
 _HEX_ID = re.compile(r"[0-9A-Fa-f]{8}")
@@ -114,6 +115,9 @@ class MeterHint(BaseModel):
     manufacturer: Annotated[StrictStr, AfterValidator(_maker)] | None = None
 
 
+_NO_HINT = MeterHint()
+
+
 class TelegramBody(BaseModel):
     """The documented body of ``POST /v1/telegrams``. **immutable**"""
 
@@ -128,7 +132,7 @@ class TelegramBody(BaseModel):
 
     def submission(self) -> Submission:
         """In our own words."""
-        hint = self.meter_hint or MeterHint()
+        hint = self.meter_hint or _NO_HINT
         return Submission(
             gateway_id=self.gateway_id,
             raw=bytes.fromhex(self.raw_hex),
@@ -171,14 +175,27 @@ def read_body(body: bytes) -> tuple[list[Submission], bool]:
     A batch is taken or refused as a whole; ``field`` then begins with the index: ``[3].raw_hex``.
     """
     try:
-        document = exactjson.loads(body)
-    except (ValueError, RecursionError) as error:
+        document = from_json(body.removeprefix(_BOM), allow_inf_nan=False)
+    except ValueError as error:
         raise RequestError(400, "bad_json", "the body is no JSON") from error
     if not isinstance(document, list):
         return [_submission(document, "")], False
     if not document:
         raise RequestError(400, "empty_batch", "the array has no telegram")
     return [_submission(item, f"[{index}].") for index, item in enumerate(document)], True
+
+
+def write_answer(accepted: Sequence[Accepted], *, batch: bool) -> bytes:
+    """The body of a 202: one object per telegram, in an array for a batch."""
+    documents = [_answer(one) for one in accepted]
+    return to_json(documents if batch else documents[0])
+
+
+def _answer(accepted: Accepted) -> dict[str, Any]:
+    document: dict[str, Any] = {"accepted": True, "ingest_id": accepted.ingest_id}
+    if accepted.duplicate:
+        document["duplicate"] = True
+    return document
 
 
 def trusted_time(moment: datetime | None, now: datetime) -> bool:

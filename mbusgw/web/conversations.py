@@ -4,7 +4,7 @@ from __future__ import annotations
 import selectors
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mbusgw.model.errors import RequestError
@@ -16,6 +16,7 @@ from mbusgw.web.tls import Stream
 
 _READ_BYTES = 64 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+BUSY = RequestError(503, "busy", "too many requests wait", retry_after_s=1)
 _STOPPING = RequestError(503, "stopping", "mbusgw is stopping", retry_after_s=10)
 
 
@@ -53,12 +54,15 @@ class Job:
 class Conversations:
     """Every open connection and the selector they wait in.
 
-    Each connection has at most one request in the queue. After an answer it is the handler itself that
-    looks whether the next request has come already (pipelining), so that no thread is woken for it.
+    Each connection has at most one request in the queues; ``hand_over`` gives back what has no room there. After
+    an answer it is the handler itself that looks whether the next request has come already (pipelining), so that no
+    thread is woken for it.
     ``answered``, ``abandoned``, ``hand_back``: a handler; ``wake``: **any thread**; the rest: **own thread** (``http``)
     """
 
-    def __init__(self, hand_over: Callable[[Job], None], clock: Clock, *, timing: Timing, limits: Limits) -> None:
+    def __init__(
+        self, hand_over: Callable[[Sequence[Job]], Sequence[Job]], clock: Clock, *, timing: Timing, limits: Limits
+    ) -> None:
         self.stopping = False
         self._closed = False
         self._queue = hand_over
@@ -88,7 +92,7 @@ class Conversations:
             else:
                 following = connection.next_request(now_mono)
         if following is not None:
-            self._hand_over(connection, following, now_mono)
+            self._hand_over(self._jobs(connection, following, now_mono))
         elif connection.muted or connection.broken or self.stopping:
             self.hand_back(connection)
 
@@ -147,15 +151,24 @@ class Conversations:
         return True
 
     def serve(self, timeout_s: float) -> bool:
-        """Does what is to be done, waiting up to ``timeout_s`` for it; True when somebody is at the door."""
+        """Does what is to be done, waiting up to ``timeout_s`` for it; True when somebody is at the door.
+
+        All requests that have come meanwhile are handed over at once: a handler that is woken by the first of them
+        would only be in the way of the reading.
+        """
         at_door = False
+        jobs: list[Job] = []
         for key, events in self._selector.select(timeout_s):
             if key.data is not None:
-                self._write(key.data) if events & selectors.EVENT_WRITE else self._read(key.data)
+                if events & selectors.EVENT_WRITE:
+                    self._write(key.data)
+                else:
+                    jobs += self._read(key.data)
             elif key.fileobj is self._wake_in:
                 self._wake_in.recv(4096)
             else:
                 at_door = True
+        self._hand_over(jobs)
         while self._returned:
             self._take_back(self._returned.popleft())
         return at_door
@@ -183,18 +196,19 @@ class Conversations:
         self._wake_out.close()
 
     # -------------------------------------------------- reading
-    def _read(self, connection: Connection) -> None:
+    def _read(self, connection: Connection) -> Sequence[Job]:
         try:
             count = connection.sock.recv_into(self._buffer)
         except BlockingIOError:
-            return
+            return ()
         except OSError:  # reset by the client
             connection.broken = True
             count = 0
         if count == 0:
             self._read_end(connection)
         elif connection.linger_mono is None:  # after our end of the conversation nothing counts
-            self._received(connection, self._buffer[:count])
+            return self._received(connection, self._buffer[:count])
+        return ()
 
     def _read_end(self, connection: Connection) -> None:
         """The client has shut its side; it may still wait for the answer to what it sent."""
@@ -205,28 +219,35 @@ class Conversations:
         if not busy:
             self._close(connection)
 
-    def _received(self, connection: Connection, data: memoryview) -> None:
+    def _received(self, connection: Connection, data: memoryview) -> Sequence[Job]:
         now_mono = self._clock.mono()
         with connection.lock:
             connection.framing.feed(data)
             if connection.busy:
                 if connection.framing.waiting_bytes > self._limits.body_bytes:
                     self._mute(connection)
-                return
+                return ()
             connection.idle_mono = now_mono
             following = connection.next_request(now_mono)
         if following is not None:
-            self._hand_over(connection, following, now_mono)
-        elif connection.framing.wants_continue and not connection.continued:
+            return self._jobs(connection, following, now_mono)
+        if connection.framing.wants_continue and not connection.continued:
             connection.continued = connection.send(_CONTINUE, close=False, now_mono=now_mono)
+        return ()
 
-    def _hand_over(self, connection: Connection, request: Request | RequestError, now_mono: float) -> None:
+    def _jobs(self, connection: Connection, request: Request | RequestError, now_mono: float) -> Sequence[Job]:
+        """What a handler is to do about ``request``: nothing, when it is refused here."""
         if isinstance(request, RequestError):
             self.refuse(connection, request)
         elif self.stopping:
             self.refuse(connection, _STOPPING)
         else:
-            self._queue(Job(connection, request, now_mono))
+            return (Job(connection, request, now_mono),)
+        return ()
+
+    def _hand_over(self, jobs: Sequence[Job]) -> None:
+        for job in self._queue(jobs):
+            self.refuse(job.connection, BUSY)
 
     def _mute(self, connection: Connection) -> None:
         if not connection.muted:

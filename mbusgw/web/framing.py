@@ -57,6 +57,7 @@ class Framing:
         self._peer = peer
         self._buffer = bytearray()
         self._head: _Head | None = None
+        self._last_head: tuple[bytes, _Head] | None = None
         self._chunks: ChunkedBody | None = None
         self._searched = 0
 
@@ -120,9 +121,11 @@ class Framing:
         self._searched = 0
         if end > self._limits.head_bytes:
             raise self._head_too_large()
-        text = buffer[:end].decode("latin-1")
+        text = bytes(buffer[:end])
         del buffer[: end + 4]
-        return self._parse(text)
+        if self._last_head is None or self._last_head[0] != text:  # a gateway sends the same again and again
+            self._last_head = text, self._parse(text.decode("latin-1"))
+        return self._last_head[1]
 
     def _check_unfinished(self) -> None:
         buffer, limits = self._buffer, self._limits

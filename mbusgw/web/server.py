@@ -14,15 +14,15 @@ the load, few threads fight for the interpreter, and no slow route ever stands i
 from __future__ import annotations
 
 import logging
-import queue
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from mbusgw.model.errors import RequestError, Stopping
+from mbusgw.model.errors import RequestError
 from mbusgw.runtime.clock import Clock
+from mbusgw.runtime.mailbox import Mailbox
 from mbusgw.runtime.worker import Worker
 from mbusgw.web.acceptor import Acceptor
-from mbusgw.web.conversations import Conversations, Job, Timing
+from mbusgw.web.conversations import BUSY, Conversations, Job, Timing
 from mbusgw.web.framing import Limits
 from mbusgw.web.listener import Listener
 from mbusgw.web.message import Request, Response, error_response, render
@@ -38,7 +38,7 @@ GROUP = 128
 #: Answers a request. It raises nothing on purpose: the router turns errors into answers.
 Answer = Callable[[Request], Response]
 AnswerMany = Callable[[Sequence[Request]], Sequence[Response]]
-Jobs = queue.SimpleQueue[Job | None]
+Jobs = Mailbox[Job]
 
 
 class Together(Protocol):
@@ -84,8 +84,9 @@ class HttpServer:
         self._limits = limits
         self._max_connections = max_connections
         self._certificate = certificate
-        self._single: Jobs = queue.SimpleQueue()
-        self._grouped: Jobs = queue.SimpleQueue()
+        # Twice the places: the requests of clients that have gone wait too, until a handler finds that out.
+        self._single: Jobs = Mailbox(2 * max_connections)
+        self._grouped: Jobs = Mailbox(2 * max_connections)
         self._conversations: Conversations | None = None
         self._acceptor: Acceptor | None = None
         self._handlers: tuple[Handler, ...] = ()
@@ -156,12 +157,21 @@ class HttpServer:
     @property
     def waiting(self) -> int:
         """How many complete requests wait for a handler."""
-        return self._single.qsize() + self._grouped.qsize()
+        return len(self._single) + len(self._grouped)
 
     # -------------------------------------------------- the pool
-    def _queue(self, job: Job) -> None:
-        together = self._together is not None and self._together.takes(job.request)
-        (self._grouped if together else self._single).put(job)
+    def _queue(self, jobs: Sequence[Job]) -> Sequence[Job]:
+        """Hands ``jobs`` to the handlers; those for which there is no room come back."""
+        together: list[Job] = []
+        refused: list[Job] = []
+        for job in jobs:
+            if self._together is not None and self._together.takes(job.request):
+                together.append(job)
+            elif not self._single.offer(job):
+                refused.append(job)
+        if together and not self._grouped.offer_all(together):
+            refused += together
+        return refused
 
     def _pool(self, conversations: Conversations) -> list[Handler]:
         grouped = GROUP_HANDLERS if self._together is not None else 0
@@ -202,42 +212,29 @@ class Handler(Worker):
 
     def stop(self) -> None:
         super().stop()
-        self._jobs.put(None)
+        self._jobs.close()
 
     def step(self) -> None:
         """Takes what waits, answers it."""
-        jobs = self._take()
+        first = self._jobs.take(10)
+        if first is None:
+            return
+        jobs = [first, *self._jobs.drain(self._group - 1)]
         served = 0
         try:
-            for job, response in zip(jobs, self._responses(jobs)):
-                self._send(job, response)
+            responses = self._responses(jobs)
+            epoch_s = int(self.clock.now().timestamp())
+            for job, response in zip(jobs, responses):
+                self._send(job, response, epoch_s)
                 served += 1
         finally:
             for job in jobs[served:]:
                 self._conversations.abandoned(job.connection)
 
-    def _take(self) -> list[Job]:
-        jobs: list[Job] = []
-        try:
-            while len(jobs) < self._group:
-                job = self._jobs.get_nowait() if jobs else self._jobs.get(timeout=10)
-                if job is None:
-                    if not jobs:
-                        raise Stopping
-                    self._jobs.put(None)  # for the next round
-                    break
-                jobs.append(job)
-        except queue.Empty:
-            pass
-        return jobs
-
     def _responses(self, jobs: Sequence[Job]) -> Sequence[Response]:
-        if not jobs:
-            return ()
         waited_s = self.clock.mono() - jobs[0].ready_mono
         if waited_s > self._timing.queue_s:  # the sender has given up by now; spare the work
-            busy = error_response(RequestError(503, "busy", "too many requests wait", retry_after_s=1))
-            return [busy] * len(jobs)
+            return [error_response(BUSY)] * len(jobs)
         requests = [job.request for job in jobs]
         try:
             return self._answer(requests)
@@ -246,11 +243,11 @@ class Handler(Worker):
             failed = error_response(RequestError(500, "internal_error", "mbusgw failed here; its log says why"))
             return [failed] * len(jobs)
 
-    def _send(self, job: Job, response: Response) -> None:
+    def _send(self, job: Job, response: Response, epoch_s: int) -> None:
         keep_alive = job.request.keep_alive and not self._conversations.stopping
         data = render(
             response,
-            epoch_s=int(self.clock.now().timestamp()),
+            epoch_s=epoch_s,
             keep_alive=keep_alive,
             head_only=job.request.method == "HEAD",
         )

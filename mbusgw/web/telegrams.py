@@ -15,7 +15,7 @@ from mbusgw.model.submission import Accepted, Submission
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.web.auth import GatewayKeys, Permission
-from mbusgw.web.bodies import read_body, trusted_time
+from mbusgw.web.bodies import read_body, trusted_time, write_answer
 from mbusgw.web.message import Request, Response, error_response, json_response
 from mbusgw.web.rates import GatewayRates
 from mbusgw.web.router import Route, refusal
@@ -51,8 +51,7 @@ class _Post:
     batch: bool
 
     def answer(self, accepted: Sequence[Accepted]) -> Response:
-        documents = [_document(one) for one in accepted]
-        return json_response(202, documents if self.batch else documents[0])
+        return Response(202, write_answer(accepted, batch=self.batch))
 
 
 class TelegramRoutes:
@@ -215,13 +214,6 @@ class TelegramRoutes:
         if any(result is None for result in results):
             return post.answer(accepted)  # not parsed yet, but accepted all the same
         return json_response(200, results if post.batch else results[0])
-
-
-def _document(accepted: Accepted) -> dict[str, Any]:
-    document: dict[str, Any] = {"accepted": True, "ingest_id": accepted.ingest_id}
-    if accepted.duplicate:
-        document["duplicate"] = True
-    return document
 
 
 def _check_content_type(request: Request) -> None:

@@ -126,3 +126,29 @@ def test_what_is_accepted_is_taken_exactly_once_whatever_the_threads_do(ordered:
         thread.join(PATIENCE_S)
     assert sorted(sum(taken, [])) == sorted(sum(accepted, []))
     assert len(box) == 0
+
+
+def test_several_are_taken_in_together_or_not_at_all() -> None:
+    box: Mailbox[int] = Mailbox(3)
+    assert box.offer_all([1, 2])
+    assert not box.offer_all([3, 4])
+    assert box.offer_all([3])
+    assert (box.take(0), box.drain(5)) == (1, [2, 3])
+    box.close()
+    assert not box.offer_all([5])
+
+
+def test_what_one_of_a_team_leaves_wakes_the_next() -> None:
+    box: Mailbox[int] = Mailbox(10)
+    taken: list[list[int]] = []
+
+    def take() -> None:
+        first = box.take(PATIENCE_S)
+        assert first is not None
+        taken.append([first, *box.drain(1)])
+
+    threads = [spawn(f"take{who}", take) for who in range(2)]
+    box.offer_all([1, 2, 3, 4])
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert sorted(taken) == [[1, 2], [3, 4]]

@@ -163,3 +163,13 @@ def test_a_flipped_bit_never_raises_anything_but_a_refusal(position: int, bit: i
         one(bytes(data))
     except RequestError as error:
         assert 400 <= error.status < 600
+
+
+def test_the_same_head_again_and_then_another_one_are_each_read_as_they_are() -> None:
+    framing = Framing(LIMITS, "10.0.0.1")
+    other = POST.replace(b"sync=true", b"sync=nope").replace(b"CONTENT-LENGTH: 5", b"CONTENT-LENGTH: 2")
+    framing.feed(POST + POST.replace(b"hello", b"world") + other[:-3] + POST)
+    found = [framing.take() for _ in range(4)]
+    assert [request and (request.query["sync"], request.body) for request in found] == [
+        ("true", b"hello"), ("true", b"world"), ("nope", b"he"), ("true", b"hello")
+    ]  # fmt: skip

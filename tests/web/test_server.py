@@ -482,3 +482,16 @@ def test_every_thread_has_a_short_name_and_a_heartbeat() -> None:
     with serving(echo, workers=3) as server:
         assert [worker.name for worker in server.workers] == ["http", "http_1", "http_2", "http_3"]
         assert not any(worker.heartbeat.stalled for worker in server.workers)
+
+
+def test_a_request_for_which_there_is_no_room_in_the_queue_is_told_to_come_back() -> None:
+    server = HttpServer("127.0.0.1", 0, lambda request: Response(200), clock=SystemClock())
+    server._single.close()  # as if it were full
+    server.start()
+    try:
+        with Client(server.port) as client:
+            answer = client.send(request_bytes("GET", "/")).answer()
+        assert (answer.status, answer.json["error"]) == (503, "busy")
+    finally:
+        server.stop()
+        assert server.join(PATIENCE_S)

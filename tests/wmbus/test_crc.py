@@ -1,6 +1,9 @@
 """The checksum, against published values."""
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from mbusgw.wmbus.crc import crc16, crc_field
 
 
@@ -15,3 +18,13 @@ def test_the_first_block_of_the_published_telegram_proves_itself() -> None:
 
 def test_the_crc_of_nothing_is_all_ones() -> None:
     assert crc16(b"") == 0xFFFF
+
+
+@given(st.binary(max_size=300))
+def test_two_bytes_at_once_give_what_bit_by_bit_does(data: bytes) -> None:
+    value = 0
+    for byte in data:
+        value ^= byte << 8
+        for _ in range(8):
+            value = (value << 1 ^ (0x3D65 if value & 0x8000 else 0)) & 0xFFFF
+    assert crc16(data) == value ^ 0xFFFF
