@@ -97,8 +97,8 @@ def parameters(target: Target, asker: Asker, bus: str, baudrate: int | None) -> 
 def place(target: Target, bus: str, baudrate: int | None) -> dict[str, Any]:
     """Where somebody is: the parameters that most commands have. A meter with a speed of its own is called at it."""
     device = target.device
-    if baudrate is None and device is not None and not device.baud_switch:
-        baudrate = device.baudrate
+    if baudrate is None and device is not None:
+        baudrate = device.own_baudrate
     where = {"any": True} if target.address is None else {"address": address_text(target.address)}
     return {"bus": bus, **where, **({} if baudrate is None else {"baudrate": baudrate})}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -71,13 +72,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _scan(asker: Asker, name: str, args: argparse.Namespace) -> dict[str, Any]:
-    if args.resume and isinstance(asker, Direct):
-        asker.finds.keep_place(name, kept_place(asker.buses[0].config.port))
     line = _Line()
-    try:
-        return asker.run("scan", _parameters(asker, name, args), line)
-    finally:
-        line.end()
+    if not isinstance(asker, Direct):
+        return line.during(lambda: asker.run("scan", _parameters(asker, name, args), line))
+    port, kept = asker.buses[0].config.port, kept_place(asker.buses[0].config.port) if args.resume else None
+    asker.finds.keep_place(name, kept)
+
+    def told(progress: Document) -> None:
+        nonlocal kept
+        place = asker.finds.place(name)
+        if place is not None and place is not kept:  # nobody else would know it if this process were killed
+            keep_place(port, place)
+            kept = place
+        line(progress)
+
+    return line.during(lambda: asker.run("scan", _parameters(asker, name, args), told))
 
 
 def _parameters(asker: Asker, name: str, args: argparse.Namespace) -> dict[str, Any]:
@@ -131,18 +140,28 @@ def _free_bus(config: Config) -> str:
 
 # ------------------------------------------------------------------ the terminal
 class _Line:
-    """A line on stderr that tells the progress, where a person looks. **own thread**"""
+    """A line on stderr that tells the progress, where a person looks, and elsewhere why it waits. **own thread**"""
 
     def __init__(self) -> None:
         self._shown = False
+        self._waits: str | None = None
 
     def __call__(self, progress: Document) -> None:
         if sys.stderr.isatty():
             print(f"\r{progress_line(progress)}\x1b[K", end="", file=sys.stderr, flush=True)
             self._shown = True
+        elif progress.get("waits") != self._waits:
+            self._waits = progress["waits"]
+            print(f"mbusgw: the scan {f'waits: {self._waits}' if self._waits else 'goes on'}", file=sys.stderr)
 
-    def end(self) -> None:
-        """Takes it away."""
+    def during(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """``work``, with the line below it, which is taken away afterwards."""
+        try:
+            return work()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
         if self._shown:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 

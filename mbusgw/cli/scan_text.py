@@ -8,7 +8,9 @@ _HEAD = ("ID", "MANUFACTURER", "MEDIUM", "VERSION", "PRODUCT", "PRIMARY", "SECON
 
 
 def progress_line(progress: Mapping[str, Any]) -> str:
-    """One line: how far, how many, what now, how long still."""
+    """One line: how far, how many, what now, how long still, or why it waits."""
+    if progress.get("waits"):
+        return f"{progress['percent']:5.1f} %  {progress['found']} found  waits: {progress['waits']}"
     left = progress["remaining_s"]
     rest = "" if left is None else f", about {duration(left)} left"
     return f"{progress['percent']:5.1f} %  {progress['found']} found  {progress['doing']}{rest}"

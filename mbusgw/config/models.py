@@ -260,6 +260,11 @@ class DeviceConfig(Section):
             raise ValueError("`baud_switch` needs `baudrate`, the speed to switch to")
         return self
 
+    @property
+    def own_baudrate(self) -> int | None:
+        """The speed at which it lives; None for that of its bus, from which it may be told to change."""
+        return None if self.baud_switch else self.baudrate
+
     def due_on(self, bus: BusConfig) -> float | None:
         """Seconds from one read to the next; None where it is read at its times of the day only."""
         return (self.interval or None) if self.interval is not None else bus.scan_interval

@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from itertools import chain
 
 from mbusgw.model.address import Address
 
@@ -34,6 +36,26 @@ class Tally:
     noise_bytes: int = 0
     last_unexpected: str = ""
     delays_s: deque[float] = field(default_factory=lambda: deque(maxlen=DELAYS_KEPT))
+
+    @property
+    def spoilt(self) -> int:
+        """Answers that came and could not be read."""
+        return self.damaged + self.broken_off + self.garbage
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """All that is a number, by name."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, int)}
+
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    """All of them as if it were one: the sums, every delay, and the first word on what was unexpected. Any thread."""
+    parts = tuple(tallies)
+    sums = {name: sum(part.counts[name] for part in parts) for name in Tally().counts}
+    unexpected = next((part.last_unexpected for part in parts if part.last_unexpected), "")
+    delays_s = deque(chain.from_iterable(tuple(part.delays_s) for part in parts))
+    return Tally(**sums, last_unexpected=unexpected, delays_s=delays_s)
 
 
 @dataclass(slots=True)

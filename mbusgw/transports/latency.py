@@ -6,10 +6,11 @@ from pathlib import Path
 
 SYSFS = Path("/sys/class/tty")
 
-#: Of a port that passes each byte on at once: what a busy scheduler takes.
-PROMPT_SLACK_S = 0.010
-#: Of one that tells when it passes on, on top of that: a frame of USB (1 ms), and the scheduler.
-SCHEDULER_S = 0.004
+#: Of a port that passes each byte on at once. Not what the scheduler takes before we look: what came in time is there
+#: then all the same.
+PROMPT_SLACK_S = 0.004
+#: Of one that tells when it passes on, on top of that: a frame of USB (1 ms), the host's controller and its driver.
+USB_S = 0.003
 #: Of any other: a UART with a FIFO waits for four bytes more, which is 18 ms at 2400 baud; below that speed Linux has
 #: it pass on each byte.
 UNKNOWN_SLACK_S = 0.020
@@ -18,8 +19,12 @@ UNKNOWN_SLACK_S = 0.020
 def latency_timer(port: str, sysfs: Path | None = None) -> Path | None:
     """The file that says for how many milliseconds the USB adapter behind ``port`` collects bytes (FTDI's do, 16 ms
     where nobody has changed it); None where there is none. Any thread."""
-    file = (sysfs or SYSFS) / os.path.basename(os.path.realpath(port)) / "device/latency_timer"
+    file = _attribute(port, "device/latency_timer", sysfs)
     return file if file.exists() else None
+
+
+def _attribute(port: str, name: str, sysfs: Path | None) -> Path:
+    return (sysfs or SYSFS) / os.path.basename(os.path.realpath(port)) / name
 
 
 def is_pty(port: str) -> bool:
@@ -32,7 +37,15 @@ def slack_s(port: str, sysfs: Path | None = None) -> float:
     timer = latency_timer(port, sysfs)
     if timer is not None:
         try:
-            return max(PROMPT_SLACK_S, int(timer.read_text(encoding="ascii")) / 1000 + SCHEDULER_S)
+            return max(PROMPT_SLACK_S, int(timer.read_text(encoding="ascii")) / 1000 + USB_S)
         except (OSError, ValueError):  # it was just unplugged
             return UNKNOWN_SLACK_S
-    return PROMPT_SLACK_S if is_pty(port) else UNKNOWN_SLACK_S
+    return PROMPT_SLACK_S if is_pty(port) or _passes_each_byte_on(port, sysfs) else UNKNOWN_SLACK_S
+
+
+def _passes_each_byte_on(port: str, sysfs: Path | None) -> bool:
+    """A UART of the 8250 family that was told so (``rx_trig_bytes``, which root may write)."""
+    try:
+        return int(_attribute(port, "rx_trig_bytes", sysfs).read_text(encoding="ascii")) == 1
+    except (OSError, ValueError):
+        return False

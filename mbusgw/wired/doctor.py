@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -14,40 +14,29 @@ MOST = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class MeterFigures:
-    """What was counted of one meter since its bus was opened. **immutable**; see ``mbus.tally.Tally``"""
+class Examined:
+    """One meter, and what was counted of it since its bus was opened. **immutable**, but for the tally"""
 
     device: str
     address: int | str
     baudrate: int
-    requests: int = 0
-    answers: int = 0
-    timeouts: int = 0
-    damaged: int = 0
-    broken_off: int = 0
-    garbage: int = 0
-    unexpected: int = 0
-    collisions: int = 0
-    late: int = 0
-    repeats: int = 0
-    noise_bytes: int = 0
-    last_unexpected: str = ""
-    delays_ms: tuple[float, ...] = ()
-
-    @property
-    def spoilt(self) -> int:
-        """Answers that came and could not be read."""
-        return self.damaged + self.broken_off + self.garbage
+    tally: Tally
 
     def document(self) -> dict[str, Any]:
         """For ``--json``; ``answer_ms`` is None where it never answered."""
-        document = asdict(self)
-        delays = document.pop("delays_ms")
-        document["success_percent"] = _percent(self.answers, self.requests)
-        document["answer_ms"] = (
-            {"min": min(delays), "median": round(median(delays), 1), "max": max(delays)} if delays else None
-        )
-        return document
+        tally = self.tally
+        delays = [round(1000 * delay_s, 1) for delay_s in tally.delays_s]
+        return {
+            "device": self.device,
+            "address": self.address,
+            "baudrate": self.baudrate,
+            **tally.counts,
+            "last_unexpected": tally.last_unexpected,
+            "success_percent": _percent(tally.answers, tally.requests),
+            "answer_ms": {"min": min(delays), "median": round(median(delays), 1), "max": max(delays)}
+            if delays
+            else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,67 +48,67 @@ class Finding:
     advice: str
 
 
-def figures(device: str, address: int | str, baudrate: int, tallies: Sequence[Tally]) -> MeterFigures:
-    """The sum of what was counted of one meter. Any thread."""
-    names = ("requests", "answers", "timeouts", "damaged", "broken_off", "garbage", "unexpected", "collisions",
-             "late", "repeats", "noise_bytes")  # fmt: skip
-    sums: dict[str, Any] = {name: sum(getattr(tally, name) for tally in tallies) for name in names}
-    delays = tuple(round(1000 * delay, 1) for tally in tallies for delay in tuple(tally.delays_s))
-    unexpected = next((tally.last_unexpected for tally in tallies if tally.last_unexpected), "")
-    return MeterFigures(device, address, baudrate, **sums, last_unexpected=unexpected, delays_ms=delays)
-
-
-def findings(line: Tallies, meters: Sequence[MeterFigures], *, echo: str = "auto") -> list[Finding]:
+def findings(line: Tallies, meters: Sequence[Examined], *, echo: str = "auto") -> list[Finding]:
     """What there is to say, what concerns the whole line first. Any thread."""
     return [*_of_the_line(line, meters, echo), *(finding for meter in meters for finding in _of_a_meter(meter, meters))]
 
 
-def _of_the_line(line: Tallies, meters: Sequence[MeterFigures], echo: str) -> Iterable[Finding]:
-    asked = [meter for meter in meters if meter.requests]
-    if asked and not any(meter.answers for meter in asked):
-        if any(meter.spoilt for meter in asked):
+def _of_the_line(line: Tallies, meters: Sequence[Examined], echo: str) -> Iterable[Finding]:
+    asked = [meter.tally for meter in meters if meter.tally.requests]
+    if asked and not any(tally.answers for tally in asked):
+        if any(tally.spoilt for tally in asked):
             yield Finding("line", "bytes come, but none that can be read",
                           "baud rate or parity is wrong, or A and B of the converter are swapped")  # fmt: skip
         else:
             yield Finding("line", "no meter answers at all",
                           "is the converter powered and the bus connected? is the baud rate right?")  # fmt: skip
     if line.never_quiet:
-        yield Finding("line", f"{line.never_quiet} times the line did not fall silent",
+        yield Finding("line", f"the line did not fall silent before a request, {_times(line.never_quiet)}",
                       "a meter or the converter holds the line: take meters off one by one until it ends")  # fmt: skip
     if line.echoes and echo == "off":
         yield Finding("line", "the converter sends our own bytes back", "set `echo: auto`")
-    if line.stray_bytes > sum(meter.requests for meter in meters):
-        yield Finding("line", f"{line.stray_bytes} bytes came while nobody was asked",
+    if line.stray_bytes > sum(tally.requests for tally in asked):
+        yield Finding("line", f"{_counted(line.stray_bytes, 'byte')} came while nobody was asked",
                       "another master on the bus, meters that answer late, or interference on the cable")  # fmt: skip
-    spoilt = [meter for meter in asked if meter.spoilt > WORTH_SAYING * meter.requests]
-    if len(spoilt) > 2 and len(spoilt) > MOST * len(asked):
-        yield Finding("line", f"answers of {len(spoilt)} of {len(asked)} meters are damaged now and then",
+    spoilt = sum(tally.spoilt > WORTH_SAYING * tally.requests for tally in asked)
+    if spoilt > 2 and spoilt > MOST * len(asked):
+        yield Finding("line", f"answers of {spoilt} of {len(asked)} meters are damaged now and then",
                       "the cable: its length, its ends, a short circuit, or more meters than the converter feeds")
 
 
-def _of_a_meter(meter: MeterFigures, meters: Sequence[MeterFigures]) -> Iterable[Finding]:
-    if not meter.requests:
+def _of_a_meter(meter: Examined, meters: Sequence[Examined]) -> Iterable[Finding]:
+    tally = meter.tally
+    if not tally.requests:
         return
     who = f"{meter.device} (address {meter.address})"
-    others = any(other.answers for other in meters if other is not meter)
-    if not meter.answers and not meter.spoilt and others and not meter.unexpected:
-        yield Finding(who, f"never answered, {meter.timeouts} tries",
+    asked = _counted(tally.requests, "request")
+    others = any(other.tally.answers for other in meters if other is not meter)
+    if not tally.answers and not tally.spoilt and others and not tally.unexpected:
+        yield Finding(who, f"never answered, {_counted(tally.timeouts, 'try', 'tries')}",
                       "is it connected and powered? is its address right, does it talk at this baud rate?")  # fmt: skip
-    elif meter.answers and meter.timeouts > WORTH_SAYING * meter.requests:
-        yield Finding(who, f"did not answer {meter.timeouts} of {meter.requests} times",
+    elif tally.answers and tally.timeouts > WORTH_SAYING * tally.requests:
+        yield Finding(who, f"did not answer {tally.timeouts} of {asked}",
                       "a loose contact, or it rests between reads: read it less often")  # fmt: skip
-    if meter.collisions:
-        yield Finding(who, f"{meter.collisions} times several meters answered at once",
+    if tally.collisions:
+        yield Finding(who, f"several meters answered at once, {_times(tally.collisions)}",
                       "write more of its secondary address; equal meters need different addresses")  # fmt: skip
-    if meter.spoilt > WORTH_SAYING * meter.requests and others:
-        yield Finding(who, f"{meter.spoilt} of {meter.requests} answers were damaged",
+    if tally.spoilt > WORTH_SAYING * tally.requests and others:
+        yield Finding(who, f"the answers to {tally.spoilt} of {asked} were damaged",
                       "two meters may have this address (search the bus by secondary addresses), or its wiring is bad")
-    if meter.unexpected:
-        yield Finding(who, f"{meter.unexpected} answers were not to the question: {meter.last_unexpected}",
+    if tally.unexpected:
+        yield Finding(who, f"{_counted(tally.unexpected, 'answer')} not to the question: {tally.last_unexpected}",
                       "two meters with one address, or one that answers too late")  # fmt: skip
-    if meter.late:
-        yield Finding(who, f"answered after the window {meter.late} times",
+    if tally.late:
+        yield Finding(who, f"answered after the window, {_times(tally.late)}",
                       "slower than the standard allows; it is given more time now (`latency_ms` for converters)")
+
+
+def _counted(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 def _percent(part: int, whole: int) -> float | None:

@@ -10,12 +10,13 @@ from mbusgw.commands.params import Params
 from mbusgw.config.models import DeviceConfig
 from mbusgw.mbus.answer import Answer
 from mbusgw.mbus.session import Session
+from mbusgw.mbus.tally import total
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.command import Document, Tell
 from mbusgw.model.errors import BusError, LinkError, MbusgwError
 from mbusgw.runtime.clock import Clock
 from mbusgw.wired.bus import Bus
-from mbusgw.wired.doctor import MeterFigures, figures, findings
+from mbusgw.wired.doctor import Examined, findings
 from mbusgw.wired.meter import WiredMeter
 from mbusgw.wired.operations import WiredOperations, address_text
 from mbusgw.wired.speed import MeterSpeed
@@ -120,12 +121,12 @@ def _read(session: Session, device: DeviceConfig, speed: MeterSpeed) -> None:
 def examined(bus: Bus, devices: Sequence[DeviceConfig]) -> dict[str, Any]:
     """The document of the command ``doctor``. Any thread."""
     line = bus.tallies
-    meters = [_figures(bus, device) for device in devices]
+    meters = [_examined(bus, device) for device in devices]
     return {
         "bus": bus.config.name,
         "port": bus.config.port,
-        "requests": sum(meter.requests for meter in meters),
-        "answers": sum(meter.answers for meter in meters),
+        "requests": sum(meter.tally.requests for meter in meters),
+        "answers": sum(meter.tally.answers for meter in meters),
         "echoes": line.echoes,
         "stray_bytes": line.stray_bytes,
         "never_quiet": line.never_quiet,
@@ -135,14 +136,11 @@ def examined(bus: Bus, devices: Sequence[DeviceConfig]) -> dict[str, Any]:
     }
 
 
-def _figures(bus: Bus, device: DeviceConfig) -> MeterFigures:
-    own = device.baudrate or bus.config.baudrate
-    tallies = [
-        tally
-        for (_, address), tally in list(bus.tallies.meters.items())
-        if _is_of(address, device.address)
-    ]
-    return figures(device.id, address_text(device.address), own, tallies)
+def _examined(bus: Bus, device: DeviceConfig) -> Examined:
+    own = device.own_baudrate or bus.config.baudrate
+    counted = list(bus.tallies.meters.items())
+    tally = total(tally for (_, address), tally in counted if _is_of(address, device.address))
+    return Examined(device.id, address_text(device.address), own, tally)
 
 
 def _is_of(counted: Address, configured: Address) -> bool:

@@ -140,8 +140,7 @@ class WiredOperations:
         if "device" in params:
             config = self.meter(params.text("device")).config
             bus = self.bus(config.bus)
-            own = None if config.baud_switch else config.baudrate
-            return bus, config.address, own or bus.config.baudrate
+            return bus, config.address, config.own_baudrate or bus.config.baudrate
         bus = self.bus(params.text("bus", None))
         address = params.address("address")
         if address == ANYBODY:

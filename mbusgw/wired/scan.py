@@ -5,7 +5,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mbusgw.mbus.sweep import Sighting
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 STEP_PATIENCE_S = 300.0
 #: A step that has begun ends within this time even at 300 baud and with every answer at its latest.
 STEP_S = 60.0
-#: How long a port may be away before the scan gives up for now, and how often it is tried.
+#: How long a port may be away before a scan that has begun gives up for now, and how often it is tried.
 AWAY_MAX_S = 300.0
 AWAY_PAUSE_S = 2.0
 #: So many steps in a row may find the line occupied.
@@ -59,8 +59,9 @@ class _Order:
 class Scanner(Worker):
     """Scans one bus when it is asked to, a step at a time, while its meters are read as usual.
 
-    Each step is a job in the background. A port that is away pauses the scan for some minutes. Where a scan
-    is, is kept: after a cancellation, a failure or a restart it can be gone on with.
+    Each step is a job in the background. A port that goes away pauses the scan for some minutes, which its progress
+    says; one that is away when the scan begins ends it at once. Where a scan is, is kept: after a cancellation, a
+    failure or a restart it can be gone on with.
     ``submit``, ``cancel``, ``snapshot``, ``stop``: any thread. The rest: **own thread**
     """
 
@@ -74,6 +75,7 @@ class Scanner(Worker):
         self._survey: Survey | None = None
         self._progress: ScanProgress | None = None
         self._kept_mono = 0.0
+        self._begun = False  # the scan under way has spoken
 
     # -------------------------------------------------- any thread
     def submit(self, request: ScanRequest, on_progress: OnProgress) -> ScanFuture:
@@ -141,6 +143,7 @@ class Scanner(Worker):
         """Raises ``MbusgwError`` where it cannot go on, ``Stopping``; its place is kept then."""
         name = self.bus.config.name
         survey = self._survey = self._begin(order.request)
+        self._finds.keep_place(name, survey.place())
         log.info("bus %s: a scan begins", name)
         try:
             while not survey.done and not order.future.wish.is_set():
@@ -158,14 +161,14 @@ class Scanner(Worker):
 
     def _begin(self, request: ScanRequest) -> Survey:
         config = self.bus.config
-        self._kept_mono = self.clock.mono()
+        self._kept_mono, self._begun = self.clock.mono(), False
         place: dict[str, Any] | None = self._finds.place(config.name) if request.resume else None
         if place is not None:
             return Survey.at(config.name, place, baudrate=config.baudrate, clock=self.clock)
         return Survey(config.name, request, baudrate=config.baudrate, clock=self.clock)
 
-    def _tell(self, order: _Order, survey: Survey) -> None:
-        self._progress = progress = survey.progress()
+    def _tell(self, order: _Order, survey: Survey, waits: str | None = None) -> None:
+        self._progress = progress = replace(survey.progress(), waits=waits)
         order.on_progress(progress)
 
     def _advance(self, order: _Order, survey: Survey) -> None:
@@ -181,10 +184,12 @@ class Scanner(Worker):
                     raise
             except BusError as error:
                 away_mono = self.clock.mono() if away_mono is None else away_mono
-                if self.clock.mono() - away_mono > AWAY_MAX_S:
+                if not self._begun or self.clock.mono() - away_mono > AWAY_MAX_S:
                     raise BusError(f"{error}; the scan can be gone on with", hint=error.hint) from error
+                self._tell(order, survey, waits=str(error))
                 self._rest(order, AWAY_PAUSE_S)
             else:
+                self._begun = True
                 if came is not None:
                     self._note(survey, *came)
                 return

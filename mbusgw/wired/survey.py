@@ -45,7 +45,10 @@ class ScanRequest:
 
 @dataclass(frozen=True, slots=True)
 class ScanProgress:
-    """How far a scan is. **immutable** ``percent`` of the whole; ``remaining_s`` is None while nobody can tell."""
+    """How far a scan is. **immutable**
+
+    ``percent`` of the whole; ``remaining_s`` is None while nobody can tell; ``waits``: why it does not go on just now.
+    """
 
     bus: str
     doing: str
@@ -55,6 +58,7 @@ class ScanProgress:
     probes: int
     elapsed_s: float
     remaining_s: float | None
+    waits: str | None = None
 
     def document(self) -> dict[str, Any]:
         """For JSON."""
@@ -67,6 +71,7 @@ class ScanProgress:
             "probes": self.probes,
             "elapsed_s": round(self.elapsed_s, 1),
             "remaining_s": None if self.remaining_s is None else round(self.remaining_s),
+            "waits": self.waits,
         }
 
 

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from mbusgw.cli.main import main
 from mbusgw.simulator.catalogue import build_meter
 from mbusgw.simulator.meter import Fault, FaultKind
 from mbusgw.simulator.segment import Segment
+from tests.cli.without_gateway import written_config
 from tests.simulator.wire import CLOCK, FAST, running_segment
 
 
@@ -24,16 +24,8 @@ def segment() -> Iterator[Segment]:
 
 @pytest.fixture
 def config(tmp_path: Path, segment: Segment) -> Path:
-    file = tmp_path / "mbusgw.yaml"
-    with socket.socket() as nobody:  # a port on which no gateway answers
-        nobody.bind(("127.0.0.1", 0))
-        port = nobody.getsockname()[1]
-    file.write_text(
-        f"http: {{listen: '127.0.0.1:{port}'}}\n"
-        f"buses: [{{name: main, port: '{segment.port}', baudrate: {FAST}}}]\n"
-        "devices: [{id: heat, bus: main, address: 1}, {id: water, bus: main, address: 2, baudrate: 9600}]\n"
-    )
-    return file
+    devices = "  - {id: heat, bus: main, address: 1}\n  - {id: water, bus: main, address: 2, baudrate: 9600}\n"
+    return written_config(tmp_path, segment, devices)
 
 
 def test_a_bus_in_order_is_said_to_be(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

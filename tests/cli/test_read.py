@@ -11,7 +11,7 @@ from mbusgw.cli.main import main
 from mbusgw.cli.remote import same_port
 from mbusgw.simulator.catalogue import build_meter
 from mbusgw.simulator.segment import Segment
-from tests.mosquitto import free_port
+from tests.cli.without_gateway import written_config
 from tests.simulator.wire import CLOCK, FAST, running_segment
 
 
@@ -24,14 +24,8 @@ def segment() -> Iterator[Segment]:
 
 @pytest.fixture
 def config(tmp_path: Path, segment: Segment) -> Path:
-    file = tmp_path / "mbusgw.yaml"
-    port = free_port()  # on which no gateway answers
-    file.write_text(
-        f"http: {{listen: '127.0.0.1:{port}'}}\n"
-        f"buses: [{{name: main, port: '{segment.port}', baudrate: {FAST}}}, {{name: attic, port: /nowhere/at/all}}]\n"
-        "devices: [{id: heat, bus: main, address: 1}, {id: spare, bus: main, address: 2, enabled: false}]\n"
-    )
-    return file
+    devices = "  - {id: heat, bus: main, address: 1}\n  - {id: spare, bus: main, address: 2, enabled: false}\n"
+    return written_config(tmp_path, segment, devices, buses="  - {name: attic, port: /nowhere/at/all}\n")
 
 
 def read(config: Path, *arguments: str) -> int:

@@ -16,7 +16,7 @@ from mbusgw.cli.main import main
 from mbusgw.cli.scan_text import duration, progress_line, result_text
 from mbusgw.config.loader import load
 from mbusgw.simulator.segment import Segment
-from tests.mosquitto import free_port
+from tests.cli.without_gateway import written_config
 from tests.simulator.wire import FAST, running_segment
 from tests.wait import PATIENCE_S, wait_until
 
@@ -36,14 +36,7 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def config(tmp_path: Path, segment: Segment) -> Path:
-    file = tmp_path / "mbusgw.yaml"
-    port = free_port()  # on which no gateway answers
-    file.write_text(
-        f"http: {{listen: '127.0.0.1:{port}'}}\n"
-        f"buses:\n  - {{name: main, port: '{segment.port}', baudrate: {FAST}, latency_ms: 300}}  # the cellar\n"
-        "devices:\n  - {id: heat, bus: main, address: 1}\n"
-    )
-    return file
+    return written_config(tmp_path, segment, "  - {id: heat, bus: main, address: 1}\n", bus=", latency_ms: 300")
 
 
 def scan(config: Path, *arguments: str) -> int:
@@ -153,6 +146,18 @@ def test_ctrl_c_says_how_to_go_on_and_resume_does(
     assert len(json.loads(capsys.readouterr().out)["meters"]) == 3
 
 
+@pytest.mark.slow
+def test_a_scan_that_was_killed_is_gone_on_with(
+    config: Path, segment: Segment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [sys.executable, "-m", "mbusgw", "scan", "main", "--secondary", "-c", str(config)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ) as process:
+        wait_until(lambda: len(segment.requests) > 8)
+        process.kill()
+    assert scan(config, "--resume", "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["meters"]) == 3
+
+
 def _everything(descriptor: int) -> str:
     data = b""
     try:
@@ -168,6 +173,11 @@ def _everything(descriptor: int) -> str:
 # ------------------------------------------------------------------ words
 def test_durations_are_told_as_people_do() -> None:
     assert [duration(seconds) for seconds in (4.4, 89, 200, 7500)] == ["4 s", "89 s", "3 min", "2 h 5 min"]
+
+
+def test_why_a_scan_waits_is_told_instead_of_what_it_does() -> None:
+    progress = {"percent": 34.2, "found": 3, "doing": "primary address 85", "remaining_s": 40, "waits": "lost /dev/x"}
+    assert progress_line(progress) == " 34.2 %  3 found  waits: lost /dev/x"
 
 
 def test_progress_is_one_line() -> None:

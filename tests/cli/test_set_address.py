@@ -10,7 +10,8 @@ import pytest
 
 from mbusgw.cli.main import main
 from mbusgw.simulator.segment import Segment
-from tests.simulator.wire import FAST, running_segment
+from tests.cli.without_gateway import written_config
+from tests.simulator.wire import running_segment
 
 
 class Terminal(io.StringIO):
@@ -28,18 +29,8 @@ def segment() -> Iterator[Segment]:
 
 @pytest.fixture
 def config(tmp_path: Path, segment: Segment) -> Path:
-    file = tmp_path / "mbusgw.yaml"
-    file.write_text(
-        "http: {listen: '127.0.0.1:0'}\n"
-        f"buses: [{{name: main, port: '{segment.port}', baudrate: {FAST}}}]\n"
-        "devices:\n"
-        "  - {id: heat, bus: main, address: 1}\n"
-        "  - id: spare\n"
-        "    bus: main\n"
-        "    address: 50\n"
-        "    enabled: false\n"
-    )
-    return file
+    devices = "  - {id: heat, bus: main, address: 1}\n  - {id: spare, bus: main, address: 50, enabled: false}\n"
+    return written_config(tmp_path, segment, devices)
 
 
 def types(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
@@ -87,7 +78,7 @@ def test_the_line_of_the_configuration_that_must_follow_is_named(
     old = {"address": "1", "device": "heat", "secondary": f"{meter.identity.id}FFFFFFFF"}[called]
     assert set_address(config, old, 7, "--yes", "--json") == 0
     heard = capsys.readouterr()
-    assert f"{config}:4: device heat is read at 1; change that line to `address: 7`" in heard.err
+    assert f"{config}:5: device heat is read at 1; change that line to `address: 7`" in heard.err
     assert json.loads(heard.out)["address"] == 7 and meter.address == 7
 
 
@@ -95,7 +86,7 @@ def test_an_address_that_the_configuration_gives_to_another_is_refused(
     config: Path, segment: Segment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert set_address(config, 2, 50, "--yes") == 1
-    assert f"{config}:7: device spare is configured at address 50" in capsys.readouterr().err
+    assert f"{config}:6: device spare is configured at address 50" in capsys.readouterr().err
     assert segment.meters[1].address == 2
 
 

@@ -295,7 +295,7 @@ def test_an_adapter_that_collects_bytes_is_asked_to_hurry_and_opened_all_the_sam
     port = open_port(pty.path, baudrate=2400)
     os.write(pty.master, b"\xE5")
     assert port.read(1, PATIENCE_S) == b"\xE5"
-    assert port.slack_s == pytest.approx(0.020)
+    assert port.slack_s == pytest.approx(0.019)
     port.close()
 
 

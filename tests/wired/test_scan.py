@@ -12,7 +12,7 @@ from mbusgw.config.models import DeviceConfig
 from mbusgw.mbus.session import Session
 from mbusgw.mbus.sweep import DOUBLED, PrimarySweep, Sighting
 from mbusgw.model.address import SecondaryAddress
-from mbusgw.model.errors import MbusgwError, RequestError
+from mbusgw.model.errors import BusError, MbusgwError, RequestError
 from mbusgw.model.found import FoundMeter
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.simulator.cable import Cable
@@ -174,8 +174,29 @@ def test_a_port_that_goes_away_pauses_the_scan(tmp_path: Path) -> None:
         segment.unplug()
         wait_until(lambda: not scanner.bus.snapshot().connected)
         progress.go.set()
+        wait_until(lambda: progress[-1].waits is not None)
         segment.plug()
         assert future.result(PATIENCE_S).complete
+    assert progress[-1].waits is None
+
+
+def test_a_scan_of_a_bus_that_is_away_says_so_at_once(tmp_path: Path) -> None:
+    bus = Bus(bus_config(str(tmp_path / "nowhere")), clock=CLOCK)
+    scanner = Scanner(bus, Finds(CLOCK), clock=CLOCK)
+    with running(bus, scanner):
+        error = scanner.submit(SMALL, Progress()).exception(PATIENCE_S)
+    assert isinstance(error, BusError) and "does not exist" in str(error)
+
+
+def test_a_scan_that_is_killed_before_its_first_find_can_be_gone_on_with() -> None:
+    finds, progress = Finds(CLOCK), Progress(lambda _: True)
+    with scanned(1, finds) as (scanner, _):
+        future = progress.begin(scanner, SMALL)
+        place = finds.place("main")
+        progress.go.set()
+        assert future.result(PATIENCE_S).complete
+    assert place is not None and place["probes"] == 0
+    assert finds.place("main") is None
 
 
 def test_meters_are_read_as_usual_meanwhile() -> None:
