@@ -17,12 +17,12 @@ from mbusgw.commands.params import Params
 from mbusgw.model.command import Document, Tell
 from mbusgw.model.device import DeviceState
 from mbusgw.model.errors import RequestError
-from mbusgw.model.reading import Field
 from mbusgw.mqtt.announcement import Announcement
 from mbusgw.mqtt.client import Incoming
 from mbusgw.mqtt.controls import Live, gateway_message, settings_messages
 from mbusgw.mqtt.discovery import Discovery
 from mbusgw.mqtt.removal import with_leaving
+from mbusgw.mqtt.settling import Settling
 from mbusgw.mqtt.states import StateRecorder
 from mbusgw.mqtt.topics import Topics
 from mbusgw.registry.changes import Change
@@ -100,6 +100,7 @@ class Announcer(Worker):
         self._uniform = uniform
         self._orders: Mailbox[str | _Order | _Unfinished] = Mailbox(100_000)
         self._unfinished: dict[str, str] = {}
+        self._settling = Settling(registry, recorder, clock)
         self._rediscoveries = Bucket(clock, rate_per_s=1 / REDISCOVER_S, burst=2)
         self._announced: dict[str, _Told] = {}
         self._born_mono: float | None = None
@@ -107,8 +108,11 @@ class Announcer(Worker):
     # -------------------------------------------------- any thread
     def changed(self, change: Change) -> None:
         """A registry observer: a new device, a new field, or one that is shown otherwise now, is to be announced."""
-        if change.structure or _shown_otherwise(change) or self._expires_otherwise(change):
-            self._orders.offer(change.after.device_id)
+        device_id, retyped = change.after.device_id, change.retyped
+        if retyped:  # this comes before the value is sent
+            self._recorder.withhold(device_id, retyped)
+        if change.structure or retyped or self._expires_otherwise(change):
+            self._orders.offer(device_id)
 
     def refresh(self, device_id: str) -> None:
         """A device was configured otherwise, or forgotten: what is said of it may not be true any more."""
@@ -172,8 +176,10 @@ class Announcer(Worker):
         elif isinstance(order, str):
             self._announce_device(order)
             self._tell_settings(order)
+            self._settling.spare(order)
         if order is None or isinstance(order, _Unfinished):
             self._finish()
+        self._settling.settle()
         if self._born_mono is not None and self.clock.mono() >= self._born_mono:
             self._born_mono = None
             log.info("Home Assistant has started; telling it everything")
@@ -254,12 +260,17 @@ class Announcer(Worker):
         def write(connection: sqlite3.Connection) -> bool:
             previous, waits = announced.payload(connection, topic), announced.waits(connection, topic)
             sent = with_leaving(payload, previous, previous_waits=waits)
+            if waits and sent == previous:
+                return sent != payload  # it keeps its place, before the values that wait behind it
             announced.remember(connection, topic, device_id, sent, now)
             outbox.put(connection, [Message(topic, sent, retain=True)], now)
             return sent != payload
 
         self._store.submit(write).add_done_callback(partial(self._is_written, _Unfinished(topic, device_id)))
-        self._announced[topic] = _told(device_id, payload)
+        told = _told(device_id, payload)
+        if device_id and self._announced.get(topic, told) != told:
+            self._settling.owe(device_id)
+        self._announced[topic] = told
 
     def _is_written(self, unfinished: _Unfinished, future: Future[list[Any]]) -> None:
         """The store's thread."""
@@ -297,15 +308,3 @@ def _told(device_id: str, payload: str) -> _Told:
     device = exactjson.loads(payload)["device"]
     meter = f"{device.get('manufacturer')} {device.get('serial_number')}"
     return _Told(device_id, hashlib.blake2b(payload.encode(), digest_size=16).digest(), meter)
-
-
-def _shown_otherwise(change: Change) -> bool:
-    """A value has another unit, or is a text where it was none: its entity would refuse it, or show it wrongly."""
-    before, after = change.before.fields, change.after.fields
-    return any(_differs(before[name], after[name]) for name in change.fields if name in before)
-
-
-def _differs(before: Field, after: Field) -> bool:
-    if after.value is None:
-        return False
-    return before.unit != after.unit or isinstance(before.value, str) != isinstance(after.value, str)

@@ -142,6 +142,15 @@ class StateRecorder:
         self._topics = topics
         self._clock = clock
         self._max_history = max_history
+        self._withheld: dict[str, frozenset[str]] = {}
+
+    def withhold(self, device_id: str, fields: frozenset[str]) -> None:
+        """Values of these are not sent until ``release``: whoever shows them would take them in their old unit."""
+        self._withheld[device_id] = self._withheld.get(device_id, frozenset()) | fields
+
+    def release(self, device_id: str) -> bool:
+        """All values of the device are sent again from now on; says whether any was not."""
+        return self._withheld.pop(device_id, None) is not None
 
     def deliver(self, reading: Reading, *also: Write) -> Future[Any]:
         """State, history, messages and ``also`` in one transaction; see ``model.ports.Delivery``."""
@@ -171,13 +180,19 @@ class StateRecorder:
             # The states of this moment: an older one must not replace news that waits on the same topics,
             # and of a device that was forgotten meanwhile nothing may come back.
             newest = [self._registry.get(state.device_id) for state in devices]
-            messages = [message for state in newest if state for message in all_messages(self._topics, state)]
+            known = [(state.device_id, all_messages(self._topics, state)) for state in newest if state]
+            messages = [message for device_id, its in known for message in self._without_withheld(device_id, its)]
             outbox.put(connection, messages, self._clock.now())
 
         return write
 
+    def _without_withheld(self, device_id: str, messages: list[Message]) -> list[Message]:
+        topics = {self._topics.field(device_id, name) for name in self._withheld.get(device_id, ())}
+        return [message for message in messages if message.topic not in topics or not message.payload]
+
     def forget(self, state: DeviceState) -> None:
         """A device that is not configured any more: its state is deleted and its retained topics are cleared."""
+        self.release(state.device_id)
         messages = [replace(message, payload="") for message in all_messages(self._topics, state)]
         if state.lane is Lane.WIRED:
             messages.append(Message(self._topics.settings(state.device_id), "", retain=True))
@@ -207,7 +222,7 @@ class StateRecorder:
                 # Another thread's newer state of this device was stored first: send that one's values, not older ones.
                 newest = self._registry.get(change.after.device_id) or change.after
                 current = messages_of(Change(change.before, newest, change.fields))
-            outbox.put(connection, current, now)
+            outbox.put(connection, self._without_withheld(change.after.device_id, current), now)
             outbox.thin(connection, self._max_history)
 
         return write

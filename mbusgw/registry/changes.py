@@ -28,6 +28,18 @@ class Change:
         """It has fields, or an identity, that it did not have before."""
         return self.before.meter != self.after.meter or self.before.fields.keys() != self.after.fields.keys()
 
+    @property
+    def retyped(self) -> frozenset[str]:
+        """Fields whose value has another unit, or is a text where it was none: taken as before it would be wrong."""
+        before, after = self.before.fields, self.after.fields
+        return frozenset(name for name in self.fields if name in before and _is_retyped(before[name], after[name]))
+
+
+def _is_retyped(before: Field, after: Field) -> bool:
+    if after.value is None:
+        return False
+    return before.unit != after.unit or isinstance(before.value, str) != isinstance(after.value, str)
+
 
 def difference(before: Mapping[str, Field], after: Mapping[str, Field]) -> frozenset[str]:
     """The names of ``after`` whose value or unit is not that of ``before``."""

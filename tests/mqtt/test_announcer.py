@@ -21,6 +21,8 @@ from tests.mqtt.house import GATEWAY, METER, STATUS_TOPIC, House, discovery_topi
 from tests.wait import wait_until
 
 ENERGY = Record(QUANTITIES["energy"], "Wh", Decimal("1234000"), dib=b"\x04", vib=b"\x06")
+#: No running counter: another unit needs no confirmation.
+DUE, DUE_TOPIC = replace(ENERGY, storage=1), "mbus/meter_1/energy_storage_1"
 POWER = Record(QUANTITIES["power"], "W", Decimal("250"), dib=b"\x02", vib=b"\x2b")
 VOLUME = Record(QUANTITIES["volume"], "m³", Decimal("17.5"), dib=b"\x04", vib=b"\x13")
 DOCUMENT = discovery_topic(METER)
@@ -54,10 +56,10 @@ def components(payload: str) -> set[str]:
     return set(exactjson.loads(payload)["components"])
 
 
-def read_and_announced(one: House, told: Subscriber) -> None:
+def read_and_announced(one: House, told: Subscriber, record: Record = ENERGY) -> None:
     """The first reading, told before the next comes: else one announcement would serve both."""
     wait_until(lambda: told.payloads(GATEWAY))
-    one.read("meter_1", ENERGY)
+    one.read("meter_1", record)
     wait_until(lambda: told.payloads(DOCUMENT))
 
 
@@ -160,6 +162,73 @@ def test_an_entity_that_is_shown_otherwise_is_announced_anew(
     wait_until(lambda: len(told.payloads(DOCUMENT)) == 2)
     shown = [exactjson.loads(payload)["components"]["energy_storage_1"].get(key) for payload in told.payloads(DOCUMENT)]
     assert shown == [before, after]
+
+
+def test_a_value_of_another_unit_is_not_sent_before_home_assistant_was_told_and_then_not_at_once(
+    house: Callable[..., House], told: Subscriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mbusgw.mqtt.settling.SETTLE_S", 1000)  # more than a busy machine may take
+    one = house("meter_1").start()
+    read_and_announced(one, told, DUE)
+    joules = replace(DUE, unit="J", value=Decimal("4500000000"))
+    one.read("meter_1", joules)
+    wait_until(lambda: len(told.payloads(DOCUMENT)) == 2)
+    one.read("meter_1", replace(joules, value=Decimal("4600000000")), POWER)  # the next reading is withheld as well
+    one.recorder.publish_all(one.registry.snapshot().values())  # and so it is in a heartbeat
+    wait_until(lambda: len(told.payloads("mbus/meter_1/power")) == 2 and len(told.payloads(DOCUMENT)) == 3)
+    assert told.payloads(DUE_TOPIC) == ["1234.000"]
+    one.clock.advance(1001)
+    wait_until(lambda: len(told.payloads(DUE_TOPIC)) > 1)
+    assert set(told.payloads(DUE_TOPIC)[1:]) == {"4.600000000"}, "never the old value, never the first new one"
+
+
+def test_the_values_follow_what_home_assistant_was_told_otherwise_because_it_takes_them_for_expired(
+    house: Callable[..., House], told: Subscriber
+) -> None:
+    one = house("meter_1").start()
+    read_and_announced(one, told)
+    one.read("meter_1", ENERGY, POWER)
+    wait_until(lambda: len(told.payloads(DOCUMENT)) == 2)
+    wait_until(lambda: told.payloads("mbus/meter_1/power") and one.sender.idle)
+    one.clock.advance(10)
+    wait_until(lambda: len(told.payloads("mbus/meter_1/energy")) == 2)
+    assert set(told.payloads("mbus/meter_1/energy")) == {"1234.000"}
+
+
+def test_what_changes_nothing_in_the_announcement_withholds_no_value(
+    house: Callable[..., House], told: Subscriber
+) -> None:
+    one = house("meter_1").start()
+    read_and_announced(one, told)
+    one.recorder.withhold("meter_1", frozenset({"energy"}))
+    one.announcer.refresh("meter_1")
+    wait_until(lambda: len(told.payloads("mbus/meter_1/energy")) == 2)
+    assert len(told.payloads(DOCUMENT)) == 1
+
+
+def test_a_document_that_waits_for_the_broker_stays_before_the_values_that_wait_behind_it(
+    house: Callable[..., House], told: Subscriber, mosquitto: Mosquitto
+) -> None:
+    one = house("meter_1").start()
+    read_and_announced(one, told, DUE)
+    wait_until(lambda: one.sender.idle)
+    mosquitto.stop()
+    wait_until(lambda: not one.broker.connected)
+    one.read("meter_1", replace(DUE, unit="J", value=Decimal("4500000000")))
+    wait_until(lambda: DOCUMENT in waiting(one))
+    one.clock.advance(10)
+    wait_until(lambda: DUE_TOPIC in waiting(one))
+    one.announcer.everything()
+    wait_until(lambda: GATEWAY in waiting(one))
+    one.read("meter_1", replace(DUE, unit="J", value=Decimal("4600000000")))
+    order = waiting(one)
+    mosquitto.start()
+    assert order.index(DOCUMENT) < order.index(DUE_TOPIC)
+
+
+def waiting(house: House) -> list[str]:
+    """The topics in the outbox, in order."""
+    return [topic for topic, in rows(house.store, "SELECT topic FROM mqtt_queue ORDER BY id")]
 
 
 def test_a_value_that_is_missing_once_changes_no_announcement(house: Callable[..., House], told: Subscriber) -> None:
