@@ -48,9 +48,9 @@ def test_a_compact_frame_is_read_by_a_format_that_an_earlier_run_heard(tmp_path:
             )
             daemon.kill()
             daemon.start()
-            later = hand_in(daemon, compact(bytes.fromhex("0c1399999999" "426cbf2c" "4c1301000000" "02fd170000")))
+            later = hand_in(daemon, compact(bytes.fromhex("0c1380563412" "426cbf2c" "4c1301000000" "02fd170000")))
             wait_until(lambda: reading(subscriber, "oms/v1/gw/gw1/meter/11223344/reading")["ingest_id"] == later)
-            assert subscriber.last("mbus/zri_11223344/volume") == "99999.999"
+            assert subscriber.last("mbus/zri_11223344/volume") == "12345.680"
 
 
 def test_a_proprietary_meter_is_read_by_the_program_and_looks_like_any_other(
