@@ -34,6 +34,9 @@ SILENCE_S = 30.0
 #: Reasons of a DISCONNECT (MQTT 5, 3.14.2.1): ours, that the will is to be told, and that of a broker with a rival.
 DISCONNECT_WITH_WILL = 0x04
 SESSION_TAKEN_OVER = 0x8E
+#: Reasons for which a broker ends a connection whatever was sent last: busy, shutting down, keep alive, taken over,
+#: receive maximum, rate, quota, by its administrator, use another server, moved, connection rate, maximum time.
+WHATEVER_WAS_SENT = frozenset((0x89, 0x8B, 0x8D, 0x8E, 0x93, 0x96, 0x97, 0x98, 0x9C, 0x9D, 0x9F, 0xA0))
 #: A broker that is well acknowledges the last word within this.
 GOODBYE_S = 0.5
 #: A host that drops packets holds a try, and so a stop, no longer than this.
@@ -64,9 +67,9 @@ class Incoming:
 class Broker:
     """One MQTT connection that paho's thread keeps alive.
 
-    What is handed to ``publish`` while connected is paho's until it is acknowledged,
-    over any number of reconnects (it sends it again, in order); nothing is handed over
-    otherwise. Acknowledgements gather in ``acks``; the callbacks only append and ring.
+    What is handed to ``publish`` is under way until it is acknowledged or the connection ends;
+    then it is forgotten here, and its owner hands it over again (``connection`` counts them).
+    Acknowledgements gather in ``acks``; the callbacks only append and ring.
     Its own will's topic is among what it subscribes to. ``start``, ``stop``, ``say_goodbye``: the main thread.
     ``publish``, ``connected``, ``watch``, ``renew``: **any thread**
     """
@@ -84,6 +87,8 @@ class Broker:
         self.thread_id: int | None = None  # paho keeps its thread to itself
         self.acks: deque[Acknowledgement] = deque()
         self.limits = Limits()
+        self.connection = 0  # how many there have been
+        self.thrown_out: str | None = None  # why the other side ended the last one; None: for nothing we sent
         self.on_up: Callable[[], None] = _nothing
         self.on_ack: Callable[[], None] = _nothing
         self.on_message: Callable[[Incoming], None] = _ignore
@@ -102,6 +107,7 @@ class Broker:
         self._renewed_for: str | None = None
         self._ending: threading.Thread | None = None
         self._aside: deque[paho.MQTTMessageInfo] = deque()
+        self._aside_connection = 0
         self._client = self._build(client_id)
 
     # -------------------------------------------------- the main thread
@@ -180,7 +186,7 @@ class Broker:
         return self._standing.trouble
 
     def renew(self, why: str) -> None:
-        """Ends a connection that does not do what it is there for; paho makes a new one, and sends again in order."""
+        """Ends a connection that does not do what it is there for; paho makes a new one."""
         connection = self._client.socket()
         if connection is None:
             return
@@ -200,7 +206,8 @@ class Broker:
             self.renew(f"it has not answered our subscriptions for {SILENCE_S:.0f} s")
 
     def publish(self, topic: str, payload: str, *, retain: bool, qos: int | None = None) -> int | None:
-        """Hands one message to paho; its ``mid`` comes back in ``acks``. None: not connected, nothing was handed over.
+        """Hands one message to paho: its ``mid``, which comes back in ``acks`` unless the connection ends; or None, if
+        there is no connection.
 
         Raises ``OutputError`` for a message that no broker could take (a topic with wildcards), or this one not (its
         size); what stands before the colon is the kind of reason.
@@ -216,10 +223,7 @@ class Broker:
             info = self._client.publish(topic, payload, qos=quality, retain=retained)
         except ValueError as error:
             raise _unpublishable(topic, error) from None
-        if info.rc == paho.MQTT_ERR_SUCCESS:
-            return info.mid
-        # With QoS 1 and 2 paho keeps a message that met a dying connection, and sends it on the next one.
-        return info.mid if quality > 0 and info.rc == paho.MQTT_ERR_NO_CONN else None
+        return info.mid if info.rc == paho.MQTT_ERR_SUCCESS else None
 
     def publish_aside(self, topic: str, payload: str) -> bool:
         """A message that is worth something now or never (QoS 1, not retained); whether it went out.
@@ -229,6 +233,9 @@ class Broker:
         """
         if not self._up.is_set():
             return False
+        if self._aside_connection != self.connection:
+            self._aside_connection = self.connection
+            self._aside.clear()  # forgotten with the connection they were sent on
         while self._aside and self._aside[0].is_published():
             self._aside.popleft()
         if len(self._aside) >= ASIDE_MAX:
@@ -264,6 +271,7 @@ class Broker:
             client.username_pw_set(config.username, self._password())
         if self._will:
             self._set_will(client, *self._will)
+        client.on_pre_connect = self._begin
         client.on_connect = self._connected
         client.on_connect_fail = self._connect_failed
         client.on_disconnect = self._disconnected
@@ -298,6 +306,11 @@ class Broker:
         self._client.tls_insecure_set(config.tls_insecure)
 
     # -------------------------------------------------- paho's thread
+    def _begin(self, client: paho.Client, _userdata: Any) -> None:
+        # paho would send again what was under way: also what has been replaced by something newer since, and also
+        # the message for which the broker ends every connection.
+        client.drop_out_messages()
+
     def _connected(
         self, client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, properties: Properties | None
     ) -> None:
@@ -309,8 +322,7 @@ class Broker:
         if not self._subscriptions:
             self._ready()
             return
-        # Only when this has returned does paho send again what was under way. Whoever published before would
-        # overtake that, and an old value would be the last; the answer to our subscriptions comes after it.
+        # Until we hear what others say (a birth, our own will) we do not speak.
         self._accepted_mono = self._clock.mono()
         client.subscribe([(topic, 1) for topic in self._subscriptions])
 
@@ -324,6 +336,7 @@ class Broker:
 
     def _ready(self) -> None:
         self._accepted_mono = None
+        self.connection += 1
         self._up.set()
         self.on_up()
 
@@ -335,6 +348,9 @@ class Broker:
     ) -> None:
         stood = self._up.is_set() or self._accepted_mono is not None
         why, self._renewed_for = self._renewed_for, None
+        if self._up.is_set():
+            blameless = why is not None or not reason.is_failure or reason.value in WHATEVER_WAS_SENT
+            self.thrown_out = None if blameless else str(reason)
         self._up.clear()
         self._accepted_mono = None
         if not stood or not reason.is_failure:

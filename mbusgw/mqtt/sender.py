@@ -10,6 +10,7 @@ from typing import Any
 from mbusgw.model.errors import OutputError
 from mbusgw.model.ports import Write
 from mbusgw.mqtt.client import Broker
+from mbusgw.mqtt.suspicion import Suspicion
 from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
@@ -31,9 +32,10 @@ SILENCE_S = (30.0, 300.0)
 class Sender(WorkerWithView):
     """The owner of the way out: the only one who hands outbox rows to the broker.
 
-    Every row is handed over once per run; a row that was handed over and not acknowledged
-    is still in the outbox, and is sent again by the next run. At most ``Broker.window``
-    rows are under way. ``quiet`` is set when, after ``hasten``, nothing waits.
+    Every row is handed over once per connection, in order; one that was not acknowledged is still in
+    the outbox (unless something newer has replaced it) and is sent again on the next one. At most
+    ``Broker.window`` rows are under way; one alone, after a connection that the broker has ended, of those that were
+    (``suspicion``). ``quiet`` is set when, after ``hasten``, nothing waits.
     ``ring``, ``committed``, ``acknowledged``, ``hasten``, ``idle``: **any thread**; the rest: **own thread**
     """
 
@@ -44,9 +46,12 @@ class Sender(WorkerWithView):
         self.quiet = threading.Event()
         self._bell = threading.Event()
         self._ahead: deque[outbox.Waiting] = deque()
-        self._under_way: dict[int, int] = {}  # mid -> row id
+        self._under_way: dict[int, outbox.Waiting] = {}  # by mid
         self._unwritten: deque[Write] = deque()  # what the broker said of rows, not yet stored
-        self._last_id = 0
+        self._last_id = 0  # the last row fetched
+        self._handed_id = 0  # up to this row all was handed over, or was replaced before
+        self._connection = 0
+        self._suspicion = Suspicion()
         self._queued = 0  # rows that the store had taken in when the bell was last rung for them
         self._taken: list[int] = []  # rows that the broker has, and the store does not know it yet
         self._taken_mono = 0.0  # since when there are such
@@ -95,6 +100,7 @@ class Sender(WorkerWithView):
         self._bell.clear()
         self.quiet.clear()
         self._settle()
+        self._follow()
         self._send()
         self._watch()
         if self.idle:
@@ -110,14 +116,15 @@ class Sender(WorkerWithView):
             self._progress_mono = self.clock.mono()
         while self._broker.acks:
             ack = self._broker.acks.popleft()
-            row_id = self._under_way.pop(ack.mid, None)
-            if row_id is None:
+            row = self._under_way.pop(ack.mid, None)
+            self._suspicion.acknowledged(row=row is not None)
+            if row is None:
                 continue  # not of the outbox (the bridge's own state)
             if ack.refused is None:
-                self._took(row_id)
+                self._took(row.id)
                 self._metrics.published()
             else:
-                self._refused(row_id, ack.refused)
+                self._refused(row.id, ack.refused)
         self._remove()
 
     def _took(self, row_id: int) -> None:
@@ -156,17 +163,37 @@ class Sender(WorkerWithView):
         self._store.submit(write).add_done_callback(done)
 
     # -------------------------------------------------- sending
+    def _follow(self) -> None:
+        """On a new connection begins anew with the first row that was not acknowledged."""
+        if self._broker.connection == self._connection:
+            return
+        self._connection = self._broker.connection
+        under_way = sorted(self._under_way.values(), key=lambda row: row.id)
+        self._under_way.clear()
+        self._ahead.clear()
+        if under_way:
+            self._handed_id = under_way[0].id - 1
+        self._last_id = self._handed_id
+        self._suspicion.connected(under_way, self._broker.thrown_out, self.clock.mono())
+
     def _send(self) -> None:
-        self._fill()
-        self._full = len(self._under_way) >= self._broker.window
+        self._full = self._fill()
         if self._full and self._broker.acks:  # they came before anybody could know that they are waited for
             self._bell.set()
 
-    def _fill(self) -> None:
-        while self._broker.connected and len(self._under_way) < self._broker.window:
+    def _fill(self) -> bool:
+        """Hands over what may be under way; says whether more waits for that."""
+        while self._broker.connected:
             if not self._ahead and not self._fetch():
-                return
-            message = self._ahead[0]
+                return False
+            message, mono = self._ahead[0], self.clock.mono()
+            if len(self._under_way) >= self._suspicion.window(message.id, self._broker.window, mono):
+                return True
+            reason = self._suspicion.barred(message, mono)
+            if reason is not None:
+                self._ahead.popleft()
+                self._refused(message.id, reason)
+                continue
             try:
                 mid = self._broker.publish(message.topic, message.payload, retain=message.retain)
             except OutputError as error:
@@ -174,12 +201,14 @@ class Sender(WorkerWithView):
                 self._refused(message.id, str(error))
                 continue
             if mid is None:
-                return  # the connection is gone; the row stays first in line
+                return False  # the connection is gone; the row stays first in line
             self._ahead.popleft()
             if not self._under_way:
-                self._progress_mono = self.clock.mono()
-            self._under_way[mid] = message.id
+                self._progress_mono = mono
+            self._under_way[mid] = message
+            self._handed_id = message.id
             self._metrics.sent()
+        return False
 
     def _watch(self) -> None:
         """A broker that takes messages and never acknowledges one would hold up everything for ever."""

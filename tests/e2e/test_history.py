@@ -27,7 +27,10 @@ def stored(daemon: Daemon) -> dict[tuple[str, str], dict[str, list[str]]]:
     """Every reading that was made: (device, time) -> fields."""
     with closing(sqlite3.connect(f"file:{daemon.database}?mode=ro", uri=True)) as reader:
         rows = reader.execute("SELECT device_id, read_at, fields_json FROM readings").fetchall()
-    return {(device, read_at): json.loads(fields) for device, read_at, fields in rows}
+    return {
+        (device, read_at): {name: [plain(value), unit] for name, (value, unit) in exactjson.loads(fields).items()}
+        for device, read_at, fields in rows
+    }
 
 
 def until_more(daemon: Daemon, count: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from tests.wait import PATIENCE_S
 
@@ -84,9 +84,8 @@ class BadBroker:
         with connection, connection.makefile("rb") as stream:
             version = 5
             try:
-                while (head := stream.read(1)) and head[0] >> 4 != DISCONNECT:
-                    body = stream.read(_length(stream.read))
-                    kind = head[0] >> 4
+                while (kind := (head := _exactly(stream, 1))[0] >> 4) != DISCONNECT:
+                    body = _exactly(stream, _length(stream))
                     if kind == CONNECT:
                         version = body[6]
                         self.connections += 1
@@ -103,19 +102,19 @@ class BadBroker:
                         self._take(connection, head[0], body, number, version)
             except Close as end:
                 self._end(connection, end.reason)
-            except OSError:
-                return
+            except (OSError, EOFError):
+                return  # the client has ended it, perhaps in the middle of a packet
 
     def _take(self, connection: socket.socket, flags: int, body: bytes, number: int, version: int) -> None:
         at = 2 + int.from_bytes(body[:2], "big")
-        topic, mid = body[2:at].decode(), body[at : at + 2]
-        payload = body[at + 2 :]
+        topic, quality = body[2:at].decode(), flags >> 1 & 3
+        mid, payload = (body[at : at + 2], body[at + 2 :]) if quality else (b"", body[at:])
         if version == 5:
             payload = payload[1 + payload[0] :]
         taken = Taken(number, topic, payload.decode(), bool(flags & 8))
         self.taken.append(taken)
         reason = self.answer(taken)
-        if reason is not None:
+        if reason is not None and quality:
             _send(connection, PUBACK, mid + (bytes([reason]) if reason and version == 5 else b""))
 
     def _end(self, connection: socket.socket, reason: int | None) -> None:
@@ -127,10 +126,17 @@ class BadBroker:
             return
 
 
-def _length(read: Callable[[int], bytes]) -> int:
+def _exactly(stream: BinaryIO, count: int) -> bytes:
+    data = stream.read(count)
+    if len(data) < count:
+        raise EOFError
+    return data
+
+
+def _length(stream: BinaryIO) -> int:
     value, shift = 0, 0
     while True:
-        byte = read(1)[0]
+        byte = _exactly(stream, 1)[0]
         value |= (byte & 0x7F) << shift
         shift += 7
         if byte < 0x80:

@@ -9,7 +9,7 @@ import pytest
 from mbusgw.config.models import MqttConfig
 from mbusgw.mqtt.client import SESSION_TAKEN_OVER, SILENCE_S, Broker
 from mbusgw.mqtt.limits import packet_bytes
-from tests.fakes.broker import BadBroker, Taken
+from tests.fakes.broker import BadBroker, Close, Taken
 from tests.simulator.memory import SkippingClock
 from tests.wait import PATIENCE_S, wait_until
 
@@ -55,7 +55,7 @@ def test_one_that_never_answers_our_subscriptions_is_left(publisher: Callable[..
         assert bad.connections == 2
 
 
-def test_what_was_under_way_when_the_connection_broke_comes_before_what_is_newer(
+def test_what_was_under_way_when_the_connection_broke_is_forgotten_with_it(
     publisher: Callable[..., Publisher]
 ) -> None:
     def silent_at_first(taken: Taken) -> int | None:
@@ -64,15 +64,35 @@ def test_what_was_under_way_when_the_connection_broke_comes_before_what_is_newer
     with BadBroker(silent_at_first) as bad:
         one = publisher(bad)
         wait_until(lambda: one.broker.connected)
+        assert one.broker.connection == 1
         # What is rung when the broker is back sends at once, in another thread or, as here, in paho's own.
         one.broker.on_up = lambda: None if one.broker.publish("t", "new", retain=True) else None
         for value in ("1", "2", "3"):
             one.broker.publish("t", value, retain=True)
         wait_until(lambda: len(bad.taken) == 3)
         one.broker.renew("it is silent")
-        wait_until(lambda: len(bad.taken) == 7)
-        assert bad.payloads()[3:] == ["1", "2", "3", "new"]
-        assert one.broker.last_error is None
+        wait_until(lambda: one.broker.acks)
+        assert bad.payloads() == ["1", "2", "3", "new"]
+        assert one.broker.connection == 2 and one.broker.last_error is None
+        assert one.broker.thrown_out is None, "we have ended it ourselves"
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"), [(None, "Unspecified error"), (0x95, "Packet too large"), (0x8B, None), (0x96, None)]
+)
+def test_why_a_broker_has_ended_the_connection_is_kept_where_it_may_be_for_what_was_sent(
+    publisher: Callable[..., Publisher], reason: int | None, words: str | None
+) -> None:
+    def end(_taken: Taken) -> int | None:
+        raise Close(reason)
+
+    with BadBroker(end) as bad:
+        one = publisher(bad)
+        wait_until(lambda: one.broker.connected)
+        one.broker.thrown_out = "nothing"
+        one.broker.publish("t", "x", retain=False)
+        wait_until(lambda: not one.broker.connected)
+        assert one.broker.thrown_out == words
 
 
 @pytest.mark.slow

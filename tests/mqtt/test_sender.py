@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mbusgw.config.models import MqttConfig
+from mbusgw.mqtt import standing
 from mbusgw.mqtt.client import Broker
 from mbusgw.mqtt.sender import GATHER_S, SILENCE_S, Sender
 from mbusgw.runtime.clock import SystemClock
@@ -16,7 +17,7 @@ from mbusgw.store import outbox, telegrams
 from mbusgw.store.outbox import Message
 from mbusgw.store.telegrams import Status
 from mbusgw.store.writer import Store
-from tests.fakes.broker import BadBroker, Close, Taken
+from tests.fakes.broker import BadBroker, Close, Taken, accept
 from tests.fakes.clock import FakeClock
 from tests.fakes.stores import rows, write
 from tests.fakes.telegrams import received
@@ -345,5 +346,110 @@ def test_a_broker_that_closes_after_every_tenth_message_gets_all_in_order(tmp_pa
             wait_until(lambda: one.store.count("outbox") == 0)
             first = list(dict.fromkeys(int(payload) for payload in bad.payloads()))
             assert first == list(range(35)) and bad.connections >= 4
+        finally:
+            one.close()
+
+
+class Picky:
+    """Takes all but what is longer than ten characters; ``refuse`` is what it does then."""
+
+    def __init__(self, refuse: Callable[[], int | None]) -> None:
+        self._refuse = refuse
+
+    def __call__(self, taken: Taken) -> int | None:
+        return self._refuse() if len(taken.payload) > 10 else 0
+
+
+def close() -> int | None:
+    raise Close
+
+
+def disconnect() -> int | None:
+    raise Close(0x95)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second between two connections."""
+    monkeypatch.setattr(standing, "UNREACHABLE_S", (0.1, 0.1))
+
+
+def announced(one: Lane) -> None:
+    """On each connection the bridge's own state is told first, as the daemon does."""
+
+    def up() -> None:
+        one.broker.publish("mbus/bridge/state", "online", retain=True)
+        one.sender.ring()
+
+    one.broker.on_up = up
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("protocol", "refuse", "words"),
+    [
+        (4, close, "Unspecified error"),
+        (5, disconnect, "Packet too large"),
+        (5, lambda: 0x95, ""),  # a reason that no PUBACK may have: paho ends the connection itself
+    ],
+)
+def test_a_message_for_which_the_broker_ends_every_connection_is_set_aside_and_all_others_arrive_in_order(
+    tmp_path: Path, protocol: int, refuse: Callable[[], int | None], words: str
+) -> None:
+    with BadBroker(Picky(refuse)) as bad:
+        one = Lane(tmp_path / "test.db", bad.port, protocol=protocol)
+        announced(one)
+        try:
+            wait_until(lambda: one.broker.connected)
+            good = [Message("t/good", str(number), False) for number in range(30)]
+            one.put(*good[:10], Message("t/bad", "x" * 20, False), *good[10:])
+            wait_until(lambda: one.store.count("outbox") == 0)
+            assert one.store.count("set_aside") == 1
+            ((topic, reason),) = rows(one.store, "SELECT topic, reason FROM set_aside")
+            assert topic == "t/bad" and reason.startswith("the connection ends with it: 3 times") and words in reason
+            arrived = [int(taken.payload) for taken in bad.taken if taken.topic == "t/good"]
+            assert list(dict.fromkeys(arrived)) == list(range(30))
+            # The next of its kind is not tried again, a smaller one is.
+            before = bad.connections
+            one.put(Message("t/bad", "y" * 20, True), Message("t/bad", "short", False))
+            wait_until(lambda: one.store.count("outbox") == 0)
+            assert one.store.count("set_aside") == 2 and bad.connections == before
+            assert bad.payloads()[-1] == "short"
+        finally:
+            one.close()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
+def test_a_broker_that_takes_nothing_at_all_makes_no_message_guilty(tmp_path: Path) -> None:
+    with BadBroker(lambda _taken: close()) as bad:
+        one = Lane(tmp_path / "test.db", bad.port)
+        announced(one)
+        try:
+            one.put(*numbered(3))
+            wait_until(lambda: bad.connections >= 6)
+            assert one.store.count("set_aside") == 0 and one.store.count("outbox") == 3
+            bad.answer = accept
+            wait_until(lambda: one.store.count("outbox") == 0)
+        finally:
+            one.close()
+
+
+@pytest.mark.slow
+def test_what_was_replaced_while_it_was_under_way_is_not_sent_again(tmp_path: Path) -> None:
+    def deaf_at_first(taken: Taken) -> int | None:
+        return None if taken.connection == 1 else 0
+
+    with BadBroker(deaf_at_first) as bad:
+        one = Lane(tmp_path / "test.db", bad.port)
+        try:
+            one.put(Message("t/value", "old", True), Message("t/other", "x", True))
+            wait_until(lambda: len(bad.taken) == 2)
+            one.put(Message("t/value", "new", True))
+            wait_until(lambda: len(bad.taken) == 3)
+            bad.disconnect(0x8B)
+            wait_until(lambda: one.store.count("outbox") == 0)
+            assert bad.payloads() == ["old", "x", "new", "x", "new"]
         finally:
             one.close()
