@@ -48,7 +48,7 @@ def rekey(args: argparse.Namespace) -> int:
         return 0
     how = f"encrypted with master key {new.name}" if new.name else "kept in plain text"
     again = f" ({done.unchanged} were already)" if done.unchanged else ""
-    print(f"{done.changed} keys are {how} now{again}")
+    print(f"{done.changed} {'key is' if done.changed == 1 else 'keys are'} {how} now{again}")
     if new.name != old.name:
         place = config.storage.master_key_file or "systemd's credential mbusgw-master-key"
         print(f"before mbusgw starts: {_next(args, place)}")

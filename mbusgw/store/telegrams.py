@@ -245,7 +245,8 @@ def settle(
 
 
 def hand_over(ingest_id: str, gateways: Collection[str]) -> Write:
-    """Has the first duplicate that one of ``gateways`` has heard parsed instead of this telegram, before ``settle``.
+    """Has the first duplicate that one of ``gateways`` has heard (one that brought its key, if there is one) parsed
+    instead of this telegram, before ``settle``.
 
     The others, and this one, are receptions of that from then on. Gives its id, None where there is none: then one
     that comes later is no duplicate (``insert``), so that in whichever order they come the listed one is parsed.
@@ -254,7 +255,7 @@ def hand_over(ingest_id: str, gateways: Collection[str]) -> Write:
     def write(connection: sqlite3.Connection) -> str | None:
         heir = connection.execute(
             "SELECT ingest_id FROM telegrams WHERE duplicate_of = ? AND status = 'duplicate'"
-            " AND gateway_id IN (SELECT value FROM json_each(?)) ORDER BY rowid LIMIT 1",
+            " AND gateway_id IN (SELECT value FROM json_each(?)) ORDER BY key_hex IS NULL, rowid LIMIT 1",
             (ingest_id, exactjson.dumps(list(gateways))),
         ).fetchone()
         if heir is None:

@@ -173,3 +173,25 @@ def test_while_the_gateway_is_stopped_the_shell_works_on_the_database_and_the_ne
         assert '"status": "received"' in mbusgw(daemon, "telegrams", "show", locked)
         daemon.start()
         wait_until(lambda: status(daemon, locked) == "published")
+
+
+def test_after_a_change_of_the_master_key_everything_is_read_as_before(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    old, new = tmp_path / "master", tmp_path / "new"
+    old.write_text(MASTER)
+    new.write_text("55" * 32)
+    config = f"storage: {{master_key_file: {old}}}\n"
+    with running(tmp_path, config, broker=mosquitto.url) as daemon:
+        mbusgw(daemon, "keys", "set", "12345678", "--manufacturer", "ELS", given=KEY.hex())
+        command = [sys.executable, "-m", "mbusgw", "keys", "rekey", "--new", new, "-c", daemon.file]
+        command += ["--state-dir", tmp_path / "state"]
+        refused = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        assert refused.returncode == 1 and "systemctl stop mbusgw" in refused.stderr
+        daemon.stop()
+        assert "1 key is encrypted with master key" in mbusgw(daemon, "keys", "rekey", "--new", str(new))
+        daemon.start()  # the old file is still in place
+        waiting = post(daemon, OMS_GAS)
+        wait_until(lambda: status(daemon, waiting) == "deferred", what="it waits for the master key")
+        daemon.stop()
+        new.replace(old)
+        daemon.start()
+        wait_until(lambda: status(daemon, waiting) == "published", what=lambda: daemon.log[-2000:])

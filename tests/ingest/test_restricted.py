@@ -120,6 +120,12 @@ def test_the_key_that_came_with_the_listed_copy_is_kept_until_it_is_read_and_no_
     assert rows(store, "SELECT ingest_id FROM telegrams WHERE key_hex IS NOT NULL") == []
 
 
+def test_of_several_listed_copies_the_one_that_brought_the_key_is_read(store: Store, clock: FakeClock) -> None:
+    lane = Lane(store, clock, LocalBackend(), guests=only("gw1", "gw3"))
+    first, second, third = post(lane, "gw2"), post(lane, "gw1"), post(lane, "gw3", key=KEY)
+    assert ended(lane) == {first: Status.FAILED, second: Status.DUPLICATE, third: Status.PUBLISHED}
+
+
 def test_a_listed_copy_whose_key_is_missing_waits_for_it(store: Store, clock: FakeClock) -> None:
     lane = Lane(store, clock, LocalBackend(), guests=only("gw1"))
     first, second = post(lane, "gw2"), post(lane, "gw1")
