@@ -7,9 +7,10 @@ answer that the client does not fetch is finished by ``http`` too: a handler wai
 the route itself waits for (the store's commit). Connections are bounded; each has at most one
 request in the queues, which bounds those as well.
 
-The requests of one kind (the telegrams) may be answered together: two handlers are set apart for them, and each
-takes all that wait. While one waits for the disk the next group gathers, so that the groups grow with
-the load, few threads fight for the interpreter, and no slow route ever stands in the way of a telegram.
+The requests of one kind (the telegrams) may be answered together: one handler is set apart for them, and takes all
+that wait. While it waits for the disk the next group gathers, so that the groups grow with the load, and no slow
+route ever stands in the way of a telegram. A second one would halve the groups, and the two would fight for the
+interpreter: at few connections a telegram then costs a third more.
 """
 from __future__ import annotations
 
@@ -30,10 +31,8 @@ from mbusgw.web.tls import Certificate
 
 log = logging.getLogger(__name__)
 
-#: Handlers set apart for requests that are answered together (two: while one waits for the disk the other
-#: prepares; more only fight for the interpreter), and how many requests one takes at once.
-GROUP_HANDLERS = 2
-GROUP = 128
+#: How many requests are answered together at most.
+GROUP = 256
 
 #: Answers a request. It raises nothing on purpose: the router turns errors into answers.
 Answer = Callable[[Request], Response]
@@ -174,8 +173,7 @@ class HttpServer:
         return refused
 
     def _pool(self, conversations: Conversations) -> list[Handler]:
-        grouped = GROUP_HANDLERS if self._together is not None else 0
-        single = max(1, self._pool_size - grouped)
+        single = max(1, self._pool_size - (self._together is not None))
 
         def handler(number: int, jobs: Jobs, answer: AnswerMany, group: int) -> Handler:
             return Handler(
@@ -185,8 +183,7 @@ class HttpServer:
         singles = [handler(number + 1, self._single, lambda one: [self._answer(one[0])], 1) for number in range(single)]
         if self._together is None:
             return singles
-        many = self._together.answer_together
-        return singles + [handler(single + number + 1, self._grouped, many, GROUP) for number in range(grouped)]
+        return [*singles, handler(single + 1, self._grouped, self._together.answer_together, GROUP)]
 
 
 class Handler(Worker):
