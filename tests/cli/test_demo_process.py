@@ -99,7 +99,8 @@ def test_a_child_ends_when_we_are_killed(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-        wait_until(lambda: b"setpriv" not in Path(f"/proc/{pid}/cmdline").read_bytes())
+        # While a program is exchanged its command line is empty; once it is the child's, setpriv has done its work.
+        wait_until(lambda: Path(f"/proc/{pid}/cmdline").read_bytes().startswith(sys.executable.encode()))
         assert runs(pid)
         os.kill(parent.pid, signal.SIGKILL)
     wait_until(lambda: not runs(pid))

@@ -51,6 +51,7 @@ class House:
             clock=clock,
         )
         self.confirmer.setup()
+        self.confirmer.stop()  # its steps are called here, and one that is told to stop waits for nothing
 
     def read(self) -> str:
         """A reading that is to be confirmed."""

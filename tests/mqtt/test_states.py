@@ -277,5 +277,6 @@ def test_a_value_in_quarantine_has_a_topic_of_its_own_until_it_is_over(
     change = registry.release("meter_1", ["energy"], accept=True)
     assert change is not None
     recorder.publish_change(change)
-    assert waiting(store)["mbus/meter_1/quarantine"] == "" and waiting(store)["mbus/meter_1/energy"] == "5.000"
+    told = waiting(store)
+    assert told["mbus/meter_1/quarantine"] == "" and told["mbus/meter_1/energy"] == "5.000"
     assert "5.000" in str(rows(store, "SELECT fields_json FROM readings"))  # the history has what was read

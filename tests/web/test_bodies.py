@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mbusgw.model.errors import RequestError
@@ -181,6 +181,7 @@ def test_a_key_is_never_repeated_in_an_error() -> None:
         assert KEY[:20] not in str(error) and KEY[:20] not in repr(error.__cause__)
 
 
+@settings(max_examples=30)
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda each: st.lists(each)))
 def test_any_value_in_any_field_is_read_or_refused(value: Any) -> None:
     for name in ("gateway_id", "raw_hex", "rx_time", "rssi_dbm", "mode", "meter_hint", "key_hex"):

@@ -13,6 +13,7 @@ from mbusgw.model.document import plain_value
 from mbusgw.model.errors import BusError, Collision, NoAnswer, RequestError
 from mbusgw.simulator.catalogue import build_meter
 from mbusgw.simulator.meter import Fault, FaultKind
+from mbusgw.wired import schedule
 from mbusgw.wired.bus import Bus
 from mbusgw.wired.meter import WiredMeter
 from mbusgw.wired.operations import WiredOperations
@@ -20,6 +21,12 @@ from tests.simulator.memory import MemorySegment, memory_segment
 from tests.simulator.wire import CLOCK
 from tests.wait import PATIENCE_S, wait_until
 from tests.wired.house import Lane, bus_and_meters, bus_config, running
+
+
+@pytest.fixture(autouse=True)
+def every_meter_is_due_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for the first reading waits for it alone."""
+    monkeypatch.setattr(schedule, "FIRST_WITHIN_S", 0.1)
 
 
 class Counter:
