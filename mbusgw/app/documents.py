@@ -205,6 +205,13 @@ class Documents:
     def _quarantined(self) -> int:
         return sum(len(state.quarantine) for state in self._registry.snapshot().values())
 
+    def _line_counts(self) -> dict[tuple[str, ...], float]:
+        return {
+            (bus.config.name, event): count
+            for bus in self._lane.buses
+            for event, count in bus.tallies.counts.items()
+        }
+
     def _awaited(self) -> int:
         return sum(state.expected and state.read_at is None for state in self._registry.snapshot().values())
 
@@ -236,6 +243,7 @@ class Documents:
         metrics.gauges("oms_meter_completeness_ratio", "Telegrams heard of those sent", "device", self._completeness)
         metrics.gauges("mbusgw_output_waiting", "Readings an output is behind", "output", self._outputs.waiting)
         metrics.gauges("mbusgw_output_lost", "Forgotten before an output had them", "output", self._lost_numbers)
+        metrics.counts("mbus_line", "What happened on the line of a bus", ("bus", "event"), self._line_counts)
         metrics.gauge("mbusgw_uptime_seconds", "Since the start", lambda: self._clock.mono() - self._started_mono)
         metrics.gauge("mbusgw_threads", "Threads of the process", threading.active_count)
         metrics.gauge("mbusgw_resident_memory_bytes", "Resident memory of the process", resident_bytes)

@@ -52,7 +52,8 @@ class Tally:
 def total(tallies: Iterable[Tally]) -> Tally:
     """All of them as if it were one: the sums, every delay, and the first word on what was unexpected. Any thread."""
     parts = tuple(tallies)
-    sums = {name: sum(part.counts[name] for part in parts) for name in Tally().counts}
+    counted = [part.counts for part in parts]
+    sums = {name: sum(counts[name] for counts in counted) for name in Tally().counts}
     unexpected = next((part.last_unexpected for part in parts if part.last_unexpected), "")
     delays_s = deque(chain.from_iterable(tuple(part.delays_s) for part in parts))
     return Tally(**sums, last_unexpected=unexpected, delays_s=delays_s)
@@ -63,13 +64,21 @@ class Tallies:
     """Of one line since it was first opened. Written by the bus, read by anybody.
 
     ``echoes``: how often our own bytes came back; ``stray_bytes``: what came while nobody was asked;
-    ``never_quiet``: how often the line did not fall silent before a request.
+    ``never_quiet``: how often the line did not fall silent before a request; ``forgotten``: of addresses that are no
+    longer told apart.
     """
 
     echoes: int = 0
     stray_bytes: int = 0
     never_quiet: int = 0
     meters: dict[tuple[int, Address], Tally] = field(default_factory=dict)
+    forgotten: Tally = field(default_factory=Tally)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """All that was ever counted on the line, by name. Any thread."""
+        meters = total([self.forgotten, *list(self.meters.values())]).counts
+        return {**meters, "echoes": self.echoes, "stray_bytes": self.stray_bytes, "never_quiet": self.never_quiet}
 
     def of(self, baudrate: int, address: Address) -> Tally:
         """The tally of one address at one speed; **own thread** of the bus."""
@@ -77,6 +86,8 @@ class Tallies:
         if tally is None:
             tally = Tally()
             if len(self.meters) >= ADDRESSES_MAX:
+                mute = [one for one in self.meters.values() if not one.answers]
+                self.forgotten = total([self.forgotten, *mute])
                 self.meters = {key: one for key, one in self.meters.items() if one.answers}
             if len(self.meters) < ADDRESSES_MAX:
                 self.meters[baudrate, address] = tally

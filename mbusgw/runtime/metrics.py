@@ -1,12 +1,12 @@
 """What is counted. The home of prometheus-client; the names are a contract."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 READ_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -35,6 +35,28 @@ class _Gauges(Collector):
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """What it will be, so that nothing is looked up at the registration."""
         return [GaugeMetricFamily(*self._family, labels=[self._label])]
+
+
+class _Counts(Collector):
+    """A counter that somebody else keeps. **any thread**"""
+
+    def __init__(
+        self, name: str, help_text: str, labels: Sequence[str], read: Callable[[], Mapping[tuple[str, ...], float]]
+    ) -> None:
+        self._family = (name, help_text)
+        self._labels = labels
+        self._read = read
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        """The numbers of this moment."""
+        family = CounterMetricFamily(*self._family, labels=self._labels)
+        for values, number in self._read().items():
+            family.add_metric(values, number)
+        return [family]
+
+    def describe(self) -> Iterable[CounterMetricFamily]:
+        """What it will be, so that nothing is looked up at the registration."""
+        return [CounterMetricFamily(*self._family, labels=self._labels)]
 
 
 class Metrics:
@@ -165,6 +187,12 @@ class Metrics:
     def gauges(self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
         """Numbers by ``label`` that are looked up when somebody asks."""
         self._registry.register(_Gauges(name, help_text, label, read))
+
+    def counts(
+        self, name: str, help_text: str, labels: Sequence[str], read: Callable[[], Mapping[tuple[str, ...], float]]
+    ) -> None:
+        """What others count, by ``labels``; looked up when somebody asks."""
+        self._registry.register(_Counts(name, help_text, labels, read))
 
     def render(self) -> bytes:
         """The exposition text for ``GET /metrics``."""

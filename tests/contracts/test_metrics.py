@@ -15,6 +15,8 @@ pytestmark = pytest.mark.slow
         ("mbus_reads_total", {"device": "meter_1"}),
         ("mbus_read_duration_seconds_bucket", {"device": "meter_1", "le": "+Inf"}),
         ("mbus_errors_total", {"device": "silent", "type": "NoAnswer"}),
+        ("mbus_line_total", {"bus": "main", "event": "answers"}),
+        ("mbus_line_total", {"bus": "main", "event": "timeouts"}),
         ("mqtt_publish_total", {"result": "success"}),
         ("mqtt_queue_size", {}),
         ("mqtt_queue_oldest_seconds", {}),

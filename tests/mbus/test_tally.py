@@ -96,6 +96,7 @@ def test_a_scan_of_very_many_addresses_is_forgotten_and_those_who_answer_stay() 
     for n in range(3 * ADDRESSES_MAX):
         tallies.of(BAUD, SecondaryAddress(id=f"{n:08d}")).requests += 1
     assert len(tallies.meters) <= ADDRESSES_MAX
+    assert tallies.counts["requests"] == 3 * ADDRESSES_MAX
     assert tallies.of(BAUD, 5).answers == 1
 
 

@@ -60,6 +60,13 @@ def test_the_numbers_of_a_meter_that_is_not_read_any_more_are_gone() -> None:
     assert samples(metrics)["mbus_reads_total", (("device", "meter_1"),)] == 1, "it begins anew"
 
 
+def test_what_others_count_is_looked_up() -> None:
+    metrics, counted = Metrics(), {("main", "timeouts"): 3.0}
+    metrics.counts("mbus_line", "of a bus", ("bus", "event"), lambda: counted)
+    counted["main", "timeouts"] = 4
+    assert samples(metrics)["mbus_line_total", (("bus", "main"), ("event", "timeouts"))] == 4
+
+
 def test_two_of_them_live_side_by_side() -> None:
     one, other = Metrics(), Metrics()
     one.telegram("gw1", "accepted")
