@@ -5,9 +5,8 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
-from math import inf
 from typing import Any
 
 from mbusgw.config.models import DeviceConfig
@@ -17,21 +16,20 @@ from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import BusError, DecodeError, LinkError, MbusgwError, NoAnswer
 from mbusgw.model.ports import Delivery
 from mbusgw.model.settings import MeterSettings
-from mbusgw.runtime.backoff import Backoff
-from mbusgw.runtime.breaker import BreakerState, CircuitBreaker
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.condition import Condition
 from mbusgw.runtime.mailbox import Mailbox
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.runtime.worker import Worker
+from mbusgw.wired.agenda import Agenda
 from mbusgw.wired.bus import Bus, thread_name
-from mbusgw.wired.calendar import Calendar
 from mbusgw.wired.handover import Handover
+from mbusgw.wired.meter_state import PAUSED, MeterState, polling_text
 from mbusgw.wired.opinion import differences
 from mbusgw.wired.readout import Readout, build_reading
-from mbusgw.wired.schedule import Schedule
 from mbusgw.wired.speed import MeterSpeed
 from mbusgw.wired.turns import Urgency
+from mbusgw.wired.wishes import WISHES_MAX, Adjustment, Wish, Wishes, refused
 
 log = logging.getLogger(__name__)
 
@@ -44,42 +42,8 @@ OnBreaker = Callable[[str], None]
 PATIENCE_S = 4 * 3600.0
 #: A readout that has begun ends within this time even at 300 baud.
 READOUT_S = 120.0
-#: How soon a meter asks again whether its port is back: unspoken, so it costs the bus nothing.
-PORT_AWAY_S = 2.0
-#: Pauses after failed reads, until the breaker opens, and between its probes.
-RETRY_FIRST_S, RETRY_MAX_S = 5.0, 60.0
-PROBE_FIRST_S, PROBE_MAX_S = 15.0, 60.0
-#: What ``on_breaker`` is told of a meter that is paused by command.
-PAUSED = "paused"
-#: So many may wait for the next reading at once.
-WISHES_MAX = 16
 #: The longest wait in one step: the heartbeat must go on.
 NAP_S = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class MeterState:
-    """How a wired meter is read, for ``GET /state``. **immutable**
-
-    ``address`` is a number, or the text of a secondary address; ``baudrate`` the speed of the last answer.
-    ``fixed_time_pending``: the time of the day (``at``) whose reading is still to come.
-    ``failures``: failed reads in all; ``failures_in_a_row``: since the last good one.
-    """
-
-    device_id: str
-    bus: str
-    address: int | str
-    baudrate: int | None
-    reads: int
-    failures: int
-    failures_in_a_row: int
-    last_error: str | None
-    last_read_at: datetime | None
-    next_read_at: datetime | None
-    fixed_time_pending: datetime | None
-    breaker: str
-    waiting_to_be_stored: int
-    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +53,6 @@ class _Exchange:
     answer: Answer
     read_at: datetime
     seconds: float
-
-
-class _Wish(Future[Readout]):
-    """Somebody waits for the next reading."""
-
-
-class _Adjustment(Future[MeterSettings]):
-    """Somebody wants it polled otherwise; None leaves what is."""
-
-    def __init__(self, interval_s: float | None, paused: bool | None, reset: bool) -> None:
-        super().__init__()
-        self.interval_s = interval_s
-        self.paused = paused
-        self.reset = reset
 
 
 class WiredMeter(Worker):
@@ -138,16 +88,13 @@ class WiredMeter(Worker):
         self._on_failure = on_failure
         self._on_read = on_read
         self._on_breaker = on_breaker
-        self._schedule = Schedule(config.id, config.due_on(bus.config))
-        self._calendar = Calendar(config.at)
+        self._agenda = Agenda(config.id, config.due_on(bus.config), config.at, clock)
         self._speed = MeterSpeed(config.id, config.baudrate, switch=config.baud_switch, clock=clock)
-        self._breaker = CircuitBreaker(clock, first_pause_s=PROBE_FIRST_S, max_pause_s=PROBE_MAX_S)
-        self._pause = Backoff(RETRY_FIRST_S, RETRY_MAX_S)
         self._events: Mailbox[Future[Any]] = Mailbox(4 * WISHES_MAX)
-        self._wishes: list[_Wish] = []
+        self._wishes = Wishes()
         self._handover = Handover(config.id, delivery, clock=clock, done=self._events.offer)
         self._condition = Condition(log, f"{config.id} (bus {config.bus}, address {config.address})", clock)
-        self._reads = self._failures = self._failures_in_a_row = 0
+        self._reads = self._failures = 0
         self._last_error: str | None = None
         self._last_read_at: datetime | None = None
 
@@ -167,21 +114,15 @@ class WiredMeter(Worker):
             baudrate=self._speed.used,
             reads=self._reads,
             failures=self._failures,
-            failures_in_a_row=self._failures_in_a_row,
+            failures_in_a_row=self._agenda.failures_in_a_row,
             last_error=self._last_error,
             last_read_at=self._last_read_at,
-            next_read_at=self._next_read_at() if self._schedule.begun else None,
-            fixed_time_pending=self._calendar.pending,
-            breaker=self._breaker.state.value,
+            next_read_at=self._agenda.next_read_at(),
+            fixed_time_pending=self._agenda.pending,
+            breaker=self._agenda.breaker.value,
             waiting_to_be_stored=len(self._handover),
             paused=self._paused,
         )
-
-    def _next_read_at(self) -> datetime | None:
-        now, due_in_s = self.clock.now(), self._schedule.due_mono - self.clock.mono()
-        fixed = self._calendar.next_after(now)
-        due = now + timedelta(seconds=max(0.0, due_in_s)) if due_in_s < inf else None
-        return min((moment for moment in (due, fixed) if moment is not None), default=None)
 
     def stop(self) -> None:
         self._events.close()
@@ -192,9 +133,9 @@ class WiredMeter(Worker):
 
         The future fails with the ``MbusgwError`` that the read fails with.
         """
-        wish = _Wish()
+        wish = Wish()
         if len(self._events) + len(self._wishes) >= WISHES_MAX or not self._events.offer(wish):
-            wish.set_exception(BusError(f"{self.config.id} cannot be asked now: it is stopping, or too many ask"))
+            wish.set_exception(refused(self.config.id, wish=True))
         return wish
 
     def settings(self) -> MeterSettings:
@@ -209,59 +150,39 @@ class WiredMeter(Worker):
 
         A new interval begins with a read at once. The future is done when it is so.
         """
-        adjustment = _Adjustment(interval_s, paused, reset)
+        adjustment = Adjustment(interval_s, paused, reset)
         if not self._events.offer(adjustment):
-            adjustment.set_exception(BusError(f"{self.config.id} is stopping, or too many ask"))
+            adjustment.set_exception(refused(self.config.id, wish=False))
         return adjustment
 
     # -------------------------------------------------- worker
     def setup(self) -> None:
-        if not self._schedule.begun:
-            self._schedule.begin(self.clock.mono())
-        self._end_probe()  # a crash may have left one open
+        self._agenda.begin()
 
     def step(self) -> None:
-        if not self._schedule.begun:
+        if not self._agenda.begun:
             self.setup()
         if self._handover.retry_in_s() == 0:
             self._handover.retry()
-        if self._paused and not self._wishes:
-            self._listen(min(NAP_S, self._handover.retry_in_s() or NAP_S))
-            return
-        self._follow_calendar()
-        due_in_s = self._schedule.due_mono - self.clock.mono()
-        if self._wishes:
-            self._read()
-        elif due_in_s > 0:
-            due_in_s = min(due_in_s, self._fixed_in_s())
-            self._listen(min(due_in_s, NAP_S, self._handover.retry_in_s() or NAP_S))
-        elif self._breaker.allow():
+        if (wait_s := self._wait_s()) > 0:
+            self._listen(min(wait_s, NAP_S, self._handover.retry_in_s() or NAP_S))
+        else:
             self._tell_polling()
             self._read()
-        else:
-            self._schedule.postpone(self.clock.mono(), max(0.1, self._breaker.retry_in_s()))
 
-    def _follow_calendar(self) -> None:
-        """A time of the day that has come makes the meter due, and keeps it so until it was read."""
-        now = self.clock.now()
-        if self._calendar.begins(now):
-            self._schedule.postpone(self.clock.mono(), 0)
-        if (missed := self._calendar.given_up(now)) is not None:
-            local = missed.astimezone().isoformat(sep=" ", timespec="minutes")
-            log.warning("%s: there is no reading of %s; it was tried for an hour", self.config.id, local)
-            self._schedule.advance(self.clock.mono())
-
-    def _fixed_in_s(self) -> float:
-        now = self.clock.now()
-        fixed = self._calendar.next_after(now)
-        return inf if fixed is None else max(0.0, (fixed - now).total_seconds())
+    def _wait_s(self) -> float:
+        """Seconds until it is to be asked; 0: now, whatever its times, if somebody waits for it."""
+        if self._paused and not self._wishes:
+            return NAP_S
+        self._agenda.heed_calendar()
+        return 0.0 if self._wishes else self._agenda.wait_s()
 
     def teardown(self) -> None:
         self._bus.load.forget(self.config.id)
         if self.stopping:
             for event in self._events.drain(4 * WISHES_MAX):
                 self._take_in(event)
-        self._grant(BusError(f"the reading of {self.config.id} was broken off"))
+        self._wishes.grant(BusError(f"the reading of {self.config.id} was broken off"))
         if self.stopping and len(self._handover):
             log.warning("%s: %d readings were not stored before the stop", self.config.id, len(self._handover))
 
@@ -272,14 +193,14 @@ class WiredMeter(Worker):
             self._take_in(event)
 
     def _take_in(self, event: Future[Any]) -> None:
-        if isinstance(event, _Wish):
-            self._wishes.append(event)
-        elif isinstance(event, _Adjustment):
+        if isinstance(event, Wish):
+            self._wishes.add(event)
+        elif isinstance(event, Adjustment):
             self._adjust(event)
         else:
             self._handover.settle(event)
 
-    def _adjust(self, wanted: _Adjustment) -> None:
+    def _adjust(self, wanted: Adjustment) -> None:
         if self.stopping:
             wanted.set_exception(BusError(f"{self.config.id} is stopping"))
             return
@@ -293,17 +214,15 @@ class WiredMeter(Worker):
         if wanted.paused is not None:
             self._paused = wanted.paused
         if self.current != before or resumed:
-            self._schedule.interval_s = self.current.due_on(self._bus.config)
-            self._schedule.begin(self.clock.mono())
-            self._schedule.postpone(self.clock.mono(), 0)
+            self._agenda.follow(self.current.due_on(self._bus.config))
         if self._paused:
             self._bus.load.forget(self.config.id)
         self._tell_polling()
-        log.info("%s %s, by command", self.config.id, _words(self.settings()))
+        log.info("%s %s, by command", self.config.id, polling_text(self.settings()))
         wanted.set_result(self.settings())
 
     def _tell_polling(self) -> None:
-        self._on_breaker(PAUSED if self._paused else self._breaker.state.value)
+        self._on_breaker(PAUSED if self._paused else self._agenda.breaker.value)
 
     # -------------------------------------------------- one read
     def _read(self) -> None:
@@ -311,29 +230,18 @@ class WiredMeter(Worker):
             readout = self._try_to_read()
         except MbusgwError as error:
             self._failed(error)
-            self._grant(error)
+            self._wishes.grant(error)
         else:
             self._succeeded(readout)
-            self._grant(readout)
-
-    def _grant(self, outcome: Readout | MbusgwError) -> None:
-        """Whoever waited for the next reading gets it, or the error it ended with."""
-        wishes, self._wishes = self._wishes, []
-        for wish in wishes:
-            if not wish.set_running_or_notify_cancel():
-                continue
-            if isinstance(outcome, Readout):
-                wish.set_result(outcome)
-            else:
-                wish.set_exception(outcome)
+            self._wishes.grant(readout)
 
     def _try_to_read(self) -> Readout:
-        repeats = 0 if self._failures_in_a_row else self._bus.config.max_retries
+        repeats = 0 if self._agenda.failures_in_a_row else self._bus.config.max_retries
         for attempt in range(repeats + 1):
             try:
                 # After a failed read the link is initialised anew, but only every other time: some meters
                 # answer requests and not SND_NKE, and a silent one costs a window for each of the two.
-                exchange = self._ask(reset=attempt == 0 and self._failures_in_a_row % 2 == 1)
+                exchange = self._ask(reset=attempt == 0 and self._agenda.failures_in_a_row % 2 == 1)
                 return self._decode(exchange)
             except NoAnswer as error:
                 self._metrics.read_failed(self.config.id, type(error).__name__)
@@ -357,11 +265,11 @@ class WiredMeter(Worker):
             begun_mono = self.clock.mono()
             answer = self._speed.read(session, self.config.address, partial(self._talk, session), reset=reset)
             seconds = self.clock.mono() - begun_mono
-            self._bus.load.took(self.config.id, self._schedule.interval_s, seconds)
+            self._bus.load.took(self.config.id, self._agenda.interval_s, seconds)
             return _Exchange(answer, self.clock.now(), seconds)
 
         deadline_mono = self.clock.mono() + PATIENCE_S
-        urgency = Urgency.NOW if self._wishes or self._calendar.pending is not None else Urgency.ROUTINE
+        urgency = Urgency.NOW if self._wishes or self._agenda.pending is not None else Urgency.ROUTINE
         future = self._bus.submit(exchange, deadline_mono=deadline_mono, urgency=urgency)
         future.add_done_callback(self._events.offer)
         while not future.done():
@@ -392,15 +300,11 @@ class WiredMeter(Worker):
     # -------------------------------------------------- what became of it
     def _succeeded(self, readout: Readout) -> None:
         self._reads += 1
-        self._failures_in_a_row = 0
         self._last_error = None
         self._last_read_at = readout.read_at
-        self._breaker.success()
-        self._pause.reset()
+        self._agenda.succeeded(readout.reading.read_at)
         self._condition.cleared("answers again")
         self._metrics.read_done(self.config.id, readout.seconds)
-        self._schedule.advance(self.clock.mono())
-        self._calendar.read(readout.reading.read_at)
         self._tell_polling()
         self._on_read(readout.seconds)
         self._handover.hand(readout.reading)
@@ -408,35 +312,10 @@ class WiredMeter(Worker):
     def _failed(self, error: MbusgwError) -> None:
         self._failures += 1
         self._last_error = str(error)
-        now_mono = self.clock.mono()
+        self._agenda.failed(error)
         if isinstance(error, LinkError):
-            self._failures_in_a_row += 1
             self._bus.load.forget(self.config.id)  # it is asked ever more rarely from now on
-            self._breaker.failure()
+        if isinstance(error, LinkError) or not isinstance(error, BusError):  # else its bus has said what is wrong
             self._condition.failed(error)
-            pause_s = max(self._breaker.retry_in_s(), min(self._pause.next_s(), self._schedule.interval_s or inf))
-            self._schedule.postpone(now_mono, pause_s)
-        elif isinstance(error, BusError):  # not the meter's trouble: its bus has said what is wrong
-            self._end_probe()
-            self._schedule.postpone(now_mono, min(PORT_AWAY_S, self._schedule.interval_s or inf))
-        else:  # it answers, but not what we can read: as often as ever
-            self._breaker.success()
-            self._condition.failed(error)
-            self._schedule.advance(now_mono)
-            if self._calendar.pending is not None:
-                self._schedule.postpone(now_mono, RETRY_MAX_S)
         self._tell_polling()
         self._on_failure(self.config.id, error)
-
-    def _end_probe(self) -> None:
-        """A probe of the open breaker that told nothing about the meter."""
-        if self._breaker.state is not BreakerState.CLOSED:
-            self._breaker.failure()
-
-
-def _words(settings: MeterSettings) -> str:
-    if settings.paused:
-        return "is not read until it is resumed"
-    if settings.interval_s is None:
-        return "is read at its times of the day only"
-    return f"is read every {settings.interval_s:g} s"

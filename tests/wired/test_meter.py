@@ -17,7 +17,6 @@ from mbusgw.simulator.catalogue import KINDS, build_meter
 from mbusgw.simulator.fault import Fault, FaultKind
 from mbusgw.simulator.line import PtyLine
 from mbusgw.wired.bus import Bus
-from tests.fakes.clock import FakeClock
 from tests.simulator.wire import CLOCK, running_segment
 from tests.wait import PATIENCE_S, wait_until
 from tests.wired.house import Lane, bus_and_meters, bus_config, running
@@ -211,7 +210,7 @@ def test_a_meter_stops_whatever_it_waits_for(waits_for: str) -> None:
 
 def test_a_meter_without_an_interval_takes_that_of_its_bus() -> None:
     lane = Lane(Bus(bus_config("/dev/null", scan_interval=42), clock=CLOCK), {"m1": 1}, interval=None)
-    assert lane.meters["m1"]._schedule.interval_s == 42
+    assert lane.meters["m1"].settings().interval_s == 42
 
 
 # ------------------------------------------------------------------ secondary addresses
@@ -276,30 +275,17 @@ def test_a_meter_is_read_at_its_times_of_the_day_and_not_otherwise() -> None:
 
 
 def test_a_reading_of_a_fixed_time_is_tried_for_until_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mbusgw.wired.meter.RETRY_FIRST_S", 0.05)
+    monkeypatch.setattr("mbusgw.wired.agenda.RETRY_FIRST_S", 0.05)
     with bus_and_meters(max_retries=0) as (bus, segment):
         lane = Lane(bus, {"billed": 1}, interval=3600, at="12:00")
         meter = lane.meters["billed"]
         with running(*lane.workers()):
             wait_until(lane.has_read("billed", 1))
             segment.meters[0].fault = Fault(FaultKind.SILENT, times=3)
-            meter._calendar._handled = bus.clock.now() - timedelta(days=1)  # noon has just been, for all it knows
-            meter._calendar._times = ((bus.clock.now().astimezone() - timedelta(seconds=1)).time(),)
+            calendar = meter._agenda._calendar
+            calendar._handled = bus.clock.now() - timedelta(days=1)  # noon has just been, for all it knows
+            calendar._times = ((bus.clock.now().astimezone() - timedelta(seconds=1)).time(),)
             meter._events.offer(Future())
             wait_until(lane.has_read("billed", 2))
         assert lane.failures.kinds("billed") == ["NoAnswer"] * 3
         assert meter.snapshot().fixed_time_pending is None
-
-
-def test_a_time_of_the_day_that_could_not_be_had_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    clock = FakeClock()
-    meter = Lane(Bus(bus_config("/dev/null"), clock=clock), {"billed": 1}, interval=False, at="00:00").meters["billed"]
-    meter.clock = clock
-    meter._follow_calendar()
-    clock.advance(24 * 3600)
-    meter._follow_calendar()
-    clock.advance(3700)
-    for _ in range(3):
-        meter._follow_calendar()
-    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert len(told) == 1 and "billed: there is no reading of 2026-03-02 00:00" in told[0]
