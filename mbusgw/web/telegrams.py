@@ -24,6 +24,8 @@ from mbusgw.web.wrongs import Wrongs
 log = logging.getLogger(__name__)
 
 PATH = "/v1/telegrams"
+#: From so many telegrams on no further request is stored with them: long batches must not add up to a slow commit.
+TOGETHER = 1000
 _JSON_TYPES = frozenset({"application/json", "text/json"})
 
 
@@ -107,14 +109,21 @@ class TelegramRoutes:
         return request.method == "POST" and request.path == PATH and not request.flag("sync")
 
     def answer_together(self, requests: Sequence[Request]) -> list[Response]:
-        """Answers several POSTs with one call of ``accept``: one wait for the disk instead of one each."""
+        """Answers several POSTs with one call of ``accept``, or few: one wait for the disk instead of one each."""
+        answers: list[Response] = []
         posts: list[_Post | Response] = []
+        count = 0
         for request in requests:
             try:
-                posts.append(self._read(request))
+                post = self._read(request)
+                posts.append(post)
+                count += len(post.telegrams)
             except RequestError as error:
                 posts.append(error_response(error))
-        return self._accept_together(posts)
+            if count >= TOGETHER:
+                answers += self._accept_together(posts)
+                posts, count = [], 0
+        return answers + self._accept_together(posts)
 
     def _accept_together(self, posts: Sequence[_Post | Response]) -> list[Response]:
         good = [post for post in posts if isinstance(post, _Post)]

@@ -16,9 +16,10 @@ from mbusgw.runtime import exactjson
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.web.auth import GatewayKeys
+from mbusgw.web.message import Request
 from mbusgw.web.rates import GatewayRates
 from mbusgw.web.router import Router
-from mbusgw.web.telegrams import TelegramRoutes
+from mbusgw.web.telegrams import TOGETHER, TelegramRoutes
 from tests.fakes.clock import FakeClock
 from tests.wait import PATIENCE_S, wait_until
 from tests.web.client import Answered, Client, request_bytes, serving
@@ -315,6 +316,22 @@ def test_a_refusal_that_concerns_one_gateway_does_not_fall_on_the_others() -> No
     assert [answer.status for answer in answers] == [202] * 7 + [429] + [202] * 2
     assert answers[7].headers["retry-after"] == "1"
     assert answers[8].json["ingest_id"] == bodies[8]
+
+
+def test_long_batches_are_not_all_stored_in_one_go() -> None:
+    disk = SlowDisk()
+    disk.go_on.set()
+    routes = TelegramRoutes(
+        GatewayKeys({"gw1": "first"}), disk.accept, disk.parse_now, clock=SystemClock(), metrics=Metrics()
+    )
+    headers = {"authorization": "Bearer first", "content-type": "application/json", "content-length": "1"}
+    count = TOGETHER * 2 // 3
+    batch = exactjson.dumps([{"gateway_id": "gw1", "raw_hex": "00" * 20}] * count).encode()
+    sent = [Request("POST", "/v1/telegrams", headers=headers, body=body) for body in (batch, b"{", batch, batch)]
+    answers = routes.answer_together(sent)
+    assert disk.calls == [2 * count, count]
+    assert [answer.status for answer in answers] == [202, 400, 202, 202]
+    assert len(exactjson.loads(answers[3].body)) == count
 
 
 @pytest.mark.parametrize("error", [RequestError(503, "full", "no room", retry_after_s=9), StoreFull("no room")])
