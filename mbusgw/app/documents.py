@@ -134,9 +134,9 @@ class Documents:
         except StoreError:
             return None
 
-    def _of_gateways(self, number: Callable[[dict[str, Any]], float]) -> dict[str, float]:
+    def _of_gateways(self) -> dict[str, list[float]]:
         documents = self._gateways(list(self._registry.snapshot().values()))
-        return {name: number(document) for name, document in documents.items()}
+        return {name: [number(document) for *_, number in _OF_GATEWAYS] for name, document in documents.items()}
 
     def _completeness(self) -> dict[str, float]:
         radio = {device_id: state.radio for device_id, state in self._registry.snapshot().items()}
@@ -238,8 +238,7 @@ class Documents:
         metrics.gauge("mbusgw_meters_known", "Meters that are known", lambda: self.meters()[1])
         metrics.gauge("mbusgw_quarantined_values", "Counters' values that are not believed", self._quarantined)
         metrics.gauge("mbusgw_meters_awaited", "Configured meters that were never read or heard", self._awaited)
-        for name, help_text, number in _OF_GATEWAYS:
-            metrics.gauges(name, help_text, "gateway", partial(self._of_gateways, number))
+        metrics.families([one[:2] for one in _OF_GATEWAYS], "gateway", self._of_gateways)
         metrics.gauges("oms_meter_completeness_ratio", "Telegrams heard of those sent", "device", self._completeness)
         metrics.gauges("mbusgw_output_waiting", "Readings an output is behind", "output", self._outputs.waiting)
         metrics.gauges("mbusgw_output_lost", "Forgotten before an output had them", "output", self._lost_numbers)

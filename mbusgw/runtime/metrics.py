@@ -18,23 +18,26 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class _Gauges(Collector):
-    """One gauge whose labels are those that there are when it is asked. **any thread**"""
+    """Gauges whose labels are those that there are when they are asked; all of one look. **any thread**"""
 
-    def __init__(self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
-        self._family = (name, help_text)
+    def __init__(
+        self, families: Sequence[tuple[str, str]], label: str, read: Callable[[], Mapping[str, Sequence[float]]]
+    ) -> None:
+        self._families = families
         self._label = label
         self._read = read
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """The numbers of this moment."""
-        family = GaugeMetricFamily(*self._family, labels=[self._label])
-        for value, number in self._read().items():
-            family.add_metric([value], number)
-        return [family]
+        families = self.describe()
+        for value, numbers in self._read().items():
+            for family, number in zip(families, numbers, strict=True):
+                family.add_metric([value], number)
+        return families
 
-    def describe(self) -> Iterable[GaugeMetricFamily]:
+    def describe(self) -> list[GaugeMetricFamily]:
         """What it will be, so that nothing is looked up at the registration."""
-        return [GaugeMetricFamily(*self._family, labels=[self._label])]
+        return [GaugeMetricFamily(name, help_text, labels=[self._label]) for name, help_text in self._families]
 
 
 class _Counts(Collector):
@@ -186,7 +189,13 @@ class Metrics:
 
     def gauges(self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
         """Numbers by ``label`` that are looked up when somebody asks."""
-        self._registry.register(_Gauges(name, help_text, label, read))
+        self.families([(name, help_text)], label, lambda: {value: (number,) for value, number in read().items()})
+
+    def families(
+        self, families: Sequence[tuple[str, str]], label: str, read: Callable[[], Mapping[str, Sequence[float]]]
+    ) -> None:
+        """Several gauges (name and help) whose numbers are looked up together, when somebody asks."""
+        self._registry.register(_Gauges(families, label, read))
 
     def counts(
         self, name: str, help_text: str, labels: Sequence[str], read: Callable[[], Mapping[tuple[str, ...], float]]

@@ -97,3 +97,16 @@ def test_made_up_gateways_do_not_grow_the_list_for_ever() -> None:
     text = metrics.render().decode()
     assert 'oms_telegrams_total{gateway="others",result="accepted"} 50.0' in text
     assert 'oms_telegrams_total{gateway="gw1",result="accepted"} 2.0' in text
+
+
+def test_several_gauges_are_looked_up_together_once_a_scrape() -> None:
+    metrics, looks = Metrics(), []
+
+    def read() -> dict[str, tuple[float, float]]:
+        looks.append(1)
+        return {"gw1": (1.0, 2.0), "gw2": (3.0, 4.0)}
+
+    metrics.families([("first", "The first"), ("second", "The second")], "gateway", read)
+    found = samples(metrics)
+    assert len(looks) == 1
+    assert found["first", (("gateway", "gw2"),)] == 3.0 and found["second", (("gateway", "gw1"),)] == 2.0
