@@ -6,6 +6,7 @@ import math
 import os
 import socket
 import ssl
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -103,6 +104,7 @@ class Broker:
             reconnect_s=(config.reconnect_min, config.reconnect_max),
             clock=clock,
         )
+        self._answered = True  # our CONNECT, whatever it said
         self._accepted_mono: float | None = None  # and not yet answered our subscriptions
         self._renewed_for: str | None = None
         self._ending: threading.Thread | None = None
@@ -310,10 +312,12 @@ class Broker:
         # paho would send again what was under way: also what has been replaced by something newer since, and also
         # the message for which the broker ends every connection.
         client.drop_out_messages()
+        self._answered = False
 
     def _connected(
         self, client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, properties: Properties | None
     ) -> None:
+        self._answered = True
         if reason.is_failure:
             self._retry_after(self._standing.refused(str(reason)))
             return
@@ -341,7 +345,11 @@ class Broker:
         self.on_up()
 
     def _connect_failed(self, _client: paho.Client, _userdata: Any) -> None:
-        self._retry_after(self._standing.unreachable())
+        error = sys.exc_info()[1]  # paho calls while it handles the error, and does not hand it over
+        if isinstance(error, ssl.SSLError):
+            self._retry_after(self._standing.unusable(_tls_trouble(error)))
+        else:
+            self._retry_after(self._standing.unreachable(_why_unreachable(error, tls=self._config.tls)))
 
     def _disconnected(
         self, _client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Properties | None
@@ -353,6 +361,9 @@ class Broker:
             self.thrown_out = None if blameless else str(reason)
         self._up.clear()
         self._accepted_mono = None
+        if not self._answered:
+            hint = "; perhaps it wants a client certificate (mqtt.cert_file)" if self._config.tls else ""
+            self._retry_after(self._standing.unreachable(f"it ends the connection without an answer{hint}"))
         if not stood or not reason.is_failure:
             return
         if reason.value == SESSION_TAKEN_OVER:
@@ -380,6 +391,20 @@ def _properties(packet: int, **values: int) -> Properties:
     for name, value in values.items():
         setattr(properties, name, value)
     return properties
+
+
+def _tls_trouble(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {error.verify_message} (mqtt.ca_file names whom we trust)"
+    return f"it does not speak TLS with us: {error.reason or error}"
+
+
+def _why_unreachable(error: BaseException | None, *, tls: bool) -> str:
+    if isinstance(error, socket.gaierror):
+        return "its name is not known"
+    if tls and isinstance(error, ConnectionResetError):
+        return "it ends the connection when TLS begins: perhaps it has none on this port"
+    return "it cannot be reached"
 
 
 def _unpublishable(topic: str, error: ValueError) -> OutputError:

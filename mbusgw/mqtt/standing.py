@@ -66,14 +66,19 @@ class Standing:
         self._refused.reset()
         return self._unreachable.next_s()
 
-    def unreachable(self) -> float:
+    def unreachable(self, why: str = "it cannot be reached") -> float:
         """Nobody answered."""
-        self._lost("it cannot be reached")
+        self._lost(why)
         return self._unreachable.next_s()
 
     def refused(self, reason: str) -> float:
         """It answered, and does not want us."""
         self._lost(f"the broker refuses us: {reason}")
+        return self._refused.next_s()
+
+    def unusable(self, why: str) -> float:
+        """It is there, and with what is configured there is no talking to it."""
+        self._lost(why)
         return self._refused.next_s()
 
     def broke(self, why: str) -> float:
