@@ -16,15 +16,30 @@ NEWS_MAX = 2
 
 
 @dataclass(slots=True)
+class Way:
+    """What was found out about a meter, and stays true when the port is opened anew. **own thread**
+
+    ``constant``: it was initialised and asked with the other FCB, and said the same once more, so that is what it has
+    to say. ``succession``: how its telegrams follow each other.
+    """
+
+    constant: bool = False
+    succession: Succession = field(default_factory=Succession)
+
+
+#: The ways of meters by speed and address.
+Ways = dict[tuple[int, Address], Way]
+
+
+@dataclass(slots=True)
 class Link:
     """What we remember of one meter. **own thread**
 
     ``fcb`` of the next request; ``reset_due``: it must be initialised first; ``reset_always``: it gives old telegrams
     else; ``unsure`` after an initialisation that nobody confirmed: the meter may take the request for a repeat;
-    ``last``: its last telegram; ``meter``: who must answer, if that is known. ``constant``: it was initialised and
-    asked with the other FCB, and said the same once more, so that is what it has to say. ``freed``: how often in a
+    ``last``: its last telegram; ``meter``: who must answer, if that is known. ``freed``: how often in a
     row an initialisation brought news; ``unheard``: how often in a row nobody acknowledged it; ``news``: how many
-    reads in a row brought some of themselves. ``succession``: how its telegrams follow each other.
+    reads in a row brought some of themselves. ``way``: what is known of it beyond this port.
     """
 
     fcb: bool = True
@@ -33,11 +48,10 @@ class Link:
     unsure: bool = False
     last: bytes = b""
     meter: SecondaryAddress | None = None
-    constant: bool = False
     freed: int = 0
     unheard: int = 0
     news: int = 0
-    succession: Succession = field(default_factory=Succession)
+    way: Way = field(default_factory=Way)
 
     def doubts(self, raw: bytes, before: bytes) -> bool:
         """Whether ``raw`` may be the telegram ``before`` once more: a meter that misses the toggled FCB repeats itself.
@@ -48,17 +62,17 @@ class Link:
         """
         if not same_telegram(raw, before):
             self.freed, self.news = 0, self.news + 1
-            self.constant = self.constant and self.news < NEWS_MAX
+            self.way.constant = self.way.constant and self.news < NEWS_MAX
             return False
         self.news = 0
-        return not self.constant and tells_its_age(raw)
+        return not self.way.constant and tells_its_age(raw)
 
     def asked_anew(self, raw: bytes, before: bytes, *, freed: bool = False, heard: bool = True) -> None:
         """What came when nothing was left to doubt; ``freed``: after an initialisation for that purpose, ``heard``:
         which was acknowledged."""
         same = same_telegram(raw, before)
         self.unheard = 0 if heard else self.unheard + 1
-        self.constant = same and (heard or self.unheard >= UNHEARD_MAX)
+        self.way.constant = same and (heard or self.unheard >= UNHEARD_MAX)
         self.freed = self.freed + 1 if freed and not same else 0
         self.reset_always = self.reset_always or self.freed >= FREED_MAX
 
@@ -67,31 +81,24 @@ class Link:
 class Known:
     """What we know of the meters that live at one speed. **own thread**
 
-    ``found`` has the meter behind an address with open places, ``constant`` the addresses of meters that have nothing
-    new to say; that one outlives the session.
+    ``found`` has the meter behind an address with open places; ``ways``, by speed and address, outlive the session.
     """
 
-    constant: set[Address]
+    baudrate: int
+    ways: Ways
     links: dict[Address, Link] = field(default_factory=dict)
     found: dict[SecondaryAddress, SecondaryAddress] = field(default_factory=dict)
 
     def link(self, address: Address) -> Link:
         """What is known of the meter at ``address``."""
         if address not in self.links:
-            self.links[address] = Link(constant=address in self.constant)
+            self.links[address] = Link(way=self.ways.setdefault((self.baudrate, address), Way()))
         return self.links[address]
-
-    def keep(self, address: Address) -> None:
-        """Remembers for later sessions what was found out about the meter at ``address``."""
-        if self.link(address).constant:
-            self.constant.add(address)
-        else:
-            self.constant.discard(address)
 
     def forget(self, address: Address) -> None:
         """Another meter may be there from now on."""
         self.links.pop(address, None)
-        self.constant.discard(address)
+        self.ways.pop((self.baudrate, address), None)
 
     def disturb(self, *, but: Address | None = None) -> None:
         """A request went to many meters: each may be in the middle of a readout now, and all of them count it."""
@@ -104,7 +111,3 @@ class Known:
         link = self.links.get(primary)
         if link is not None:
             link.reset_due = True
-
-
-#: The addresses of meters that have nothing new to say, by speed.
-Constant = dict[int, set[Address]]

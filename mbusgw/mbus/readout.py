@@ -61,10 +61,10 @@ class Readouts:
         why = ""
         for _ in range(DOUBTS_MAX):
             tally.repeats += bool(why)
-            failed_before = tally.requests - tally.answers
+            repeats_before = tally.repeats
             answer = self._read_once(address, link, repeats, reset=reset or bool(why), max_telegrams=max_telegrams)
-            disturbed = tally.requests - tally.answers != failed_before
-            why = link.succession.gap(answer.frames, complete=answer.complete, disturbed=disturbed)
+            disturbed = tally.repeats != repeats_before
+            why = link.way.succession.gap(answer.frames, complete=answer.complete, disturbed=disturbed)
             if not why:
                 return answer
         raise FrameUnexpected(f"telegrams of address {address} seem to be missing: {why}", hint=GAP_HINT)
@@ -107,7 +107,6 @@ class Readouts:
         raw = self._first_sure_telegram(address, link, repeats)
         if link.doubts(raw, before):
             raw = self._undoubted_telegram(address, link, repeats, reset=reset, toggled=due)
-        self._services.known.keep(address)
         return raw
 
     def _undoubted_telegram(self, address: int, link: Link, repeats: int, *, reset: bool, toggled: bool) -> bytes:
@@ -146,7 +145,6 @@ class Readouts:
                 if link.doubts(raw, before):  # some meters remember the FCB of their last selection
                     raw = self._services.next_telegram(address, link, 0)
                     link.asked_anew(raw, before)
-                self._services.known.keep(address)
                 return raw
             except (FrameDamaged, FrameUnexpected, Collision):
                 if repeat == repeats:

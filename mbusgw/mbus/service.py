@@ -18,7 +18,7 @@ from mbusgw.mbus.frames import (
     ShortFrame,
     encode,
 )
-from mbusgw.mbus.link import Constant, Known, Link
+from mbusgw.mbus.link import Known, Link, Ways
 from mbusgw.mbus.selection import select, several
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.errors import Collision, FrameDamaged, FrameUnexpected, LinkError
@@ -30,13 +30,13 @@ EVERYBODY = (ADDRESS_BROADCAST_REPLY, ADDRESS_BROADCAST)
 class LinkServices:
     """SND_NKE, selection, REQ_UD2 and SND_UD, each with the frame count bit that is due. **own thread**
 
-    ``known``: what is remembered of the meters at the speed of now; ``constant`` keeps a part of it beyond the port.
+    ``known``: what is remembered of the meters at the speed of now; ``ways`` outlive the port.
     What is asked for again here, up to ``repeats`` times, is asked for with the same FCB.
     """
 
-    def __init__(self, exchange: Exchange, *, baudrate: int, constant: Constant) -> None:
+    def __init__(self, exchange: Exchange, *, baudrate: int, ways: Ways) -> None:
         self.exchange = exchange
-        self._constant = constant
+        self._ways = ways
         self._known_at: dict[int, Known] = {}
         self.known = self._known_of(baudrate)
 
@@ -46,7 +46,7 @@ class LinkServices:
         self.known = self._known_of(baudrate)
 
     def _known_of(self, baudrate: int) -> Known:
-        return self._known_at.setdefault(baudrate, Known(self._constant.setdefault(baudrate, set())))
+        return self._known_at.setdefault(baudrate, Known(baudrate, self._ways))
 
     # -------------------------------------------------- REQ_UD2, SND_UD
     def next_telegram(self, address: Address, link: Link, repeats: int, *, started: bool = False) -> bytes:

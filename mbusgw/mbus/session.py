@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from mbusgw.mbus.answer import Answer, is_answer, more_records_follow, parse_long
 from mbusgw.mbus.exchange import Exchange
 from mbusgw.mbus.frames import CI_BAUDRATE, FCB, REQ_UD2, Frame, LongFrame, ShortFrame, encode
-from mbusgw.mbus.link import Constant
+from mbusgw.mbus.link import Ways
 from mbusgw.mbus.readout import MAX_TELEGRAMS, Readouts
 from mbusgw.mbus.service import LinkServices
 from mbusgw.mbus.tally import Tallies
@@ -19,7 +19,7 @@ from mbusgw.model.errors import LinkError, TransportLost, TransportOpenFailed
 class Session:
     """The talk over one open port, one exchange at a time. **own thread**
 
-    A session is as old as its port: after reopening, a new one initialises every link anew; ``constant`` may go
+    A session is as old as its port: after reopening, a new one initialises every link anew; ``ways`` may go
     over to it.
     A meter with a secondary address is selected before each readout, which ends the selection
     of any other, and what comes is taken only if it says to be from a meter of that address.
@@ -40,7 +40,7 @@ class Session:
         echo: str = "auto",
         trace: Callable[[str, bytes], None] | None = None,
         tallies: Tallies | None = None,
-        constant: Constant | None = None,
+        ways: Ways | None = None,
     ) -> None:
         self._exchange = Exchange(
             line,
@@ -53,7 +53,7 @@ class Session:
             tallies=tallies or Tallies(),
         )
         self._baudrate = baudrate
-        self._services = LinkServices(self._exchange, baudrate=baudrate, constant={} if constant is None else constant)
+        self._services = LinkServices(self._exchange, baudrate=baudrate, ways={} if ways is None else ways)
         self._readouts = Readouts(self._services)
 
     # -------------------------------------------------- speed

@@ -25,30 +25,45 @@ Head = tuple[tuple[bytes, bytes], ...]
 class Succession:
     """How the telegrams of one meter follow each other. **own thread**
 
-    ``heads``: those of its last readout, if it had several telegrams. ``doubted``: how many readouts in a row, which
-    nothing disturbed, seemed to have a gap; ``jumps``: its access number goes on by other steps than one.
+    ``heads``: those of its last readout, if it had several telegrams; ``others``: those that it had since, once.
+    ``doubted``: how many readouts in a row, which nothing disturbed, seemed to have a gap; ``jumps``: its access number
+    goes on by other steps than one; ``seen``: a readout of it was taken.
     """
 
     heads: tuple[Head, ...] = ()
+    others: tuple[Head, ...] = ()
     doubted: int = 0
     jumps: bool = False
+    seen: bool = False
 
     def gap(self, frames: Sequence[bytes], *, complete: bool, disturbed: bool) -> str:
         """Why telegrams seem to be missing between or before ``frames``; empty if none do, or if the meter is so.
 
-        An access number that never changes, as that of some meters, tells nothing.
+        An access number that never changes, as that of some meters, tells nothing. What was ``disturbed`` when nobody
+        knew yet what the meter says tells nothing either.
         """
         heads = tuple(_head(raw) for raw in frames) if complete and (self.heads or len(frames) > 1) else ()
         jump = "" if self.jumps else _jump(frames)
         why = jump or _missing(heads, self.heads)
-        self.doubted += bool(why) and not disturbed
+        if not why and complete and disturbed and not self.seen:
+            why = "its first readout was disturbed"
+            self.doubted += 1
+        else:
+            self.doubted += bool(why) and not disturbed
         if why and self.doubted < DOUBTS_MAX:
             return why
         self.jumps = self.jumps or bool(jump)
-        self.doubted = 0
-        if heads and () not in heads and heads.count(heads[0]) == 1:  # pages of a history may be more or fewer
-            self.heads = heads
+        self.doubted, self.seen = 0, True
+        self._learn(heads, believed=bool(why))
         return ""
+
+    def _learn(self, heads: tuple[Head, ...], *, believed: bool) -> None:
+        """Once is not enough: what the wire has made up may look like a telegram."""
+        if not heads or () in heads or heads.count(heads[0]) > 1:  # pages of a history may be more or fewer
+            return
+        if believed or not self.heads or heads == self.others:
+            self.heads = heads
+        self.others = heads
 
 
 def _jump(frames: Sequence[bytes]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from mbusgw.config.models import BusConfig
-from mbusgw.mbus.link import Constant
+from mbusgw.mbus.link import Ways
 from mbusgw.mbus.meaning import meaning
 from mbusgw.mbus.session import Session
 from mbusgw.mbus.tally import Tallies
@@ -99,7 +99,7 @@ class Bus(Worker):
         self._adapter = Adapter(config.port, ports=list_usb_ports)
         self.tallies = Tallies()
         self.load = Load(config.name)
-        self._constant: Constant = {}
+        self._ways: Ways = {}
         self._jobs = Turns(clock)
         self._port: Port | None = None
         self._session: Session | None = None
@@ -216,7 +216,7 @@ class Bus(Worker):
             echo=config.echo,
             trace=self._trace,
             tallies=self.tallies,
-            constant=self._constant,
+            ways=self._ways,
         )
         self._reopen.reset()
         self._tell(self._port)

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from mbusgw.mbus.frames import Frame
-from mbusgw.mbus.link import Constant
+from mbusgw.mbus.link import Ways
 from mbusgw.mbus.session import Session
 from mbusgw.mbus.wire import LONGEST_FRAME_BYTES
 from mbusgw.model.address import Address, SecondaryAddress
@@ -135,11 +135,11 @@ class VirtualBus:
         self.line = VirtualLine(self.cable)
         if drop_s is not None:
             self.line = DroppingLine(self.cable, period_s=drop_s, rng=Random(f"drops {seed}"))
-        self._constant: Constant = {}
+        self._ways: Ways = {}
         self.session = self._session()
 
     def _session(self) -> Session:
-        return Session(self.line, baudrate=self.cable.baudrate, mono=self.line.mono, constant=self._constant)
+        return Session(self.line, baudrate=self.cable.baudrate, mono=self.line.mono, ways=self._ways)
 
     # -------------------------------------------------- the clock of its meters
     def mono(self) -> float:

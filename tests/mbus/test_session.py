@@ -9,8 +9,9 @@ import pytest
 
 from mbusgw.mbus.answer import parse_long
 from mbusgw.mbus.frames import LongFrame, ShortFrame, encode, parse
+from mbusgw.mbus.link import Ways
 from mbusgw.mbus.session import Session
-from mbusgw.model.address import Address, SecondaryAddress
+from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import Collision, FrameDamaged, FrameUnexpected, NoAnswer, TransportLost
 from mbusgw.simulator.cable import Cable
 from mbusgw.simulator.catalogue import build_meter
@@ -420,10 +421,10 @@ def test_a_meter_with_nothing_new_to_say_is_initialised_once_more_and_then_belie
 
 
 def test_what_is_known_of_such_a_meter_outlives_its_port() -> None:
-    constant: dict[int, set[Address]] = {}
+    ways: Ways = {}
     for extra in (2, 0):
         line = ScriptedLine(b"\xE5", telegram(1), telegram(1), *[b"\xE5"] * (extra // 2), *[telegram(1)] * 9)
-        session = Session(line, baudrate=FAST, mono=line.mono, constant=constant)
+        session = Session(line, baudrate=FAST, mono=line.mono, ways=ways)
         for _ in range(9):
             assert session.read_user_data(1).frames == (telegram(1),)
         assert len(line.written) == 1 + 9 + extra

@@ -5,14 +5,16 @@ import pytest
 
 from mbusgw.mbus.answer import Answer
 from mbusgw.mbus.frames import LongFrame, ShortFrame, encode, parse
+from mbusgw.mbus.link import Ways
+from mbusgw.mbus.session import Session
 from mbusgw.mbus.succession import DOUBTS_MAX, Succession
 from mbusgw.model.errors import FrameDamaged, FrameUnexpected
 from mbusgw.simulator.catalogue import build_meter
 from mbusgw.simulator.fault import Fault, FaultKind
 from mbusgw.simulator.meter import SimulatedMeter
-from tests.mbus.test_session import FIRST, NKE, SECOND, scripted, session_on
+from tests.mbus.test_session import FIRST, NKE, SECOND, ScriptedLine, scripted, session_on
 from tests.simulator.memory import memory_segment
-from tests.simulator.wire import CLOCK
+from tests.simulator.wire import CLOCK, FAST
 
 VOLUME, ENERGY, POWER = "0413", "0403", "042B"
 BUSY = encode(LongFrame(0x08, 1, 0x70, b"\x08"))
@@ -105,6 +107,36 @@ def test_a_selected_meter_that_another_one_acknowledges_for_does_not_lose_its_fi
         other._selected = True
         frames = session.read_user_data(deaf.secondary_address, repeats=3).frames
         assert len(frames) == 3
+
+
+def test_a_first_readout_that_was_disturbed_is_begun_anew_since_nobody_knows_what_it_should_be() -> None:
+    meter = three_telegrams(FaultKind.IGNORES_FCB)
+    meter.faults = (Fault(FaultKind.CHECKSUM, times=1), *meter.faults)
+    with memory_segment(meters=[meter]) as segment, session_on(segment) as session:
+        assert len(session.read_user_data(1, repeats=3).frames) == 3
+
+
+def test_one_that_is_disturbed_each_time_is_read_all_the_same() -> None:
+    ways = Succession()
+    heard = [bool(ways.gap(readout(n), complete=True, disturbed=True)) for n in range(1, 5)]
+    assert heard == [True, True, False, False]
+
+
+def test_what_a_meter_says_is_known_when_the_port_is_opened_anew() -> None:
+    ways: Ways = {}
+    whole, rest, again = readout(1, 2, 3), readout(3, 4, 5)[1:], readout(6, 7, 8)
+    for script, expected in ((whole, whole), ((*rest, b"\xE5", *again), again)):
+        line = ScriptedLine(b"\xE5", *script)
+        session = Session(line, baudrate=FAST, mono=line.mono, ways=ways)
+        assert session.read_user_data(1) == Answer(expected)
+
+
+def test_a_telegram_that_was_there_once_only_does_not_hide_that_others_are_missing() -> None:
+    """What the wire makes up where several send at once may look like a telegram of the meter."""
+    ways = Succession()
+    made_up = (*readout(4, 5, 6)[:2], telegram(6, "0259"))
+    assert [ways.gap(one, complete=True, disturbed=False) for one in (readout(1, 2, 3), made_up)] == ["", ""]
+    assert ways.gap(readout(6, 6, 6)[2:], complete=True, disturbed=False)
 
 
 # ------------------------------------------------------------------ ways of their own

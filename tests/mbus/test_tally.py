@@ -49,7 +49,7 @@ def test_every_request_is_counted_by_what_became_of_it(
     tally = talk(ACK, came).of(BAUD, 1)
     assert getattr(tally, counted) == 1
     assert (tally.requests, tally.answers) == (2, 1)
-    both = talk(ACK, came, GOOD, repeats=1).of(BAUD, 1)
+    both = talk(ACK, GOOD, came, GOOD, reads=2, repeats=1).of(BAUD, 1)
     assert both.repeats == (0 if error is NoAnswer else 1)
 
 
