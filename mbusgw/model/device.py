@@ -1,7 +1,7 @@
 """What we know of one meter now."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -11,6 +11,8 @@ from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.quarantine import NO_COUNTS, NO_SUSPECTS, Count, Suspect
 from mbusgw.model.reading import Field, Lane, Reading
 from mbusgw.model.reception import RadioLink, Reception
+
+NOTHING_LEFT_OUT: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class DeviceState:
     ``expected``: it is configured, and so is known before it was ever read or heard.
     ``radio``: how it is heard, ``format``: which records it sends; of radio meters. ``hidden``: it has no topics
     and no entities of its own. ``quarantine``: values of counters that are not believed; ``counted``: what counters
-    were believed last, where that is not what the last reading said.
+    were believed last, where that is not what the last reading said. ``left_out``: for how many readings in a row a
+    wired meter has not sent a field that it did send before.
     """
 
     device_id: str
@@ -51,6 +54,7 @@ class DeviceState:
     format: RecordFormat | None = None
     quarantine: Mapping[str, Suspect] = field(default_factory=lambda: NO_SUSPECTS)
     counted: Mapping[str, Count] = field(default_factory=lambda: NO_COUNTS)
+    left_out: Mapping[str, int] = field(default_factory=lambda: NOTHING_LEFT_OUT)
 
     def read(self, reading: Reading, *, learn: bool = True) -> DeviceState:
         """The next state after ``reading``; an older reading than the last one only fills gaps in ``fields``.
@@ -84,6 +88,14 @@ class DeviceState:
             radio=radio,
             format=self._format(reading),
         )
+
+    def without(self, said: Collection[str]) -> DeviceState:
+        """The same, after a reading with the fields ``said``. Of radio meters, which send this and that in turn,
+        nothing is noted."""
+        if self.lane is not Lane.WIRED or not self.left_out and len(said) == len(self.fields):
+            return self
+        missing = self.fields.keys() - said
+        return replace(self, left_out=MappingProxyType({name: self.left_out.get(name, 0) + 1 for name in missing}))
 
     def _format(self, reading: Reading) -> RecordFormat | None:
         if reading.format_signature is None:

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
-from mbusgw.model.device import DeviceState
+from mbusgw.model.device import NOTHING_LEFT_OUT, DeviceState
 from mbusgw.model.document import meter_document, radio_document, record_document
 from mbusgw.model.format import format_document
 from mbusgw.model.ports import Write
@@ -26,6 +26,9 @@ from mbusgw.store.writer import Store
 
 #: Devices whose whole state goes into one transaction.
 PUBLISH_SLICE = 100
+#: A value that a wired meter has left out so often is not told again: who shows it shall see that it is old. Some
+#: meters send this and that in turn.
+LEFT_OUT_MOST = 10
 
 
 # ------------------------------------------------------------------ messages
@@ -57,7 +60,9 @@ def all_messages(topics: Topics, state: DeviceState) -> list[Message]:
         return []
     messages = [availability_message(topics, state)]
     messages += [
-        _field_message(topics, state, field) for field in state.fields.values() if field.value is not None
+        _field_message(topics, state, field)
+        for name, field in state.fields.items()
+        if field.value is not None and state.left_out.get(name, 0) < LEFT_OUT_MOST
     ]
     if state.quarantine:
         messages.append(quarantine_message(topics, state))
@@ -193,7 +198,8 @@ class StateRecorder:
     def forget(self, state: DeviceState) -> None:
         """A device that is not configured any more: its state is deleted and its retained topics are cleared."""
         self.release(state.device_id)
-        messages = [replace(message, payload="") for message in all_messages(self._topics, state)]
+        everything = all_messages(self._topics, replace(state, left_out=NOTHING_LEFT_OUT))
+        messages = [replace(message, payload="") for message in everything]
         if state.lane is Lane.WIRED:
             messages.append(Message(self._topics.settings(state.device_id), "", retain=True))
 

@@ -160,10 +160,12 @@ class Registry:
 
     def _read(self, before: DeviceState, reading: Reading, passed_s: float) -> DeviceState:
         comparable = self._comparable(before, reading)
-        verdict = self._guard.judge(comparable, reading)
+        verdict, said = self._guard.judge(comparable, reading), reading.fields.keys()
         if verdict.fields is not reading.fields:
             reading = replace(reading, fields=verdict.fields)
         after = comparable.read(reading, learn=self._tells(comparable, reading, passed_s))
+        if after.read_at == reading.read_at:
+            after = after.without(said)
         if verdict.quarantine is after.quarantine and verdict.counted is after.counted:
             return after
         return replace(after, quarantine=verdict.quarantine, counted=verdict.counted)

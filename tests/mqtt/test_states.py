@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from mbusgw.model.device import DeviceState
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.quantity import QUANTITIES
+from mbusgw.model.reading import Lane
 from mbusgw.model.record import Record, Value
-from mbusgw.mqtt.states import StateRecorder, all_messages, attributes, change_messages
+from mbusgw.mqtt.states import LEFT_OUT_MOST, StateRecorder, all_messages, attributes, change_messages
 from mbusgw.registry.changes import Change
 from mbusgw.registry.registry import Registry
 from mbusgw.runtime import exactjson
@@ -108,6 +110,27 @@ def test_a_value_that_a_telegram_leaves_out_keeps_its_topic(registry: Registry) 
     last = change(registry, POWER)
     assert "energy" not in payloads(change_messages(TOPICS, last))
     assert payloads(all_messages(TOPICS, last.after))["energy"] == "1234.000"
+
+
+def test_a_value_that_a_wired_meter_has_stopped_to_send_is_not_told_again(registry: Registry) -> None:
+    for _ in range(LEFT_OUT_MOST):
+        assert "power" in payloads(all_messages(TOPICS, change(registry, energy(Decimal("1000")), POWER).after))
+        left_out = change(registry, energy(Decimal("1000")))
+    assert "power" in payloads(all_messages(TOPICS, left_out.after)), "it comes in turn with others"
+    for _ in range(LEFT_OUT_MOST):
+        left_out = change(registry, energy(Decimal("1000")))
+    assert payloads(all_messages(TOPICS, left_out.after)).keys() == {"availability", "energy", "attributes"}
+    again = change(registry, energy(Decimal("1000")), POWER)
+    assert "power" in payloads(all_messages(TOPICS, again.after))
+
+
+def test_a_value_that_a_radio_meter_leaves_out_is_told_again(registry: Registry) -> None:
+    whole = reading("meter_1", [energy(Decimal("1000")), POWER], read_at=START)
+    registry.record(replace(whole, lane=Lane.WIRELESS))
+    part = reading("meter_1", [energy(Decimal("1000"))], read_at=START)
+    for _ in range(2 * LEFT_OUT_MOST):
+        after = registry.record(replace(part, lane=Lane.WIRELESS)).after
+    assert "power" in payloads(all_messages(TOPICS, after))
 
 
 def test_of_a_meter_that_was_replaced_nothing_is_left(registry: Registry) -> None:
@@ -212,7 +235,7 @@ def test_a_forgotten_device_leaves_no_retained_message(
     told = waiting(store)
     state = registry.get("meter_1")
     assert state is not None
-    recorder.forget(state)
+    recorder.forget(replace(state, left_out={"power": LEFT_OUT_MOST}))
     left = waiting(store)
     assert left.pop(TOPICS.history("meter_1"))  # nobody has seen that reading
     assert left == dict.fromkeys([*told, TOPICS.settings("meter_1")], "")
