@@ -1,6 +1,7 @@
 """What simulated meters send is what the standard says, and what our decoder reads."""
 from __future__ import annotations
 
+import struct
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from mbusgw.mbus.decode import decode_frame
 from mbusgw.mbus.records import decode_records
 from mbusgw.mbus.vif_tables import EXTENSION_FB_TABLE, EXTENSION_FD_TABLE, PRIMARY, Coding, Vif
+from mbusgw.mbus.vife_tables import COMBINABLE, Vife
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.record import Function, Record
 from mbusgw.simulator.encode import DataType, encode_dib, encode_record, extend_vib, find_vib, long_frame
@@ -95,6 +97,35 @@ def test_every_vif_comes_back_in_every_form_of_a_number(
         encode_record(value, vib, data_type=data_type, exponent=vif.exponent, multiplier=vif.multiplier)
     )
     assert (record.quantity.slug, record.unit, record.value) == (vif.quantity, vif.unit, value)
+
+
+SCALING = [(code, vife) for code, vife in COMBINABLE.items() if vife.turns is None and not vife.problem]
+
+
+@given(
+    place=st.sampled_from(OF_NUMBERS),
+    extension=st.sampled_from(SCALING),
+    number=st.integers(0, 2**31 - 1),
+)
+def test_every_vif_comes_back_with_every_vife_that_scales_or_qualifies_it(
+    place: tuple[bytes, Vif], extension: tuple[int, Vife], number: int
+) -> None:
+    (vib, vif), (code, vife) = place, extension
+    exponent, offset = vif.exponent + vife.exponent, Decimal(0) if vife.offset is None else Decimal(10) ** vife.offset
+    value = Decimal(number).scaleb(exponent) * vif.multiplier
+    record = decoded(
+        encode_record(value, extend_vib(vib, code), data_type=DataType.INT32, exponent=exponent,
+                      multiplier=vif.multiplier)
+    )
+    assert record.value == value + offset * vif.multiplier
+    assert set(vife.qualifiers) <= set(record.qualifiers)
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_every_real_number_comes_back(number: float) -> None:
+    vib = find_vib("flow_temperature", "°C", exponent=0)
+    value = decoded(encode_record(Decimal(number), vib, data_type=DataType.REAL32)).value
+    assert isinstance(value, Decimal) and struct.pack("<f", float(value)) == struct.pack("<f", number + 0.0)
 
 
 @given(
