@@ -297,6 +297,19 @@ def test_what_the_broker_refuses_is_set_aside_told_once_and_the_rest_goes_on(
     assert sum(words in text for text in caplog.messages) == 1
 
 
+def test_a_broker_that_takes_one_message_at_a_time_gets_all_in_order(tmp_path: Path) -> None:
+    with BadBroker(properties=b"\x21\x00\x01") as bad:
+        one = Lane(tmp_path / "test.db", bad.port)
+        try:
+            wait_until(lambda: one.broker.connected)
+            assert one.broker.window == 1
+            one.put(*numbered(50))
+            wait_until(lambda: len(bad.taken) == 50)
+            assert [int(payload) for payload in bad.payloads()] == list(range(50))
+        finally:
+            one.close()
+
+
 def test_too_large_a_message_is_set_aside_without_being_sent(tmp_path: Path) -> None:
     with BadBroker(properties=b"\x27\x00\x00\x00\x50") as bad:
         one = Lane(tmp_path / "test.db", bad.port)
