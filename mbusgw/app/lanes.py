@@ -38,6 +38,7 @@ from mbusgw.registry import quarantine_log
 from mbusgw.registry.changes import DeadBands
 from mbusgw.registry.plausibility import Guard
 from mbusgw.registry.registry import Registry
+from mbusgw.registry.unmet import UnmetWishes
 from mbusgw.runtime.breaker import BreakerState, CircuitBreaker
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
@@ -96,6 +97,7 @@ def build_base(config: Config, clock: Clock) -> Base:
     )
     registry.observe(quarantine_log.changed)
     registry.expect_guests()
+    registry.observe(UnmetWishes().changed)
     topics = Topics(config.mqtt, config.homeassistant)
     recorder = StateRecorder(registry, store, topics, clock=clock, max_history=config.mqtt.max_history)
     keyring = Keyring(store, open_vault(config, os.environ), clock=clock)
@@ -106,7 +108,14 @@ def guest_list(config: Config) -> GuestList:
     """The radio meters that the configuration speaks of."""
     return GuestList(
         [
-            Guest(one.radio, one.id, one.name or one.id, one.hidden, frozenset(one.gateways) if one.gateways else None)
+            Guest(
+                one.radio,
+                one.id,
+                one.name or one.id,
+                one.hidden,
+                frozenset(one.gateways) if one.gateways else None,
+                one.wishes,
+            )
             for one in config.radio_devices
         ],
         listed_only=config.ingest.announce == "listed",

@@ -64,6 +64,7 @@ class Memory:
             if not state.hidden and state.lane is Lane.WIRELESS and self._registry.guests.hides(state.device_id):
                 self._recorder.forget(state)  # what was shown of it; it is kept in memory, and stored when it is heard
         self._keep_expected({state.device_id for state in known})
+        self._recorder.hide(self._registry.snapshot().values())
         self._recorder.publish_all(self._registry.snapshot().values())
         backlog = self._store.count("backlog")
         if known or backlog:

@@ -111,6 +111,9 @@ class Reload:
         change = self._lane.change(config.buses, config.wired_devices, renew_lost=renew_lost)
         for device_id in change.removed:
             self._forget(device_id)
+        changed = [state for device_id in change.changed if (state := self._registry.get(device_id)) is not None]
+        self._recorder.hide(changed)
+        self._recorder.publish_all(changed)
         if self._announcer is not None:
             for device_id in (*change.added, *change.changed):
                 self._announcer.refresh(device_id)

@@ -9,6 +9,7 @@ from mbusgw.config.address import ONLY_METER
 from mbusgw.config.lines import KeyPath
 from mbusgw.config.models import BusConfig, Config, DeviceConfig, KeyConfig, RadioDeviceConfig
 from mbusgw.config.outputs import OutputConfig
+from mbusgw.config.records import illegal
 from mbusgw.config.section import Section
 from mbusgw.config.shape import guess
 from mbusgw.model.address import SecondaryAddress
@@ -53,6 +54,7 @@ def conflicts(
         *_named_twice(devices),
         *_fixed_speed(buses, devices),
         *_covered(devices),
+        *_illegal_classes(_together(devices, radio)),
     ]
 
 
@@ -139,6 +141,12 @@ def _fixed_speed(buses: Mapping[int, BusConfig], devices: Mapping[int, DeviceCon
             f"bus `{bus.name}` is a socket://, whose speed is set in the converter and cannot be changed by us",
             "use rfc2217:// if the converter knows it",
         )
+
+
+def _illegal_classes(devices: Mapping[int, DeviceConfig | RadioDeviceConfig]) -> Iterable[Conflict]:
+    for number, device in devices.items():
+        for name, key, message in illegal(device):
+            yield Conflict(("devices", number, "records", name, key), message)
 
 
 def _covered(devices: Mapping[int, DeviceConfig]) -> Iterable[Conflict]:

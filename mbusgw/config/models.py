@@ -40,6 +40,7 @@ from mbusgw.config.kinds import (
 from mbusgw.config.outputs import AnyOutput
 from mbusgw.config.radio import RadioDeviceConfig
 from mbusgw.config.readings import ChangesConfig, PlausibilityConfig
+from mbusgw.config.records import DescribedMeter, RecordConfig
 from mbusgw.config.section import Count, Section, check_port
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "ParserConfig",
     "PlausibilityConfig",
     "RadioDeviceConfig",
+    "RecordConfig",
     "StorageConfig",
 ]
 
@@ -232,7 +234,7 @@ class BusConfig(Section):
         return value
 
 
-class DeviceConfig(Section):
+class DeviceConfig(DescribedMeter):
     """One wired meter. Without ``interval`` it is read as often as its bus says (``scan_interval``).
 
     ``meter``: who must answer at a primary address; what another one sends is refused. ``baudrate``: its own speed;

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from mbusgw.config.kinds import DeviceId, TopicLevel
-from mbusgw.config.section import Section
+from mbusgw.config.records import DescribedMeter
 
 
 def _radio_name(value: Any) -> str:
@@ -17,7 +17,7 @@ def _radio_name(value: Any) -> str:
     return text
 
 
-class RadioDeviceConfig(Section):
+class RadioDeviceConfig(DescribedMeter):
     """One radio meter that is called otherwise, hidden, or restricted to some gateways.
 
     ``radio`` is what it would be called by itself: ``<manufacturer>_<id>``. ``hidden``: it is parsed and kept, but has

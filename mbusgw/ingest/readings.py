@@ -29,7 +29,7 @@ def to_reading(
         read_at=telegram.rx_time,
         lane=Lane.WIRELESS,
         header=decoded.header,
-        fields=MappingProxyType(name_fields(decoded.records)),
+        fields=MappingProxyType(name_fields(decoded.records, guests.wishes(device_id).records)),
         records=decoded.records,
         manufacturer_data=decoded.manufacturer_data,
         problems=decoded.problems,

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
+from mbusgw.model.fields import wished
 from mbusgw.model.format import RecordFormat, first_format
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.quarantine import NO_COUNTS, NO_SUSPECTS, Count, Suspect
 from mbusgw.model.reading import Field, Lane, Reading
 from mbusgw.model.reception import RadioLink, Reception
+from mbusgw.model.wishes import NO_WISHES, MeterWishes
 
 NOTHING_LEFT_OUT: Mapping[str, int] = MappingProxyType({})
 
@@ -28,7 +30,8 @@ class DeviceState:
     ``radio``: how it is heard, ``format``: which records it sends; of radio meters. ``hidden``: it has no topics
     and no entities of its own. ``quarantine``: values of counters that are not believed; ``counted``: what counters
     were believed last, where that is not what the last reading said. ``left_out``: for how many readings in a row a
-    wired meter has not sent a field that it did send before.
+    wired meter has not sent a field that it did send before. ``wishes``: of the
+    configuration.
     """
 
     device_id: str
@@ -55,6 +58,33 @@ class DeviceState:
     quarantine: Mapping[str, Suspect] = field(default_factory=lambda: NO_SUSPECTS)
     counted: Mapping[str, Count] = field(default_factory=lambda: NO_COUNTS)
     left_out: Mapping[str, int] = field(default_factory=lambda: NOTHING_LEFT_OUT)
+    wishes: MeterWishes = NO_WISHES
+
+    def wanted(self, wishes: MeterWishes) -> DeviceState:
+        """The same state as ``wishes`` want it: no news, and no new version.
+
+        Of a field that means another number now, nothing is suspected or remembered: that was of the old one.
+        """
+        fields = wished(self.fields, wishes.records)
+        if fields is self.fields:
+            return replace(self, wishes=wishes)
+        same = {
+            name
+            for name, one in self.fields.items()
+            if (one.value, one.unit) == (fields[name].value, fields[name].unit)
+        }
+        quarantine = {
+            name: replace(one, field=replace(one.field, wish=wishes.records.of(name)))
+            for name, one in self.quarantine.items()
+            if name in same
+        }
+        return replace(
+            self,
+            wishes=wishes,
+            fields=fields,
+            quarantine=MappingProxyType(quarantine),
+            counted=MappingProxyType({name: one for name, one in self.counted.items() if name in same}),
+        )
 
     def read(self, reading: Reading, *, learn: bool = True) -> DeviceState:
         """The next state after ``reading``; an older reading than the last one only fills gaps in ``fields``.

@@ -7,13 +7,15 @@ Names are part of the topics and so a contract.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 
 from mbusgw.model.quantity import Kind
 from mbusgw.model.reading import Field
 from mbusgw.model.record import Function, Record
 from mbusgw.model.units import normalise
+from mbusgw.model.wishes import NO_RECORD_WISHES, RecordWish, RecordWishes
 
 _FUNCTION_SUFFIX = {
     Function.INSTANTANEOUS: "",
@@ -59,8 +61,8 @@ _UNIT_SUFFIX = {
 }
 
 
-def name_fields(records: Sequence[Record]) -> dict[str, Field]:
-    """The fields of a telegram by name, in the order of its records. Any thread.
+def name_fields(records: Sequence[Record], wishes: RecordWishes = NO_RECORD_WISHES) -> dict[str, Field]:
+    """The fields of a telegram by name, in the order of its records, as wanted. Any thread.
 
     A record that was sent twice, byte for byte, is one field. Records of which nothing
     can be said (manufacturer's or unknown ones without data) have none.
@@ -68,9 +70,31 @@ def name_fields(records: Sequence[Record]) -> dict[str, Field]:
     fields: dict[str, Field] = {}
     for record, name in zip(records, field_names(records), strict=True):
         if name is not None and name not in fields:
-            value, unit = normalise(record.value, record.unit, record.quantity)
-            fields[name] = Field(name, value, unit + _suffix_of_unit(record), record)
+            fields[name] = _field_of(name, record, wishes.of(name))
     return fields
+
+
+def wished(fields: Mapping[str, Field], wishes: RecordWishes) -> Mapping[str, Field]:
+    """``fields`` as wanted now, whatever was wanted when they were read; the same where nothing was and is.
+
+    What is from no record stays as it is. Any thread.
+    """
+    if not wishes.wishes and all(field.wish is None for field in fields.values()):
+        return fields
+    return MappingProxyType(
+        {
+            name: field if field.record is None else _field_of(name, field.record, wishes.of(name))
+            for name, field in fields.items()
+        }
+    )
+
+
+def _field_of(name: str, record: Record, wish: RecordWish | None) -> Field:
+    value, unit = normalise(record.value, record.unit, record.quantity)
+    unit += _suffix_of_unit(record)
+    if wish is not None:
+        value, unit = wish.applied(value, unit)
+    return Field(name, value, unit, record, wish)
 
 
 def field_names(records: Sequence[Record]) -> list[str | None]:

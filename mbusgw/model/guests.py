@@ -4,6 +4,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mbusgw.model.wishes import NO_WISHES, MeterWishes
+
 
 @dataclass(frozen=True, slots=True)
 class Guest:
@@ -18,6 +20,7 @@ class Guest:
     name: str
     hidden: bool = False
     gateways: frozenset[str] | None = None
+    wishes: MeterWishes = NO_WISHES
 
 
 class GuestList:
@@ -50,6 +53,11 @@ class GuestList:
     def lists(self, device_id: str) -> bool:
         """Somebody spoke of it under this name."""
         return device_id in self._by_device_id
+
+    def wishes(self, device_id: str) -> MeterWishes:
+        """What is wanted otherwise with it."""
+        guest = self._by_device_id.get(device_id)
+        return guest.wishes if guest else NO_WISHES
 
     def hides(self, device_id: str) -> bool:
         """It has no topics and no entities."""

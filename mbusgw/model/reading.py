@@ -9,6 +9,7 @@ from enum import Enum
 from mbusgw.model.reception import Reception
 from mbusgw.model.record import Record, Value
 from mbusgw.model.telegram import Header
+from mbusgw.model.wishes import RecordWish
 
 
 class Lane(str, Enum):
@@ -23,13 +24,20 @@ class Field:
     """One named value of a reading, in the unit a person expects (kWh, GJ, m³, …). **immutable**
 
     ``value`` is None where the meter sent none it stands by. ``record`` is where it
-    came from; None for fields that are not from a data record (rssi).
+    came from; None for fields that are not from a data record (rssi). ``wish``: what a person wants otherwise with
+    it; value and unit are as wanted, the record is as sent.
     """
 
     name: str
     value: Value | None
     unit: str
     record: Record | None = None
+    wish: RecordWish | None = None
+
+    @property
+    def hidden(self) -> bool:
+        """It has no topic and no entity."""
+        return self.wish is not None and bool(self.wish.hidden)
 
 
 @dataclass(frozen=True, slots=True)

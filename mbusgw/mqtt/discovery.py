@@ -72,11 +72,11 @@ class Discovery:
         expire_after_s = self.expire_after_s(state, interval_s)
         components = {"status": self._status(state, root), "last_reading": self._last_reading(state, root)}
         names = self._names(state)
-        for field in state.fields.values():
+        for field in _shown(state):
             components[field.name] = self._sensor(state, field, names[field.name], root, int(expire_after_s))
         if state.radio is not None:
             components |= self._radio(state, root)
-        if any(field.record and is_counter(field.record) for field in state.fields.values()):
+        if any(map(is_counter, state.fields.values())):
             components["quarantine"] = self._quarantine(state, root)
         if state.lane is Lane.WIRED:
             components["polling"] = self._polling(state, root)
@@ -116,6 +116,8 @@ class Discovery:
             "name": self._device_name(state),
             "via_device": gateway_root(self._gateway_id),
         }
+        if state.wishes.area is not None:
+            device["suggested_area"] = state.wishes.area
         if meter is not None:
             if meter.manufacturer:
                 device["manufacturer"] = meter.manufacturer
@@ -232,7 +234,7 @@ class Discovery:
         medium = _medium(state)
         names: dict[str, str] = {}
         owners: dict[str, Field] = {}
-        for field in sorted(state.fields.values(), key=lambda field: (len(field.name), field.name)):
+        for field in sorted(_shown(state), key=lambda field: (len(field.name), field.name)):
             name = entity_name(field, look(field, medium), self._language, medium)
             first = owners.get(slug(name))
             if first is not None:
@@ -287,6 +289,10 @@ def _difference(first: Field, other: Field) -> str:
     """What the name of ``other`` says more than that of ``first``, which would be shown alike."""
     rest = other.name.removeprefix(f"{first.name}_")
     return other.unit if rest == slug(other.unit) else rest.replace("_", " ")
+
+
+def _shown(state: DeviceState) -> list[Field]:
+    return [field for field in state.fields.values() if not field.hidden]
 
 
 def _medium(state: DeviceState) -> int | None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from mbusgw.model.classes import accepts
+from mbusgw.model.classes import SENSOR_CLASSES, accepts
 from mbusgw.model.quantity import Kind, Quantity
 from mbusgw.model.reading import Field
 from mbusgw.model.record import Function, Record
+from mbusgw.model.wishes import RecordWish
 from mbusgw.mqtt.words import QUALIFIERS, SUFFIXES, TITLES_DE
 from mbusgw.registry.counters import is_counter
 
@@ -115,16 +116,36 @@ def look(field: Field, medium: int | None) -> Look:
         _BY_KIND[record.quantity.kind], name=record.quantity.title, name_de=_title_de(record.quantity)
     )
     base = _by_medium(base, record, medium)
-    if base.state_class == _COUNTER and not is_counter(record):
+    if base.state_class == _COUNTER and not is_counter(field):
         is_rate = any(word.startswith("per_") for word in record.qualifiers)
         base = replace(base, state_class=_GAUGE if is_rate else _TOTAL)
     of_the_past = any(word in _OF_THE_PAST or word.startswith("profile_") for word in record.qualifiers)
     if record.function is not Function.INSTANTANEOUS or record.storage or of_the_past:
         base = _history(base)
+    if field.wish is not None:
+        base = _wanted(base, field, field.wish)
     if isinstance(field.value, str) or not (field.unit or record.quantity.kind in _NUMERIC or base.device_class):
         # A sensor with a class must render a number (or a date); a text in it would be refused each time.
         base = replace(base, device_class=None, state_class=None)
     return _checked(base, field.unit)
+
+
+def _wanted(base: Look, field: Field, wish: RecordWish) -> Look:
+    """``base`` as a person wants it. What was given a class is no diagnostic matter any more."""
+    if wish.device_class is not None:
+        base = replace(base, device_class=wish.device_class or None)
+        if base.device_class is not None:
+            base = replace(base, state_class=_fitting(base, field), category=None, enabled=True)
+    if wish.state_class is not None:
+        base = replace(base, state_class=wish.state_class or None)
+    return base if wish.enabled is None else replace(base, enabled=wish.enabled)
+
+
+def _fitting(base: Look, field: Field) -> str | None:
+    """The state class of another device class than the usual one."""
+    legal = SENSOR_CLASSES[base.device_class or ""].state_classes
+    tries = (_COUNTER if is_counter(field) else None, base.state_class, _GAUGE, _TOTAL)
+    return next((one for one in tries if one in legal and (one != _COUNTER or is_counter(field))), None)
 
 
 def _by_medium(base: Look, record: Record, medium: int | None) -> Look:
@@ -171,6 +192,8 @@ def _checked(base: Look, unit: str) -> Look:
 
 def entity_name(field: Field, shown: Look, language: str, medium: int | None) -> str:
     """The name a person sees: the quantity, then what tells it from its siblings."""
+    if field.wish is not None and field.wish.name is not None:
+        return field.wish.name
     german = language == "de"
     words = [shown.name_de if german else shown.name]
     record = field.record

@@ -40,7 +40,9 @@ def change_messages(topics: Topics, change: Change) -> list[Message]:
     messages = [
         _field_message(topics, state, state.fields[name])
         for name in state.fields
-        if name in change.fields and (state.fields[name].value is not None or name in change.before.fields)
+        if name in change.fields
+        and not state.fields[name].hidden
+        and (state.fields[name].value is not None or name in change.before.fields)
     ]
     # What only the meter had that was here before.
     gone = change.before.fields.keys() - state.fields.keys()
@@ -62,7 +64,7 @@ def all_messages(topics: Topics, state: DeviceState) -> list[Message]:
     messages += [
         _field_message(topics, state, field)
         for name, field in state.fields.items()
-        if field.value is not None and state.left_out.get(name, 0) < LEFT_OUT_MOST
+        if field.value is not None and not field.hidden and state.left_out.get(name, 0) < LEFT_OUT_MOST
     ]
     if state.quarantine:
         messages.append(quarantine_message(topics, state))
@@ -194,6 +196,17 @@ class StateRecorder:
     def _without_withheld(self, device_id: str, messages: list[Message]) -> list[Message]:
         topics = {self._topics.field(device_id, name) for name in self._withheld.get(device_id, ())}
         return [message for message in messages if message.topic not in topics or not message.payload]
+
+    def hide(self, devices: Iterable[DeviceState]) -> None:
+        """Clears the topics of fields that are hidden, and may have been shown until now."""
+        messages = [
+            Message(self._topics.field(state.device_id, field.name), "", retain=True)
+            for state in devices
+            for field in state.fields.values()
+            if field.hidden
+        ]
+        if messages:
+            self._store.submit(outbox.enqueue(messages, self._clock.now()))
 
     def forget(self, state: DeviceState) -> None:
         """A device that is not configured any more: its state is deleted and its retained topics are cleared."""

@@ -3,8 +3,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from mbusgw.model.classes import SENSOR_CLASSES
 from mbusgw.model.quantity import Kind
+from mbusgw.model.reading import Field
 from mbusgw.model.record import Function, Record
+
+#: Home Assistant's words for what only grows, and for what goes up and down.
+COUNTER, GAUGE = "total_increasing", "measurement"
 
 ELECTRICITY = frozenset({0x02})
 WATER = frozenset({0x06, 0x07, 0x10, 0x11, 0x15, 0x16, 0x17, 0x28})
@@ -40,15 +45,25 @@ _MOST: dict[tuple[str, str], tuple[tuple[frozenset[int] | None, Decimal], ...]] 
 }
 
 
-def is_counter(record: Record) -> bool:
-    """A running count, which Home Assistant makes statistics of: no due date, no extreme, no rate. **any thread**"""
-    return (
-        record.quantity.kind is Kind.COUNTER
-        and record.function is Function.INSTANTANEOUS
-        and record.storage == 0
-        and record.quantity.slug not in _NO_TOTAL
-        and not any(word.startswith(_NO_COUNTER) for word in _meaning(record))
-    )
+def is_counter(field: Field) -> bool:
+    """A running count, which Home Assistant makes statistics of: no due date, no extreme, no rate. **any thread**
+
+    What a person calls one is one.
+    """
+    record, wish = field.record, field.wish
+    if record is None:
+        return False
+    if wish is not None and wish.state_class is not None:
+        return wish.state_class == COUNTER
+    if record.function is not Function.INSTANTANEOUS or record.storage:
+        return False
+    if any(word.startswith(_NO_COUNTER) for word in _meaning(record)):
+        return False
+    counts = record.quantity.kind is Kind.COUNTER and record.quantity.slug not in _NO_TOTAL
+    if wish is None or not wish.device_class:
+        return counts
+    legal = SENSOR_CLASSES[wish.device_class].state_classes
+    return COUNTER in legal and (counts or GAUGE not in legal)
 
 
 def _meaning(record: Record) -> tuple[str, ...]:

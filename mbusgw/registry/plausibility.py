@@ -173,7 +173,7 @@ class Guard:
 
     def _limit(self, said: Field, case: _Case) -> Decimal | None:
         """The most that a counter may grow in an hour; None of what is no counter, or not guarded."""
-        if said.record is None or not is_counter(said.record):
+        if said.record is None or not is_counter(said):
             return None
         slug = said.record.quantity.slug
         own = self._devices.get(case.reading.device_id, {})

@@ -12,6 +12,7 @@ from mbusgw.model.guests import GuestList
 from mbusgw.model.reading import Lane, Reading
 from mbusgw.model.reception import RadioLink, Reception
 from mbusgw.model.record import Value
+from mbusgw.model.wishes import NO_WISHES, MeterWishes
 from mbusgw.registry.changes import Change, DeadBands
 from mbusgw.registry.plausibility import Guard, release
 from mbusgw.runtime.clock import Clock
@@ -73,11 +74,12 @@ class Registry:
         self._observers = (*self._observers, observer)
 
     # -------------------------------------------------- who there is
-    def expect(self, device_id: str, *, name: str, ttl_s: float) -> None:
+    def expect(self, device_id: str, *, name: str, ttl_s: float, wishes: MeterWishes = NO_WISHES) -> None:
         """A configured device: it is known (offline) before it has ever been read."""
         with self._lock:
             entry = self._entries.get(device_id)
             state = replace(entry.state if entry else DeviceState(device_id, name), name=name, expected=True)
+            state = state.wanted(wishes)
             self._entries[device_id] = _Entry(state, ttl_s, self._clock.mono() + ttl_s)
 
     def expect_guests(self) -> None:
@@ -91,6 +93,7 @@ class Registry:
                     last_error=NOT_HEARD,
                     hidden=guest.hidden,
                     expected=True,
+                    wishes=guest.wishes,
                 )
                 self._entries[guest.device_id] = _Entry(state, self._radio_ttl_s, self._clock.mono())
 
@@ -120,7 +123,7 @@ class Registry:
                 ttl_s = known.ttl_s if known is not None and wired else self._restored_ttl(state)
                 fresh = state.read_at is not None and (now - state.read_at).total_seconds() < ttl_s
                 restored = replace(
-                    state,
+                    state.wanted(known.state.wishes if known else self.guests.wishes(state.device_id)),
                     name=known.state.name if known else self._name(state),
                     hidden=state.lane is Lane.WIRELESS and self.guests.hides(state.device_id),
                     expected=known is not None,
@@ -136,7 +139,12 @@ class Registry:
 
     def _newcomer(self, reading: Reading) -> DeviceState:
         device_id, radio = reading.device_id, reading.lane is Lane.WIRELESS
-        return DeviceState(device_id, self.guests.name(device_id), hidden=radio and self.guests.hides(device_id))
+        return DeviceState(
+            device_id,
+            self.guests.name(device_id),
+            hidden=radio and self.guests.hides(device_id),
+            wishes=self.guests.wishes(device_id),
+        )
 
     def _restored_ttl(self, state: DeviceState) -> float:
         return self._radio_ttl_s if state.radio is None else self._radio_ttl(state.radio)

@@ -10,6 +10,7 @@ from typing import Any
 from mbusgw.model.quantity import Kind, Quantity
 from mbusgw.model.reading import Field
 from mbusgw.model.record import Function, Record, Value
+from mbusgw.model.wishes import RecordWish
 
 
 def from_fields(fields: Mapping[str, Field]) -> dict[str, Any]:
@@ -26,6 +27,8 @@ def _from_field(field: Field) -> dict[str, Any]:
     entry: dict[str, Any] = {"value": field.value, "type": _type_of(field.value), "unit": field.unit}
     if field.record is not None:
         entry["record"] = _from_record(field.record)
+    if field.wish is not None:
+        entry["wished"] = True
     return entry
 
 
@@ -55,7 +58,9 @@ def _from_record(record: Record) -> dict[str, Any]:
 
 def _to_field(name: str, entry: Mapping[str, Any]) -> Field:
     record = _to_record(entry["record"]) if "record" in entry else None
-    return Field(name, _to_value(entry["value"], entry["type"]), entry["unit"], record)
+    # What was wanted is in the configuration; here only that something was, so that it can be undone.
+    wish = RecordWish() if entry.get("wished") else None
+    return Field(name, _to_value(entry["value"], entry["type"]), entry["unit"], record, wish)
 
 
 def _to_record(document: Mapping[str, Any]) -> Record:

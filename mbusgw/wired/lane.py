@@ -169,7 +169,10 @@ class WiredLane:
         bus = self.bus(config.bus)
         assert bus is not None, "the loader has seen to it that every device's bus is there"
         self._registry.expect(
-            config.id, name=config.name or config.id, ttl_s=config.offline_after_on(bus.config)
+            config.id,
+            name=config.name or config.id,
+            ttl_s=config.offline_after_on(bus.config),
+            wishes=config.wishes,
         )
         return WiredMeter(
             config,

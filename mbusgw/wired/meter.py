@@ -255,7 +255,13 @@ class WiredMeter(Worker):
 
     def _decode(self, exchange: _Exchange) -> Readout:
         opinion = differences if self._bus.config.decoder == "meterbus" else None
-        reading = build_reading(self.config.id, exchange.answer, exchange.read_at, second_opinion=opinion)
+        reading = build_reading(
+            self.config.id,
+            exchange.answer,
+            exchange.read_at,
+            second_opinion=opinion,
+            wishes=self.config.wishes.records,
+        )
         return Readout(exchange.answer, exchange.read_at, exchange.seconds, reading)
 
     def _ask(self, *, reset: bool) -> _Exchange:

@@ -13,6 +13,7 @@ from mbusgw.model.fields import name_fields
 from mbusgw.model.reading import Lane, Reading
 from mbusgw.model.record import Record
 from mbusgw.model.telegram import DecodedTelegram
+from mbusgw.model.wishes import NO_RECORD_WISHES, RecordWishes
 
 INCOMPLETE = "the meter announced more records than could be read"
 
@@ -33,9 +34,14 @@ class Readout:
 
 
 def build_reading(
-    device_id: str, answer: Answer, read_at: datetime, *, second_opinion: SecondOpinion | None = None
+    device_id: str,
+    answer: Answer,
+    read_at: datetime,
+    *,
+    second_opinion: SecondOpinion | None = None,
+    wishes: RecordWishes = NO_RECORD_WISHES,
 ) -> Reading:
-    """The reading of all telegrams of ``answer``, in the order they came. Any thread.
+    """The reading of all telegrams of ``answer``, in the order they came, its fields as wanted. Any thread.
 
     Raises ``DecodeError`` as ``decode_answer`` does.
     """
@@ -45,7 +51,7 @@ def build_reading(
         read_at=read_at,
         lane=Lane.WIRED,
         header=telegram.header,
-        fields=MappingProxyType(name_fields(telegram.records)),
+        fields=MappingProxyType(name_fields(telegram.records, wishes)),
         records=telegram.records,
         manufacturer_data=telegram.manufacturer_data,
         problems=telegram.problems,

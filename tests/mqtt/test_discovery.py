@@ -19,6 +19,7 @@ from mbusgw.model.quantity import QUANTITIES
 from mbusgw.model.reading import Lane
 from mbusgw.model.reception import Reception
 from mbusgw.model.record import Function, Record
+from mbusgw.model.wishes import MeterWishes, RecordWish, RecordWishes
 from mbusgw.mqtt.discovery import Discovery
 from mbusgw.mqtt.topics import Topics
 from mbusgw.runtime import exactjson
@@ -228,3 +229,36 @@ def test_a_wired_meter_shows_whether_it_is_asked_even_while_it_is_silent(
                zip(("closed", "half_open", "open", "paused"), words))
     assert "value_json.breaker or 'closed'" in polling["value_template"], "not unknown after a start"
     assert "polling" not in document(meter(lane=Lane.WIRELESS), language)["components"]
+
+
+def wanted(**of: RecordWish) -> DeviceState:
+    return meter().wanted(MeterWishes("Cellar", RecordWishes(tuple(of.items()))))
+
+
+def test_entities_are_called_and_classed_as_wanted_and_keep_their_unique_ids() -> None:
+    before = document(meter())["components"]
+    after = document(
+        wanted(
+            energy=RecordWish(name="Heat \"total\" ☀", unit="MWh"),
+            power=RecordWish(device_class="", state_class=""),
+            power_max=RecordWish(enabled=True),
+            energy_storage_1=RecordWish(hidden=True),
+            firmware_version=RecordWish(device_class="water", unit="m³"),
+        )
+    )
+    components = after["components"]
+    assert after["device"]["suggested_area"] == "Cellar"
+    assert before.keys() - components.keys() == {"energy_storage_1"}
+    assert all(components[key]["unique_id"] == before[key]["unique_id"] for key in components)
+    assert components["energy"]["name"] == 'Heat "total" ☀'
+    assert (components["energy"]["unit_of_measurement"], components["energy"]["device_class"]) == ("MWh", "energy")
+    assert not components["power"].keys() & {"device_class", "state_class"}
+    assert "enabled_by_default" not in components["power_max"]
+    water = components["firmware_version"]
+    assert (water["device_class"], water["state_class"]) == ("water", "total_increasing")
+    assert not water.keys() & {"entity_category", "enabled_by_default"}
+
+
+def test_a_class_that_does_not_go_with_the_unit_of_the_meter_is_left_out() -> None:
+    component = document(wanted(power=RecordWish(device_class="energy")))["components"]["power"]
+    assert "device_class" not in component

@@ -6,15 +6,18 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from mbusgw.model.device import DeviceState
+from mbusgw.model.fields import name_fields
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.quantity import QUANTITIES
 from mbusgw.model.reading import Lane
 from mbusgw.model.record import Record, Value
+from mbusgw.model.wishes import MeterWishes, RecordWish, RecordWishes
 from mbusgw.mqtt.states import LEFT_OUT_MOST, StateRecorder, all_messages, attributes, change_messages
 from mbusgw.registry.changes import Change
 from mbusgw.registry.registry import Registry
@@ -303,3 +306,22 @@ def test_a_value_in_quarantine_has_a_topic_of_its_own_until_it_is_over(
     told = waiting(store)
     assert told["mbus/meter_1/quarantine"] == "" and told["mbus/meter_1/energy"] == "5.000"
     assert "5.000" in str(rows(store, "SELECT fields_json FROM readings"))  # the history has what was read
+
+
+def test_a_hidden_value_has_no_topic_but_is_in_the_history(
+    recorder: StateRecorder, registry: Registry, store: Store
+) -> None:
+    wishes = RecordWishes((("energy", RecordWish(hidden=True)),))
+    registry.expect("meter_1", name="M", ttl_s=TTL_S, wishes=MeterWishes(records=wishes))
+    records = [energy(Decimal(5000)), Record(QUANTITIES["power"], "W", 7, dib=b"\x02", vib=b"\x2b")]
+    one = replace(reading("meter_1", records), fields=MappingProxyType(name_fields(records, wishes)))
+    recorder.deliver(one)
+    recorder.publish_all(registry.snapshot().values())
+    recorder.publish_change(change(registry))
+    store.step()
+    assert "mbus/meter_1/energy" not in waiting(store) and waiting(store)["mbus/meter_1/power"] == "7"
+    assert "energy" in str(rows(store, "SELECT fields_json FROM readings"))
+    recorder.hide(registry.snapshot().values())
+    recorder.publish_change(change(registry))
+    store.step()
+    assert waiting(store)["mbus/meter_1/energy"] == ""
