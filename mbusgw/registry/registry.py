@@ -13,7 +13,7 @@ from mbusgw.model.reading import Lane, Reading
 from mbusgw.model.reception import RadioLink, Reception
 from mbusgw.model.record import Value
 from mbusgw.model.wishes import NO_WISHES, MeterWishes
-from mbusgw.registry.changes import Change, DeadBands
+from mbusgw.registry.changes import Change, DeadBands, difference
 from mbusgw.registry.plausibility import Guard, release
 from mbusgw.runtime.clock import Clock
 
@@ -75,12 +75,17 @@ class Registry:
 
     # -------------------------------------------------- who there is
     def expect(self, device_id: str, *, name: str, ttl_s: float, wishes: MeterWishes = NO_WISHES) -> None:
-        """A configured device: it is known (offline) before it has ever been read."""
+        """A configured device: it is known (offline) before it has ever been read.
+
+        Observers learn of values that ``wishes`` make others.
+        """
         with self._lock:
             entry = self._entries.get(device_id)
             state = replace(entry.state if entry else DeviceState(device_id, name), name=name, expected=True)
-            state = state.wanted(wishes)
-            self._entries[device_id] = _Entry(state, ttl_s, self._clock.mono() + ttl_s)
+            change = _rewish(state, wishes)
+            self._entries[device_id] = _Entry(change.after, ttl_s, self._clock.mono() + ttl_s)
+        if change.fields:
+            self._tell(change)
 
     def expect_guests(self) -> None:
         """The same for the radio meters that somebody spoke of; before anything else is known."""
@@ -116,14 +121,16 @@ class Registry:
         its full time again, so that a quick restart shows nobody as gone.
         """
         now, mono = self._clock.now(), self._clock.mono()
+        changes = []
         with self._lock:
             for state in states:
                 known = self._entries.get(state.device_id)
                 wired = known is not None and known.state.lane is Lane.WIRED
                 ttl_s = known.ttl_s if known is not None and wired else self._restored_ttl(state)
                 fresh = state.read_at is not None and (now - state.read_at).total_seconds() < ttl_s
+                change = _rewish(state, known.state.wishes if known else self.guests.wishes(state.device_id))
                 restored = replace(
-                    state.wanted(known.state.wishes if known else self.guests.wishes(state.device_id)),
+                    change.after,
                     name=known.state.name if known else self._name(state),
                     hidden=state.lane is Lane.WIRELESS and self.guests.hides(state.device_id),
                     expected=known is not None,
@@ -133,6 +140,10 @@ class Registry:
                     version=state.version + 1,
                 )
                 self._entries[state.device_id] = _Entry(restored, ttl_s, mono + ttl_s)
+                if change.fields:
+                    changes.append(replace(change, after=restored))
+        for change in changes:
+            self._tell(change)
 
     def _name(self, state: DeviceState) -> str:
         return self.guests.name(state.device_id) if state.lane is Lane.WIRELESS else state.name
@@ -283,3 +294,10 @@ class Registry:
         for observer in self._observers:
             observer(change)
         return change
+
+
+def _rewish(before: DeviceState, wishes: MeterWishes) -> Change:
+    """``before`` as ``wishes`` want it. Most states are as they were, and are not looked through."""
+    after = before.wanted(wishes)
+    changed = after.fields is not before.fields
+    return Change(before, after, difference(before.fields, after.fields) if changed else frozenset())

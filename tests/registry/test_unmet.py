@@ -74,6 +74,25 @@ def test_another_factor_is_no_jump_of_the_counter() -> None:
     assert state is not None and state.fields["energy"].value == 50_010 and not state.quarantine
 
 
+def test_observers_learn_of_another_unit_before_any_value_is_read_in_it() -> None:
+    clock = FakeClock()
+    registry = Registry(clock, radio_ttl_s=3600)
+    registry.expect("meter_1", name="M", ttl_s=90)
+    read(registry, clock, 5_000_000)
+    retyped: list[frozenset[str]] = []
+    registry.observe(lambda change: retyped.append(change.retyped))
+    registry.expect("meter_1", name="M", ttl_s=90, wishes=wanted(energy=RecordWish(name="Heat")))
+    registry.expect("meter_1", name="M", ttl_s=90, wishes=wanted(energy=RecordWish(unit="MWh")))
+    assert retyped == [{"energy"}]
+    left = registry.get("meter_1")
+    assert left is not None
+    second = Registry(clock, radio_ttl_s=3600)
+    second.observe(lambda change: retyped.append(change.retyped))
+    second.expect("meter_1", name="M", ttl_s=90)
+    second.restore([left])
+    assert retyped == [{"energy"}, {"energy"}]
+
+
 def test_a_name_only_changes_nothing_of_what_is_in_quarantine() -> None:
     clock = FakeClock()
     registry = Registry(clock, radio_ttl_s=3600)
