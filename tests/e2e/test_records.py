@@ -54,7 +54,8 @@ def is_alike(daemon: Daemon, told: Subscriber, factor: int) -> bool:
         [[kept]] = connection.execute("SELECT fields_json FROM readings ORDER BY id DESC LIMIT 1")
     finally:
         connection.close()
-    return sent == Decimal(told.last("mbus/meter_1/energy") or 0) == state == Decimal(json.loads(kept)["energy"][0])
+    topic = Decimal(told.last("mbus/meter_1/energy") or 0)
+    return sent == topic == state == Decimal(str(json.loads(kept)["energy"][0]))
 
 
 def test_a_wired_meter_is_shown_as_wanted_and_a_reload_takes_other_wishes_over(
