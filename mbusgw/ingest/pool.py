@@ -220,7 +220,9 @@ class ParseWorker(WorkerWithView):
         self, telegram: ReceivedTelegram, error: MbusgwError, attempts: int, sender: Sender | None
     ) -> None:
         retry_at = None
-        if isinstance(error, KeyMissing):
+        if isinstance(error, (KeyMissing, KeyWrong)) and telegrams.was_read(self.view, telegram.ingest_id):
+            status = Status.PARSED  # run again without the key it came with, or with a newer one: its reading stands
+        elif isinstance(error, KeyMissing):
             status = Status.KEY_MISSING
         elif error.retryable and not self._waited_in_vain(telegram, error, attempts):
             status = Status.DEFERRED

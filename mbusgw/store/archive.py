@@ -110,7 +110,8 @@ def replayable(connection: sqlite3.Connection, wanted: Wanted, *, limit: int) ->
 def replay(connection: sqlite3.Connection, ingest_ids: Sequence[str]) -> list[tuple[str, str]]:
     """Has those of the telegrams parsed again that (still) can be; returns (ingest id, gateway) of each.
 
-    The key of the request is forgotten once a telegram was parsed: what was encrypted needs a stored one.
+    The key of the request is forgotten once a telegram was parsed: what was encrypted needs a stored one, or keeps
+    its old reading.
     """
     done = connection.execute(
         "UPDATE telegrams SET status = 'received', reason = NULL, retry_at = NULL"

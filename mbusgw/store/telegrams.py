@@ -294,6 +294,12 @@ def keep_result(ingest_id: str, parsed_json: str) -> Write:
     )
 
 
+def was_read(connection: sqlite3.Connection, ingest_id: str) -> bool:
+    """Whether a parser has read it before."""
+    found = connection.execute("SELECT 1 FROM parse_results WHERE ingest_id = ?", (ingest_id,))
+    return found.fetchone() is not None
+
+
 def outcome(connection: sqlite3.Connection, ingest_id: str) -> tuple[str, str | None, str | None] | None:
     """(status, reason, parsed_json) of one telegram."""
     row = connection.execute(

@@ -30,7 +30,7 @@ from mbusgw.parsers.base import ParsedTelegram
 from mbusgw.parsers.formats import FormatMemory
 from mbusgw.parsers.local import LocalBackend
 from mbusgw.runtime.clock import SystemClock
-from mbusgw.store import formats, telegrams
+from mbusgw.store import archive, formats, telegrams
 from mbusgw.store.keys import MeterKey
 from mbusgw.store.telegrams import Status
 from mbusgw.store.writer import Store
@@ -314,6 +314,25 @@ def test_a_lenient_policy_asks_the_parser_anyway_and_believes_what_it_says(
     assert lane.status(ingest_id) == Status.KEY_MISSING
     put_key(lane)
     assert lane.due() == [ingest_id]
+
+
+@pytest.mark.parametrize(("newer", "says"), [(None, "KeyMissing"), (bytes(16), "KeyWrong")])
+def test_what_is_run_again_without_the_key_it_came_with_keeps_its_reading(
+    store: Store, clock: FakeClock, newer: bytes | None, says: str
+) -> None:
+    lane = Lane(store, clock, LocalBackend())
+    (ingest_id,) = lane.accept(Submission("gw1", OMS_GAS, key=KEY))
+    lane.work()
+    lane.acknowledge_all()
+    if newer:
+        put_key(lane, key=newer)
+    write(store, lambda connection: archive.replay(connection, [ingest_id]))
+    lane.work()
+    (error,) = [document for _, document in lane.sent("errors")]
+    assert (error["error"]["type"], error["status"], error["will_retry"]) == (says, Status.PARSED, False)
+    lane.acknowledge_all()
+    assert lane.status(ingest_id) == Status.PUBLISHED
+    assert rows(store, "SELECT ingest_id FROM readings") == [(ingest_id,)]
 
 
 def test_a_key_is_in_nothing_that_is_said_or_kept(
