@@ -61,7 +61,9 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
                f" {meter['repeats']:>7} {_delay(meter['answer_ms']):>18}")  # fmt: skip
     yield ""
     if not document["findings"]:
-        yield "nothing is wrong" if document["meters"] else "no meter of this bus is in the configuration"
+        yield "nothing is wrong" if document["meters"] else (
+            "no meter of this bus is in the configuration: `mbusgw scan` finds them, with --adopt it writes them down"
+        )
     for finding in document["findings"]:
         yield f"- {finding['about']}: {finding['what']}"
         yield f"  {finding['advice']}"

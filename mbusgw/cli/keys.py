@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 # ------------------------------------------------------------------ the actions
 def _list(args: argparse.Namespace) -> int:
-    with _keys(database_config(args)) as keys:
+    with _keys(database_config(args), create=False) as keys:
         document = keys.listed()
     if args.json:
         print(dumps(document, indent=2))
@@ -107,7 +107,7 @@ def _set(args: argparse.Namespace) -> int:
 def _remove(args: argparse.Namespace) -> int:
     meter_id, maker = _meter(args)
     config = database_config(args)
-    with _keys(config) as keys:
+    with _keys(config, create=False) as keys:
         about = keys.remove(meter_id, maker)
     if args.json:
         print(dumps({"removed": about}))
@@ -140,8 +140,8 @@ def _import(args: argparse.Namespace) -> int:
 
 # ------------------------------------------------------------------ who keeps them
 @contextmanager
-def _keys(config: Config) -> Iterator[Keys]:
-    with database(config) as keeper:
+def _keys(config: Config, *, create: bool = True) -> Iterator[Keys]:
+    with database(config, create=create) as keeper:
         yield _Remote(keeper) if isinstance(keeper, Remote) else _Direct(keyring_of(keeper, config))
 
 

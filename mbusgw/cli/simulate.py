@@ -89,7 +89,8 @@ def run(args: argparse.Namespace) -> int:
         try:
             segment.start()
         except OSError as error:
-            raise TransportOpenFailed(f"cannot make the port: {error.strerror or error}") from error
+            place = f"{args.tcp[0]}:{args.tcp[1]}" if args.tcp else args.pty or "of a pseudo terminal"
+            raise TransportOpenFailed(f"cannot make the port {place}: {error.strerror or error}") from error
         try:
             _describe(segment)
             attend(segment, journal, args.duration)

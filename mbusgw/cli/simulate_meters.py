@@ -26,7 +26,7 @@ def read_meters(file: Path, *, clock: Clock) -> list[SimulatedMeter]:
     Addresses and numbers may occur twice: that is how collisions are made. Raises ``MbusgwError`` naming
     what is wrong where, and ``ConfigError`` for a file that is no YAML.
     """
-    tree = read_document(file).tree
+    tree = read_document(file, option="--meters-file FILE").tree
     entries = tree.get("meters") if isinstance(tree, dict) else None
     if not isinstance(entries, list) or not entries:
         raise MbusgwError(f"{file}: expected `meters:` and a list of meters below it")

@@ -14,7 +14,7 @@ from mbusgw.cli.upkeep import add_database_options, database, database_config
 from mbusgw.config.kinds import parse_duration
 from mbusgw.config.models import Config
 from mbusgw.model.errors import RequestError
-from mbusgw.runtime.clock import iso
+from mbusgw.runtime.clock import iso, parse_iso
 from mbusgw.runtime.exactjson import dumps
 from mbusgw.store.archive import REPLAYABLE, STATUSES
 from mbusgw.store.replays import Telegrams
@@ -114,7 +114,8 @@ def _replay(args: argparse.Namespace) -> int:
         print(dumps(answer))
         return 0
     more = "; there are more, which do not fit in now: ask again later" if answer["more"] else ""
-    print(f"{answer['replayed']} telegrams are parsed again{more}")
+    number = answer["replayed"]
+    print(f"{number} {'telegram is' if number == 1 else 'telegrams are'} parsed again{more}")
     return 0
 
 
@@ -122,23 +123,29 @@ def _filters(args: argparse.Namespace) -> dict[str, str]:
     found = {name: getattr(args, name) for name in _FILTERS if getattr(args, name)}
     for name in ("since", "until"):
         if name in found:
-            found[name] = _time(found[name])
+            found[name] = _time(f"--{name}", found[name])
     return found
 
 
-def _time(text: str) -> str:
-    """A length of time is so long ago; anything else is left to whoever keeps the telegrams."""
+def _time(name: str, text: str) -> str:
+    """A length of time is so long ago. Raises ``RequestError``."""
     try:
         ago_s = parse_duration(text)
         return iso(datetime.now(timezone.utc) - timedelta(seconds=ago_s))
     except (ValueError, OverflowError):
-        return text
+        pass
+    try:
+        parse_iso(text)
+    except (ValueError, OverflowError):
+        message = f"{name} is neither a time (2026-01-31T12:00:00Z) nor how long ago (2h, 1d): {text!r}"
+        raise RequestError(400, "bad_time", message, field=name) from None
+    return text
 
 
 # ------------------------------------------------------------------ who keeps them
 @contextmanager
 def _archive(config: Config) -> Iterator[Archive]:
-    with database(config) as keeper:
+    with database(config, create=False) as keeper:
         if isinstance(keeper, Remote):
             yield _Remote(keeper)
         else:

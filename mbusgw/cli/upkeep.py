@@ -113,6 +113,11 @@ def _absent(config: Config) -> StoreError:
 
 
 def _unreachable(error: StoreError, config: Config) -> StoreError:
+    if isinstance(error.__cause__, PermissionError):
+        return StoreError(
+            f"no gateway answers on {config.http.listen} (http.listen), and {error}",
+            hint="start the gateway, or try with sudo: the database belongs to the service",
+        )
     if not isinstance(error, StoreBusy):
         return error
     return StoreBusy(

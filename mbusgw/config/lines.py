@@ -42,13 +42,13 @@ def dotted(path: KeyPath) -> str:
     return text
 
 
-def read_document(file: Path) -> Document:
-    """Reads and parses ``file``. Raises ``ConfigError`` when it cannot be read or is no YAML. **any thread**"""
+def read_document(file: Path, *, option: str = "-c FILE") -> Document:
+    """Reads and parses ``file``, which ``option`` names. Raises ``ConfigError`` when it cannot be read or is no YAML. **any thread**"""
     source = str(file)
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise _refuse(source, None, "there is no such file", "name another one with -c FILE") from None
+        raise _refuse(source, None, "there is no such file", f"name another one with {option}") from None
     except IsADirectoryError:
         raise _refuse(source, None, "is a folder, not a file") from None
     except PermissionError:

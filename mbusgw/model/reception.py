@@ -60,10 +60,12 @@ class RadioLink:
         return link._learned(gap_s) if learn else link
 
     def add(self, *receptions: Reception) -> RadioLink:
-        """A telegram that is known already was heard by more gateways."""
+        """A telegram that is known already was heard by more gateways; of each the newest reception counts."""
         known = {reception.gateway_id: reception for reception in self.receptions}
         for reception in receptions:
-            known[reception.gateway_id] = reception
+            before = known.get(reception.gateway_id)
+            if before is None or before.heard_at <= reception.heard_at:
+                known[reception.gateway_id] = reception
         newest = sorted(known.values(), key=lambda one: one.heard_at, reverse=True)
         return replace(self, receptions=tuple(newest[:GATEWAYS_KEPT]))
 

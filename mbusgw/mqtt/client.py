@@ -35,6 +35,8 @@ SILENCE_S = 30.0
 #: Reasons of a DISCONNECT (MQTT 5, 3.14.2.1): ours, that the will is to be told, and that of a broker with a rival.
 DISCONNECT_WITH_WILL = 0x04
 SESSION_TAKEN_OVER = 0x8E
+#: What paho tells of a connection that ended without a DISCONNECT.
+NO_REASON = 0x80
 #: Reasons for which a broker ends a connection whatever was sent last: busy, shutting down, keep alive, taken over,
 #: receive maximum, rate, quota, by its administrator, use another server, moved, connection rate, maximum time.
 WHATEVER_WAS_SENT = frozenset((0x89, 0x8B, 0x8D, 0x8E, 0x93, 0x96, 0x97, 0x98, 0x9C, 0x9D, 0x9F, 0xA0))
@@ -369,7 +371,7 @@ class Broker:
         if reason.value == SESSION_TAKEN_OVER:
             self._retry_after(self._standing.taken_over())
         else:
-            self._retry_after(self._standing.broke(why or f"the connection broke: {reason}"))
+            self._retry_after(self._standing.broke(why or _why_broken(reason)))
 
     def _published(
         self, _client: paho.Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Properties | None
@@ -397,6 +399,12 @@ def _tls_trouble(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {error.verify_message} (mqtt.ca_file names whom we trust)"
     return f"it does not speak TLS with us: {error.reason or error}"
+
+
+def _why_broken(reason: ReasonCode) -> str:
+    if reason.value == NO_REASON:
+        return "the connection broke: the broker or the network has ended it"
+    return f"the connection broke: {reason}"
 
 
 def _why_unreachable(error: BaseException | None, *, tls: bool) -> str:

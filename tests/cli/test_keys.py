@@ -93,7 +93,6 @@ def test_on_a_terminal_the_key_is_asked_for_and_not_shown(file: Path, tmp_path: 
         (("set", "12345678"), "", "this one has 0 characters"),
         (("set", "12345678"), KEY + "0", "this one has 33 characters"),
         (("set", "12345678"), "G" * 32, "32 hex digits (0-9, A-F)"),
-        (("remove", "12345678"), "", "no key is stored for meter 12345678"),
     ],
 )
 def test_what_is_wrong_is_told_and_exits_2(
@@ -102,6 +101,21 @@ def test_what_is_wrong_is_told_and_exits_2(
     assert run(*arguments, given=given) == 2
     captured = capsys.readouterr()
     assert message in captured.err and not captured.out and (not given or given not in captured.err)
+
+
+@pytest.mark.parametrize("action", [("list",), ("remove", "12345678")])
+def test_where_the_gateway_never_ran_that_is_told_and_no_database_made(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], action: tuple[str, ...]
+) -> None:
+    assert run(*action) == 1
+    assert "no gateway answers on 127.0.0.1:1 (http.listen), and there is no database" in capsys.readouterr().err
+    assert not (tmp_path / "keys.db").exists()
+
+
+def test_a_key_that_is_not_there_cannot_be_removed(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run("set", "87654321", given=KEY)
+    assert run("remove", "12345678") == 2
+    assert "no key is stored for meter 12345678" in capsys.readouterr().err
 
 
 def test_a_key_is_removed(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,11 @@ meters:
     assert meters[5].faults == (Fault(FaultKind.CHECKSUM, probability=0.1), Fault(FaultKind.LATE, delay_s=2.0))
 
 
+def test_a_file_that_is_not_there_is_named_with_the_option_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(MbusgwError, match="none.yaml: there is no such file .name another one with --meters-file FILE"):
+        read_meters(tmp_path / "none.yaml", clock=CLOCK)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -75,9 +75,18 @@ def test_one_is_shown_whole(file: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "there is no telegram nobody" in capsys.readouterr().err
 
 
+def test_where_the_gateway_never_ran_that_is_told_and_no_database_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mbusgw.yaml"
+    file.write_text(f"http: {{listen: '127.0.0.1:1'}}\nstorage: {{path: {tmp_path}/none/x.db}}\n")
+    assert run(file, "list") == 1
+    assert "there is no database" in capsys.readouterr().err and not (tmp_path / "none").exists()
+
+
 def test_they_are_run_again_by_filter_and_by_name(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(file, "replay", "--status", "failed") == 0
-    assert capsys.readouterr().out == "1 telegrams are parsed again\n"
+    assert capsys.readouterr().out == "1 telegram is parsed again\n"
     assert status(file, "t1") == Status.RECEIVED
     assert run(file, "replay", "t2", "t3", "--json") == 0
     assert json.loads(capsys.readouterr().out) == {"replayed": 1, "more": False}
@@ -90,7 +99,7 @@ def test_they_are_run_again_by_filter_and_by_name(file: Path, capsys: pytest.Cap
         (["replay"], "say which"),
         (["replay", "--status", "duplicate"], "duplicate is not run again"),
         (["list", "--status", "lost"], "status is one of"),
-        (["list", "--since", "yesterday"], "since is no time"),
+        (["list", "--since", "yesterday"], "--since is neither a time"),
         (["list", "--meter", "5"], "meter: "),
         (["list", "--limit", "x"], "--limit is a number"),
     ],

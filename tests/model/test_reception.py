@@ -54,6 +54,11 @@ def test_a_telegram_that_is_handed_in_late_does_not_turn_time_back() -> None:
     assert link.last_at == after(180) and link.interval_s == 60
 
 
+def test_a_telegram_that_is_handed_in_late_does_not_hide_how_well_the_newest_was_heard() -> None:
+    link = heard(0, 60).add(Reception("gw1", None, after(30)))
+    assert link.receptions == (Reception("gw1", -70, after(60)),)
+
+
 def test_a_pause_that_tells_nothing_is_not_learned_from() -> None:
     link = heard(0, 60, 120, 180).hear([Reception("gw1", -70, after(9999))], learn=False)
     assert link.interval_s == 60 and link.completeness == 1 and link.last_at == after(9999)

@@ -44,4 +44,4 @@ def test_a_connection_that_is_reset_is_one_warning_and_no_error(
         broker.stop()
         assert broker.join(PATIENCE_S)
     told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert len(told) == 1 and "the connection broke" in told[0]
+    assert len(told) == 1 and "the connection broke: the broker or the network has ended it" in told[0]

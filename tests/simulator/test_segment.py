@@ -184,7 +184,7 @@ def test_the_command_takes_orders_and_keeps_a_log(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--pty", "/nowhere/port"], 1, "cannot make the port"),
+        (["--pty", "/nowhere/port"], 1, "cannot make the port /nowhere/port"),
         (["--fault", "3:tired"], 2, "ADDRESS:KIND"),
         (["--fault", "77:silent"], 2, "no meter has address 77"),
         (["--meters", "many"], 2, "whole number from 1 to 250"),
