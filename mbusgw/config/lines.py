@@ -43,7 +43,10 @@ def dotted(path: KeyPath) -> str:
 
 
 def read_document(file: Path, *, option: str = "-c FILE") -> Document:
-    """Reads and parses ``file``, which ``option`` names. Raises ``ConfigError`` when it cannot be read or is no YAML. **any thread**"""
+    """Reads and parses ``file``, which ``option`` names. **any thread**
+
+    Raises ``ConfigError`` when it cannot be read or is no YAML.
+    """
     source = str(file)
     try:
         text = file.read_bytes().decode("utf-8-sig")
