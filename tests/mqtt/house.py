@@ -23,11 +23,13 @@ from mbusgw.registry.registry import Registry
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.store.writer import Store
+from tests.fakes.stores import rows
 from tests.simulator.memory import SkippingClock
 from tests.wait import PATIENCE_S, wait_until
 
 CLOCK = SystemClock()
 STATUS_TOPIC = "homeassistant/status"
+HEARTBEAT_S = 3600.0
 GATEWAY = "homeassistant/device/mbusgw_mbusgw_gateway/config"
 METER = MeterIdentity("12345678", "ELS", 51, 4)
 TOPICS = Topics(MqttConfig(), HomeAssistantConfig())
@@ -72,7 +74,7 @@ class House:
         self.store.on_commit(self.sender.committed)
         self.broker.on_ack = self.sender.acknowledged
         self.pulse = Pulse(
-            self.registry, self.recorder, self.broker, self.store, TOPICS, heartbeat_s=3600, clock=clock
+            self.registry, self.recorder, self.broker, self.store, TOPICS, heartbeat_s=HEARTBEAT_S, clock=clock
         )
         self.announcer = Announcer(
             Discovery(TOPICS, gateway_id="mbusgw", language="en", expire_after_s=300),
@@ -100,8 +102,14 @@ class House:
         """The meter was read; returns when that is stored."""
         self.recorder.deliver(reading(device_id, records, meter=meter)).result(PATIENCE_S)
 
+    @property
+    def settled(self) -> bool:
+        """The broker has all that was stored. The table is asked, as tests ask the others: the store counts a commit
+        a moment after they can see it."""
+        return not rows(self.store, "SELECT id FROM mqtt_queue LIMIT 1")
+
     def close(self) -> None:
-        wait_until(lambda: self.sender.idle)
+        wait_until(lambda: self.settled)
         self.broker.stop()
         for worker in (self.announcer, self.pulse, self.sender, self.store):
             worker.stop()

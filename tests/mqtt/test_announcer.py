@@ -82,7 +82,7 @@ def test_gateway_and_known_meters_are_announced_when_the_broker_is_there(
 def test_announcements_are_retained(house: Callable[..., House], mosquitto: Mosquitto) -> None:
     one = house("meter_1").start()
     one.read("meter_1", ENERGY)
-    wait_until(lambda: len(announced(one)) == 2 and one.sender.idle)
+    wait_until(lambda: len(announced(one)) == 2 and one.settled)
     with subscribed(mosquitto.port, "homeassistant/#") as late:
         wait_until(lambda: {topic for topic, _, retained in late.messages if retained} >= {GATEWAY, DOCUMENT})
 
@@ -124,7 +124,7 @@ def test_an_entity_that_is_gone_for_good_is_removed_and_then_left_out(
     documents = [exactjson.loads(payload)["components"] for payload in told.payloads(DOCUMENT)]
     assert documents[0]["power"]["unique_id"]
     assert documents[1] == {**documents[2], "power": {"platform": "sensor"}}
-    wait_until(lambda: one.sender.idle)
+    wait_until(lambda: one.settled)
     assert rows(one.store, "SELECT payload FROM discovery WHERE device_id = 'meter_1'") == [(told.last(DOCUMENT),)]
 
 
@@ -133,7 +133,7 @@ def test_an_entity_that_was_not_yet_removed_at_a_stop_is_removed_by_the_next_run
 ) -> None:
     one = house("meter_1").start()
     one.read("meter_1", ENERGY, POWER)
-    wait_until(lambda: told.payloads(DOCUMENT) and one.sender.idle)
+    wait_until(lambda: told.payloads(DOCUMENT) and one.settled)
     one.close()
     two = house("meter_1")  # it has not heard of the power
     two.registry.record(reading("meter_1", [ENERGY]))
@@ -189,7 +189,7 @@ def test_the_values_follow_what_home_assistant_was_told_otherwise_because_it_tak
     read_and_announced(one, told)
     one.read("meter_1", ENERGY, POWER)
     wait_until(lambda: len(told.payloads(DOCUMENT)) == 2)
-    wait_until(lambda: told.payloads("mbus/meter_1/power") and one.sender.idle)
+    wait_until(lambda: told.payloads("mbus/meter_1/power") and one.settled)
     one.clock.advance(10)
     wait_until(lambda: len(told.payloads("mbus/meter_1/energy")) == 2)
     assert set(told.payloads("mbus/meter_1/energy")) == {"1234.000"}
@@ -211,7 +211,7 @@ def test_a_document_that_waits_for_the_broker_stays_before_the_values_that_wait_
 ) -> None:
     one = house("meter_1").start()
     read_and_announced(one, told, DUE)
-    wait_until(lambda: one.sender.idle)
+    wait_until(lambda: one.settled)
     mosquitto.stop()
     wait_until(lambda: not one.broker.connected)
     one.read("meter_1", replace(DUE, unit="J", value=Decimal("4500000000")))
@@ -277,7 +277,7 @@ def test_of_two_names_of_one_meter_that_is_announced_under_which_it_is_heard(
     one.registry.record(reading("meter_0", [ENERGY]))
     one.registry.expire()  # meter_2 is silent
     one.start()
-    wait_until(lambda: announced(one) == {GATEWAY: "", DOCUMENT: "meter_0"} and one.sender.idle)
+    wait_until(lambda: announced(one) == {GATEWAY: "", DOCUMENT: "meter_0"} and one.settled)
     with subscribed(mosquitto.port, DOCUMENT) as told:
         wait_until(lambda: told.messages)
         energy = exactjson.loads(told.last(DOCUMENT) or "")["components"]["energy"]
@@ -290,7 +290,7 @@ def test_a_birth_is_answered_with_discovery_then_availability_then_states(
     one = house("meter_1").start()
     wait_until(lambda: told.payloads(GATEWAY) and told.payloads("mbus/bridge/state"))
     one.read("meter_1", ENERGY, POWER)
-    wait_until(lambda: told.payloads(DOCUMENT) and told.payloads("mbus/meter_1/attributes") and one.sender.idle)
+    wait_until(lambda: told.payloads(DOCUMENT) and told.payloads("mbus/meter_1/attributes") and one.settled)
     told.messages.clear()
     told.publish(STATUS_TOPIC, "online")
     wait_until(lambda: told.payloads("mbus/meter_1/attributes"))
@@ -318,7 +318,7 @@ def test_a_birth_is_answered_a_while_later_and_two_in_that_while_once(tmp_path: 
             one.read("meter_2", ENERGY, meter=OTHER)
             wait_until(lambda: told.payloads(discovery_topic(OTHER)))
             assert len(told.payloads(GATEWAY)) == 1
-            wait_until(lambda: one.sender.idle)  # what is not acknowledged in 30 s makes it connect anew
+            wait_until(lambda: one.settled)  # what is not acknowledged in 30 s makes it connect anew
             one.clock.advance(600)
             wait_until(lambda: len(told.payloads(discovery_topic(OTHER))) == 2)
             assert len(told.payloads(GATEWAY)) == 2
@@ -361,7 +361,7 @@ def test_what_an_earlier_run_announced_and_is_gone_is_taken_back(
     later.registry.record(reading("meter_1", [ENERGY]))
     later.start()
     wait_until(lambda: announced(later) == {GATEWAY: "", DOCUMENT: "meter_1"})
-    wait_until(lambda: later.sender.idle)
+    wait_until(lambda: later.settled)
     with subscribed(mosquitto.port, "homeassistant/#") as told:
         wait_until(lambda: told.payloads(DOCUMENT) and told.payloads(GATEWAY))
         assert not told.payloads(discovery_topic(OTHER))
@@ -406,7 +406,7 @@ def test_a_configured_meter_that_was_not_read_yet_in_this_run_keeps_its_announce
         later.start()
         wait_until(lambda: len(told.payloads(GATEWAY)) == 2, what="the gateway is announced last of all")
         later.read("meter_1", ENERGY)
-        wait_until(lambda: later.sender.idle)
+        wait_until(lambda: later.settled)
         assert "" not in told.payloads(DOCUMENT)
     assert announced(later) == {GATEWAY: "", DOCUMENT: "meter_1"}
 
@@ -416,7 +416,7 @@ def test_a_broker_that_has_lost_its_memory_is_told_everything_again(
 ) -> None:
     one = house("meter_1").start()
     one.read("meter_1", ENERGY)
-    wait_until(lambda: one.sender.idle)
+    wait_until(lambda: one.settled)
     mosquitto.stop()
     mosquitto.wipe()
     mosquitto.start()
@@ -429,7 +429,7 @@ def test_a_broker_that_has_lost_its_memory_is_told_everything_again(
 def test_it_tells_everything_anew_when_asked_and_not_too_often(house: Callable[..., House], told: Subscriber) -> None:
     one = house("meter_1").start()
     read_and_announced(one, told)
-    wait_until(lambda: told.payloads("mbus/meter_1/attributes") and one.sender.idle)
+    wait_until(lambda: told.payloads("mbus/meter_1/attributes") and one.settled)
     told.messages.clear()
     assert one.announcer.rediscover({}, lambda _progress: None) == {"devices": 1}
     wait_until(lambda: told.payloads("mbus/meter_1/attributes"))

@@ -10,7 +10,7 @@ import pytest
 from mbusgw.model.quantity import QUANTITIES
 from mbusgw.model.record import Record
 from tests.mosquitto import Mosquitto, subscribed
-from tests.mqtt.house import House
+from tests.mqtt.house import HEARTBEAT_S, House
 from tests.wait import wait_until
 
 POWER = Record(QUANTITIES["power"], "W", Decimal("250"), dib=b"\x02", vib=b"\x2b")
@@ -40,12 +40,32 @@ def test_that_a_meter_is_left_alone_for_a_while_is_told(house: House, mosquitto:
         wait_until(lambda: '"breaker":"open"' in (told.last("mbus/meter_1/attributes") or "").replace(" ", ""))
 
 
+def test_a_heartbeat_tells_everything_of_those_online_again_and_of_those_offline_only_that(
+    house: House, mosquitto: Mosquitto
+) -> None:
+    house.registry.expect("meter_1", name="Heat", ttl_s=2 * HEARTBEAT_S)
+    house.registry.expect("meter_2", name="Water", ttl_s=HEARTBEAT_S / 2)
+    with subscribed(mosquitto.port, "mbus/#") as told:
+        house.start().read("meter_1", POWER)
+        house.read("meter_2", POWER, meter=None)
+        wait_until(lambda: told.payloads("mbus/bridge/state") == ["online"])
+        told.publish("mbus/bridge/state", "offline")  # the next round denies it, and so the first, with all, is over
+        wait_until(lambda: told.payloads("mbus/bridge/state").count("online") == 2)
+        house.clock.advance(HEARTBEAT_S + 1)
+        again = [f"mbus/meter_1/{last}" for last in ("availability", "power", "attributes")]
+        wait_until(lambda: all(len(told.payloads(topic)) == 2 for topic in again))
+        wait_until(lambda: told.payloads("mbus/meter_2/availability") == ["online", "offline"])
+        wait_until(lambda: told.payloads("mbus/bridge/state").count("online") == 3)
+        assert told.payloads("mbus/meter_1/availability") == ["online", "online"]
+        assert told.payloads("mbus/meter_2/power") == ["250"]
+
+
 @pytest.mark.slow
 def test_of_a_broker_that_was_away_also_those_offline_are_told_again(house: House, mosquitto: Mosquitto) -> None:
     house.registry.expect("meter_1", name="Heat", ttl_s=600)
     house.start().read("meter_1", POWER)
     house.clock.advance(601)
-    wait_until(lambda: not house.registry.snapshot()["meter_1"].online and house.sender.idle)
+    wait_until(lambda: not house.registry.snapshot()["meter_1"].online and house.settled)
     mosquitto.stop()
     mosquitto.wipe()
     mosquitto.start()
@@ -60,7 +80,7 @@ def test_at_the_start_nothing_is_told_twice(house: House, mosquitto: Mosquitto) 
     with subscribed(mosquitto.port, "mbus/meter_1/#") as told:
         house.start().read("meter_1", POWER)
         house.read("meter_1", Record(QUANTITIES["power"], "W", Decimal("300"), dib=b"\x02", vib=b"\x2b"))
-        wait_until(lambda: told.last("mbus/meter_1/power") == "300" and house.sender.idle)
+        wait_until(lambda: told.last("mbus/meter_1/power") == "300" and house.settled)
         assert told.payloads("mbus/meter_1/availability") == ["online"]
 
 
