@@ -38,16 +38,51 @@ _FUNCTIONS = {
     "error value": Function.ERROR,
 }
 
-#: Names of the service that are not our titles.
+#: What the service calls otherwise than we do, in its spelling.
 _QUANTITIES = {
-    "time & date": "datetime",
-    "fabrication no": "fabrication_no",
+    "%": "relative_humidity",  # it tells the quantity as unit, and the unit as quantity
     "(enhanced) identification": "enhanced_identification",
     "access number": "access_no",
-    "operating time battery": "operating_time_battery",
+    "baudrate": "baud_rate",
+    "cumul count max power": "cumulated_max_power",
+    "data container for wmbus": "wireless_container",
+    "datacontainer for manufactuerer specific protocol": "manufacturer_container",
+    "date and time of battery change": "battery_change",
+    "device type": "medium",
+    "fabrication no": "fabrication_no",
+    "first storage # for cyclic storage": "first_storage",
+    "h.c.a.": "hca",
+    "interval of data transmission": "transmission_period",
+    "last storage # for cyclic storage": "last_storage",
+    "manufacturer specific data": "manufacturer_specific",
+    "number of counter stops": "stop_counter",
+    "phase u-l": "phase_voltage_current",
+    "phase u-u": "phase_voltage_voltage",
+    "point in time": "second",
+    "receive window management": "listening_window",
+    "receiver sensitivity": "rf_level",
+    "summertime (begin, end, deviation": "daylight_saving",
+    "time & date": "datetime",
 }
 _TITLES = {quantity.title.casefold(): quantity for quantity in QUANTITIES.values()}
-_UNITS = {"m^3": "m³", "m^3/h": "m³/h", "m^3/min": "m³/min", "m^3/s": "m³/s", "Units for H.C.A.": ""}
+_UNITS = {
+    "American gallon": "gal",
+    "American gallon/h": "gal/h",
+    "American gallon/min": "gal/min",
+    "Baud": "Bd",
+    "Bittimes": "bit times",
+    "Currency units": "",
+    "Relative humidity": "%",
+    "Units for H.C.A.": "",
+    "feet^3": "ft³",
+    "kVA/h": "kVAh",
+    "kVAR": "kvar",
+    "kVAR/h": "kvarh",
+    "m^3": "m³",
+    "m^3/h": "m³/h",
+    "m^3/min": "m³/min",
+    "m^3/s": "m³/s",
+}
 
 
 def find_telegram(document: object, depth: int = _DEPTH) -> Object | None:
