@@ -3,8 +3,9 @@ from __future__ import annotations
 
 from functools import partial
 
+from mbusgw.app.base import Base
 from mbusgw.app.dashboard import Dashboard
-from mbusgw.app.lanes import Base, WirelessLane
+from mbusgw.app.lanes import WirelessLane
 from mbusgw.store.replays import Telegrams
 from mbusgw.web.archive import ArchiveRoutes
 from mbusgw.web.dashboard import DashboardRoutes

@@ -8,6 +8,7 @@ from functools import partial
 from mbusgw import __version__
 from mbusgw.app.administration import admin_routes
 from mbusgw.app.advice import advise
+from mbusgw.app.base import Base, build_base
 from mbusgw.app.checks import build_checks, parser_reachable
 from mbusgw.app.commands import (
     add_config_commands,
@@ -19,16 +20,7 @@ from mbusgw.app.commands import (
 )
 from mbusgw.app.documents import Documents
 from mbusgw.app.gateway import Gateway
-from mbusgw.app.lanes import (
-    Base,
-    WayOut,
-    WirelessLane,
-    build_base,
-    build_outputs,
-    build_way_out,
-    build_wired_lane,
-    build_wireless_lane,
-)
+from mbusgw.app.lanes import WirelessLane, build_wired_lane, build_wireless_lane
 from mbusgw.app.memory import Memory
 from mbusgw.app.operations import ConfigOperations
 from mbusgw.app.quarantine import QuarantineOperations
@@ -36,6 +28,7 @@ from mbusgw.app.reload import Reload
 from mbusgw.app.settings import LiveSettings
 from mbusgw.app.signals import Controls
 from mbusgw.app.stages import Stage, Stages
+from mbusgw.app.wayout import WayOut, build_outputs, build_way_out
 from mbusgw.commands.desk import Desk
 from mbusgw.config.models import Config, HttpConfig
 from mbusgw.config.source import ConfigSource

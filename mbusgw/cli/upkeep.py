@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mbusgw.app.lanes import open_vault
+from mbusgw.app.base import open_vault
 from mbusgw.cli.options import add_config_option
 from mbusgw.cli.remote import Remote
 from mbusgw.config.loader import load, with_state_dir

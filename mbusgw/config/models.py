@@ -7,43 +7,20 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Discriminator,
-    Field,
-    SecretStr,
-    Tag,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Discriminator, Field, SecretStr, Tag, field_validator, model_validator
 
-from mbusgw.config.address import MeterAddress, MeterName
 from mbusgw.config.broker import HomeAssistantConfig, MqttConfig
-from mbusgw.config.daytimes import NEVER, DayTimes, Interval, longest_gap_s
-from mbusgw.config.kinds import (
-    BaseUrl,
-    BusName,
-    DeviceId,
-    Duration,
-    FilePath,
-    HexKey,
-    Manufacturer,
-    MeterId,
-    Network,
-    Period,
-    QuietTime,
-    TopicLevel,
-)
+from mbusgw.config.kinds import FilePath, Period, TopicLevel
 from mbusgw.config.outputs import AnyOutput
-from mbusgw.config.radio import RadioDeviceConfig
+from mbusgw.config.radio import IngestConfig, KeyConfig, LobaroConfig, ParserConfig, RadioDeviceConfig
 from mbusgw.config.readings import ChangesConfig, PlausibilityConfig
-from mbusgw.config.records import DescribedMeter, RecordConfig
-from mbusgw.config.section import Count, Section, check_port
+from mbusgw.config.records import RecordConfig
+from mbusgw.config.section import Section
+from mbusgw.config.wired import BAUDRATES, BusConfig, DeviceConfig
 
 __all__ = [
+    "BAUDRATES",
     "BusConfig",
     "ChangesConfig",
     "Config",
@@ -63,17 +40,6 @@ __all__ = [
     "RecordConfig",
     "StorageConfig",
 ]
-
-BAUDRATES = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400)
-
-
-def _check_baudrate(value: int) -> int:
-    if value not in BAUDRATES:
-        raise ValueError(f"must be one of {', '.join(str(rate) for rate in BAUDRATES)}")
-    return value
-
-
-Baudrate = Annotated[int, AfterValidator(_check_baudrate)]
 
 
 class GatewayConfig(Section):
@@ -130,154 +96,6 @@ class HttpConfig(Section):
     def port(self) -> int:
         """The port; 0 takes any that is free."""
         return int(self.listen.rpartition(":")[2])
-
-
-class IngestConfig(Section):
-    """Radio telegrams: ``keys`` is bearer key by gateway; ``trusted_networks`` are those whose gateways need none;
-    ``max_rate`` is telegrams a second of one gateway. A radio meter is offline after a silence of
-    ``offline_intervals`` of its own, or of ``offline_after``; ``quiet`` are the times at which they keep silent.
-    ``announce``: whether those that ``devices`` does not list have topics and entities.
-    """
-
-    keys: dict[TopicLevel, SecretStr] = Field(default_factory=dict)
-    trusted_networks: tuple[Network, ...] = ()
-    max_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    dedup: bool = True
-    dedup_window: Duration = 300.0
-    max_backlog: Count = 100_000
-    key_policy: Literal["strict", "lenient"] = "strict"
-    offline_after: Period = 86400.0
-    offline_intervals: Annotated[int, Field(ge=2, le=1000)] = 3
-    quiet: tuple[QuietTime, ...] = ()
-    announce: Literal["all", "listed"] = "all"
-
-    @field_validator("keys")
-    @classmethod
-    def _check_keys(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
-        empty = [gateway for gateway, key in value.items() if not key.get_secret_value().strip()]
-        if empty:
-            raise ValueError(f"the key of {', '.join(empty)} is empty")
-        return value
-
-
-class WmbusmetersConfig(Section):
-    """The program wmbusmeters, if the operator installed it: it reads meters with protocols of their maker's own."""
-
-    enabled: bool = False
-    command: Annotated[str, Field(min_length=1)] = "wmbusmeters"
-    timeout: Period = 5.0
-
-
-class ParserConfig(Section):
-    """Who parses radio telegrams, with how many threads."""
-
-    backend: Literal["lobaro", "local", "lobaro_then_local", "compare"] = "lobaro_then_local"
-    n_workers: Annotated[int, Field(ge=1, le=8)] = 4
-    wmbusmeters: WmbusmetersConfig = WmbusmetersConfig()
-
-
-class LobaroConfig(Section):
-    """The Lobaro wMbus parser's web API. ``rate``: requests a second."""
-
-    url: BaseUrl = "https://platform.lobaro.com"
-    token: SecretStr | None = None
-    endpoint: Literal["meterData", "mbus"] = "meterData"
-    timeout: Period = 10.0
-    connect_timeout: Period = 5.0
-    tries: Annotated[int, Field(ge=1, le=10)] = 3
-    rate: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] = 10.0
-    max_parallel: Annotated[int, Field(ge=1, le=64)] = 2
-    mapping_file: FilePath | None = None
-    confirm_later: bool = False
-
-
-class KeyConfig(Section):
-    """The AES-128 key of one radio meter. Without ``manufacturer`` it serves every meter of that number."""
-
-    meter_id: MeterId
-    manufacturer: Manufacturer | None = None
-    key: HexKey
-
-    @property
-    def key_bytes(self) -> bytes:
-        """The 16 bytes."""
-        return bytes.fromhex(self.key.get_secret_value())
-
-
-class BusConfig(Section):
-    """One M-Bus segment and the port it hangs on. The times are upper bounds (EN 13757-2)."""
-
-    name: BusName
-    port: Annotated[str, Field(min_length=1)]
-    baudrate: Baudrate = 2400
-    parity: Annotated[Literal["E", "N", "O"], BeforeValidator(lambda value: str(value).upper()[:1])] = "E"
-    serial_timeout: Period = 5.0
-    retry_delay: Duration = 2.0
-    max_retries: Annotated[int, Field(ge=0, le=20)] = 3
-    scan_interval: Period = 15.0
-    device_offline_timeout: Period = 90.0
-    latency_ms: Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False)] = 0.0
-    echo: Literal["auto", "on", "off"] = "auto"
-    decoder: Literal["mbusgw", "meterbus"] = "mbusgw"
-
-    @field_validator("port")
-    @classmethod
-    def _check_port(cls, value: str) -> str:
-        scheme, found, rest = value.partition("://")
-        if found and scheme not in ("socket", "rfc2217"):
-            raise ValueError("a URL begins with socket:// or rfc2217://; a serial port is /dev/...")
-        if found:
-            parts = urlsplit(value)
-            check_port(parts)
-            if not parts.hostname or parts.port is None:
-                raise ValueError(f"names host and port: {scheme}://host:port")
-        return value
-
-
-class DeviceConfig(DescribedMeter):
-    """One wired meter. Without ``interval`` it is read as often as its bus says (``scan_interval``).
-
-    ``meter``: who must answer at a primary address; what another one sends is refused. ``baudrate``: its own speed;
-    with ``baud_switch`` it is told to take that one. ``at``: times of the day at which it is read besides, and
-    alone if ``interval`` is ``off``.
-    """
-
-    id: DeviceId
-    name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    bus: BusName
-    address: MeterAddress
-    meter: MeterName | None = None
-    interval: Interval | None = None
-    at: DayTimes = ()
-    baudrate: Baudrate | None = None
-    baud_switch: bool = False
-    max_telegrams: Annotated[int, Field(ge=1, le=64)] = 16
-    enabled: bool = True
-
-    @model_validator(mode="after")
-    def _check(self) -> DeviceConfig:
-        if self.interval == NEVER and not self.at:
-            raise ValueError("`interval: off` leaves only the times of `at`, and there are none")
-        if self.baud_switch and self.baudrate is None:
-            raise ValueError("`baud_switch` needs `baudrate`, the speed to switch to")
-        return self
-
-    @property
-    def own_baudrate(self) -> int | None:
-        """The speed at which it lives; None for that of its bus, from which it may be told to change."""
-        return None if self.baud_switch else self.baudrate
-
-    def due_on(self, bus: BusConfig) -> float | None:
-        """Seconds from one read to the next; None where it is read at its times of the day only."""
-        return (self.interval or None) if self.interval is not None else bus.scan_interval
-
-    def interval_on(self, bus: BusConfig) -> float:
-        """Seconds from one read to the next, at most."""
-        return self.due_on(bus) or longest_gap_s(self.at)
-
-    def offline_after_on(self, bus: BusConfig) -> float:
-        """Seconds of silence that make it offline: one that is read once an hour is not after 90 seconds."""
-        return max(bus.device_offline_timeout, 3 * self.interval_on(bus))
 
 
 def _kind_of_device(value: Any) -> str:

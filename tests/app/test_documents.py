@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from mbusgw.app.base import Base, build_base
 from mbusgw.app.checks import build_checks, parser_reachable
 from mbusgw.app.documents import Documents, file_bytes, resident_bytes
-from mbusgw.app.lanes import Base, build_base, build_outputs, build_way_out, build_wired_lane, build_wireless_lane
+from mbusgw.app.lanes import build_wired_lane, build_wireless_lane
 from mbusgw.app.settings import LiveSettings
+from mbusgw.app.wayout import build_outputs, build_way_out
 from mbusgw.commands.desk import Desk
 from mbusgw.config.loader import loads
 from mbusgw.health import checks

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mbusgw.app.lanes import Base, build_base, build_wired_lane
+from mbusgw.app.base import Base, build_base
+from mbusgw.app.lanes import build_wired_lane
 from mbusgw.app.memory import Memory
 from mbusgw.config.loader import loads
 from mbusgw.model.reading import Lane

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mbusgw.app.lanes import build_base, build_outputs, build_wired_lane
+from mbusgw.app.base import build_base
+from mbusgw.app.lanes import build_wired_lane
 from mbusgw.app.reload import Reload
+from mbusgw.app.wayout import build_outputs
 from mbusgw.config.source import ConfigSource
 from mbusgw.model.errors import ConfigError
 from mbusgw.model.reading import Lane
