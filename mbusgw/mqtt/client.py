@@ -162,11 +162,15 @@ class Broker:
         self._ending = spawn("mqtt-stop", self._client.loop_stop)
 
     def join(self, timeout: float) -> bool:
-        """Waits for the end of paho's thread; says whether it came."""
+        """Waits for the end of paho's thread; says whether it came, or is sure to.
+
+        Without a connection that thread has nothing in hand and ends by itself, but perhaps late: it sleeps up to a
+        second between two tries, and waits for an address that does not answer.
+        """
         if self._ending is None:
             return True
         self._ending.join(max(0.0, timeout))
-        return not self._ending.is_alive()
+        return not self._ending.is_alive() or self._client.socket() is None
 
     # -------------------------------------------------- anyone
     @property

@@ -28,6 +28,17 @@ def test_a_broker_that_is_away_from_the_start_is_one_warning_and_no_error(caplog
     assert len(told) == 1 and "cannot be reached" in told[0]
 
 
+def test_a_pause_before_the_next_try_keeps_no_stop_from_being_a_clean_one() -> None:
+    with socket.socket() as nobody_listens:
+        nobody_listens.bind(("127.0.0.1", 0))
+        config = MqttConfig.model_validate({"url": f"mqtt://127.0.0.1:{nobody_listens.getsockname()[1]}"})
+        broker = Broker(config, "alone", clock=SystemClock())
+        broker.start()
+        wait_until(lambda: broker.last_error is not None)
+        broker.stop()
+        assert broker.join(0)
+
+
 def test_a_connection_that_is_reset_is_one_warning_and_no_error(
     caplog: pytest.LogCaptureFixture, mosquitto: Mosquitto
 ) -> None:
