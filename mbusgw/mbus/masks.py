@@ -77,6 +77,16 @@ def below(mask: SecondaryAddress, *, digits: str, first_codes: Sequence[int]) ->
     return []
 
 
+def is_within(address: SecondaryAddress, mask: SecondaryAddress) -> bool:
+    """Whether every meter that ``address`` calls is called by ``mask``, too. Any thread."""
+    return (
+        all(digit in (ANY_DIGIT, own) for digit, own in zip(mask.id, address.id))
+        and mask.manufacturer in (ANY_MANUFACTURER, address.manufacturer)
+        and mask.version in (ANY_BYTE, address.version)
+        and mask.medium in (ANY_BYTE, address.medium)
+    )
+
+
 def hiding_places(mask: SecondaryAddress, found: SecondaryAddress, digits: str) -> list[SecondaryAddress]:
     """Masks of meters whose bits ``found`` would cover: on the wire a 0 of one is a 0 of both. Any thread."""
     masks, fixed = [], mask

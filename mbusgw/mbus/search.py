@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from mbusgw.mbus.masks import DECIMAL, Level, below, hiding_places
+from mbusgw.mbus.masks import DECIMAL, Level, below, hiding_places, is_within
 from mbusgw.model.address import ANY_DIGIT, SecondaryAddress
 from mbusgw.model.meter import MeterIdentity
 
@@ -201,6 +201,8 @@ class SecondarySearch:
             self._open_mask = ask.mask
         elif level.round == 1 and level.silent:
             level.masks, level.silent, level.next, level.round = level.silent, None, 0, 2
+        elif (covered := self._covered(level.mask)) is not None:
+            self._look_below(covered, 1)
         else:
             self._stack.pop()
             self._report(Find(ask.mask, None, heard.why or NOT_APART), level.expected)
@@ -235,8 +237,20 @@ class SecondarySearch:
         elif mask in self._searched:  # once is enough, or noise could lead us round and round
             self._report(Find(mask, None, NOT_APART), 2)
         else:
-            self._searched.add(mask)
-            self._stack.append(Level(mask, masks, expected, self._count))
+            self._look_below(mask, expected)
+
+    def _look_below(self, mask: SecondaryAddress, expected: int) -> None:
+        self._searched.add(mask)
+        self._stack.append(Level(mask, self._below(mask), expected, self._count))
+
+    def _covered(self, mask: SecondaryAddress) -> SecondaryAddress | None:
+        """Where below ``mask`` one that was found may cover another, whose bits and count fit by chance; None where
+        that was searched."""
+        for one in self._below(mask):
+            known = any(is_within(found, one) for found in self._found)
+            if known and one not in self._searched and self._below(one):
+                return one
+        return None
 
     def _below(self, mask: SecondaryAddress) -> list[SecondaryAddress]:
         return below(mask, digits=self.digits, first_codes=self._heard_codes)

@@ -128,6 +128,22 @@ def test_two_meters_with_one_number_are_told_apart_by_medium_version_or_manufact
         expect_all(room)
 
 
+@pytest.mark.parametrize(
+    "medium, records, counts",
+    [
+        (7, ("0C13230055530406F2D00000", "0C1321131066040657610000"), (70, 152)),
+        (6, ("0C1301967510040676D30000", "0C1380041089040659460000"), (58, 16)),
+    ],
+)
+def test_one_whose_answer_is_covered_each_time_it_is_asked_for_is_looked_for_behind_that_one(
+    medium: int, records: tuple[str, str], counts: tuple[int, int]
+) -> None:
+    room = Room(meters("12345678") + meters("12345678", medium=medium))
+    for slave, record, count in zip(room.slaves, records, counts):
+        slave.records, slave.access_no = bytes.fromhex(record), count
+    expect_all(room)
+
+
 def test_letters_in_numbers_are_found_when_they_are_asked_for() -> None:
     room = Room(meters("050002E5", "050002A5", "A0000001"))
     expect_all(room, digits=HEXADECIMAL)
