@@ -193,6 +193,7 @@ class ParseWorker(WorkerWithView):
     def _parsed(self, telegram: ReceivedTelegram, outcome: _Outcome, attempts: int) -> None:
         reading, message, parsed = outcome.reading, outcome.message, outcome.parsed
         meter, now = reading.header.meter if reading else None, self.clock.now()
+        to_confirm = parsed.to_confirm and self._confirm_later
         writes: list[Write] = [
             telegrams.keep_result(telegram.ingest_id, message.payload),
             telegrams.settle(
@@ -200,12 +201,13 @@ class ParseWorker(WorkerWithView):
                 Status.PARSED,
                 meter_id=meter.id if meter else None,
                 manufacturer=meter.manufacturer if meter else None,
+                keep_key=to_confirm,
             ),
             outbox.enqueue([*self._raw(telegram, attempts), message], now),
         ]
         if parsed.differences:
             writes.append(differences.keep(telegram, meter.id if meter else None, parsed.differences, now))
-        if parsed.to_confirm and self._confirm_later:
+        if to_confirm:
             writes.append(confirmations.queue(telegram.ingest_id, now))
         if reading is not None and meter is not None:
             committed = self._commit(lambda: self._delivery.deliver(reading, *writes))

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from mbusgw.model.ports import Write
 from mbusgw.runtime import exactjson
 from mbusgw.runtime.clock import iso
+from mbusgw.store import telegrams
 
 #: More are not asked about: a confirmation is a service, no promise.
 MOST_CONFIRMATIONS = 10_000
@@ -15,12 +16,18 @@ RETRY_HORIZON = timedelta(days=1)
 
 
 def queue(ingest_id: str, now: datetime, *, most: int = MOST_CONFIRMATIONS) -> Write:
-    """This reading is to be confirmed, if not too many wait."""
-    return lambda connection: connection.execute(
-        "INSERT OR REPLACE INTO confirmations (ingest_id, retry_at, created_at) SELECT ?1, ?2, ?2"
-        " WHERE (SELECT count(*) FROM confirmations) < ?3",
-        (ingest_id, iso(now), most),
-    )
+    """This reading is to be confirmed, if not too many wait. The key of its request is kept as long as it waits."""
+
+    def write(connection: sqlite3.Connection) -> None:
+        cursor = connection.execute(
+            "INSERT OR REPLACE INTO confirmations (ingest_id, retry_at, created_at) SELECT ?1, ?2, ?2"
+            " WHERE (SELECT count(*) FROM confirmations) < ?3",
+            (ingest_id, iso(now), most),
+        )
+        if not cursor.rowcount:
+            telegrams.forget_key(connection, ingest_id)
+
+    return write
 
 
 def due(connection: sqlite3.Connection, now: datetime) -> tuple[str, int] | None:
@@ -51,7 +58,12 @@ def recall(now: datetime) -> Write:
 
 def done(ingest_id: str) -> Write:
     """Nothing more is to be asked about this one."""
-    return lambda connection: connection.execute("DELETE FROM confirmations WHERE ingest_id = ?", (ingest_id,))
+
+    def write(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM confirmations WHERE ingest_id = ?", (ingest_id,))
+        telegrams.forget_key(connection, ingest_id)
+
+    return write
 
 
 def confirm(ingest_id: str, parsed_json: str, now: datetime) -> Write:

@@ -208,14 +208,16 @@ def settle(
     reason: str | None = None,
     retry_at: datetime | None = None,
     waits_for: str | None = None,
+    keep_key: bool = False,
 ) -> Write:
-    """The outcome of one try. The request's own key is forgotten unless it may be needed again.
+    """The outcome of one try. The request's own key is forgotten unless it will be needed again: to try once more, or
+    (``keep_key``) by somebody who forgets it then (``forget_key``).
 
     ``waits_for`` names what ends the waiting at once (``recall``).
 
     Raises ``StoreError`` for a telegram that does not wait (any more): the unit is undone, and nothing is said twice.
     """
-    keep_key = status == Status.DEFERRED
+    deferred = status == Status.DEFERRED
 
     def write(connection: sqlite3.Connection) -> None:
         cursor = connection.execute(
@@ -230,18 +232,27 @@ def settle(
                 manufacturer,
                 iso(retry_at) if retry_at else None,
                 waits_for,
-                keep_key,
+                deferred or keep_key,
                 ingest_id,
             ),
         )
         if not cursor.rowcount:
             raise StoreError(f"telegram {ingest_id} is settled already", retryable=True)
-        if not keep_key:
+        if not deferred:
             connection.execute(
                 "UPDATE telegrams SET key_hex = NULL WHERE duplicate_of = ? AND key_hex IS NOT NULL", (ingest_id,)
             )
 
     return write
+
+
+def forget_key(connection: sqlite3.Connection, ingest_id: str) -> None:
+    """The key of its request is not needed any more, unless it is to be parsed again."""
+    connection.execute(
+        "UPDATE telegrams SET key_hex = NULL WHERE ingest_id = ? AND key_hex IS NOT NULL"
+        f" AND status NOT IN ({','.join('?' * len(_UNREAD))})",
+        (ingest_id, *_UNREAD),
+    )
 
 
 def hand_over(ingest_id: str, gateways: Collection[str]) -> Write:

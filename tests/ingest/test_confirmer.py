@@ -86,6 +86,32 @@ def test_a_reading_made_during_an_outage_is_confirmed_when_the_service_is_back(h
     assert b'lobaro_confirmations_total{result="confirmed"} 1.0' in house.lane.metrics.render()
 
 
+def test_a_key_that_came_with_the_telegram_is_kept_until_the_service_was_asked(house: House) -> None:
+    house.lane.accept(replace(GAS, key=KEY))
+    house.lane.work()
+    house.service.answer = as_we_read_it
+    house.confirmer.step()
+    assert house.service.asked[-1][1] == KEY
+    assert house.lane.sent("reading")[-1][1]["confirmed"] is True
+    assert one(house.lane.store, "SELECT key_hex FROM telegrams") is None
+
+
+def test_a_key_is_not_kept_for_a_question_that_is_refused(house: House) -> None:
+    house.lane.accept(replace(GAS, key=KEY))
+    house.lane.work()
+    house.service.answer = raising(LobaroBadRequestError("no"))
+    house.confirmer.step()
+    assert one(house.lane.store, "SELECT key_hex FROM telegrams") is None
+
+
+def test_a_key_is_forgotten_where_too_many_wait_for_an_answer(house: House, clock: FakeClock) -> None:
+    (ingest_id,) = house.lane.accept(replace(GAS, key=KEY))
+    house.lane.work()
+    assert one(house.lane.store, "SELECT key_hex FROM telegrams") is not None
+    write(house.lane.store, confirmations.queue(ingest_id, clock.now(), most=0))
+    assert one(house.lane.store, "SELECT key_hex FROM telegrams") is None
+
+
 def test_a_service_that_reads_it_differently_is_told_and_kept(house: House) -> None:
     house.read()
 
