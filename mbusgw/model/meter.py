@@ -51,6 +51,13 @@ MEDIA: dict[int, str] = {
     0x38: "bus converter (meter side)",
 }
 
+ELECTRICITY, HEAT_COST_ALLOCATOR = 0x02, 0x08
+#: Whose volume is one of water, or of gas.
+WATER_MEDIA = frozenset({0x06, 0x07, 0x10, 0x11, 0x15, 0x16, 0x17, 0x28})
+GAS_MEDIA = frozenset({0x03, 0x12, 0x13})
+#: What hangs in a room: allocators and detectors.
+ROOM_MEDIA = frozenset({HEAT_COST_ALLOCATOR, 0x1A, 0x1B, 0x1C})
+
 
 def medium_name(medium: int) -> str:
     """The medium in words; ``reserved (0xNN)`` for numbers the standard does not assign."""

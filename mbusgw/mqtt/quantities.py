@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mbusgw.model.classes import SENSOR_CLASSES, accepts
+from mbusgw.model.meter import ELECTRICITY, GAS_MEDIA, HEAT_COST_ALLOCATOR, ROOM_MEDIA, WATER_MEDIA
 from mbusgw.model.quantity import Kind, Quantity
 from mbusgw.model.reading import Field
 from mbusgw.model.record import Function, Record
@@ -99,13 +100,6 @@ _OF_THE_PAST = frozenset({"historic", "fixed_date"})
 
 _NUMERIC = frozenset({Kind.COUNTER, Kind.GAUGE, Kind.DURATION})
 
-WATER_MEDIA = frozenset({0x06, 0x07, 0x10, 0x11, 0x15, 0x16, 0x17, 0x28})
-GAS_MEDIA = frozenset({0x03, 0x12, 0x13})
-#: Allocators and detectors hang in a room; their one "external" sensor measures that.
-ROOM_MEDIA = frozenset({0x08, 0x1A, 0x1B, 0x1C})
-HEAT_COST_ALLOCATOR = 0x08
-ELECTRICITY = 0x02
-
 
 def look(field: Field, medium: int | None) -> Look:
     """How ``field`` of a meter of ``medium`` is shown, checked against what Home Assistant accepts."""
@@ -156,7 +150,7 @@ def _by_medium(base: Look, record: Record, medium: int | None) -> Look:
         return replace(base, device_class="gas", name="Gas", name_de="Gas")
     if slug == "flow_temperature" and medium == HEAT_COST_ALLOCATOR:
         return replace(base, name="Radiator temperature", name_de="Heizkörpertemperatur")
-    if slug == "external_temperature" and medium in ROOM_MEDIA:
+    if slug == "external_temperature" and medium in ROOM_MEDIA:  # it has no other sensor: that one measures the room
         return replace(base, name="Room temperature", name_de="Raumtemperatur")
     if medium != ELECTRICITY:
         return base

@@ -4,16 +4,13 @@ from __future__ import annotations
 from decimal import Decimal
 
 from mbusgw.model.classes import SENSOR_CLASSES
+from mbusgw.model.meter import ELECTRICITY, GAS_MEDIA, WATER_MEDIA
 from mbusgw.model.quantity import Kind
 from mbusgw.model.reading import Field
 from mbusgw.model.record import Function, Record
 
 #: Home Assistant's words for what only grows, and for what goes up and down.
 COUNTER, GAUGE = "total_increasing", "measurement"
-
-ELECTRICITY = frozenset({0x02})
-WATER = frozenset({0x06, 0x07, 0x10, 0x11, 0x15, 0x16, 0x17, 0x28})
-GAS = frozenset({0x03, 0x12, 0x13})
 
 #: A counter that Home Assistant takes for none.
 _NO_TOTAL = frozenset({"reset_counter"})
@@ -34,12 +31,12 @@ _COUNTS_PER_HOUR = Decimal(3600)
 
 #: (quantity, unit of the topic) -> (media it is for, most per hour), the first that fits; None: any medium.
 _MOST: dict[tuple[str, str], tuple[tuple[frozenset[int] | None, Decimal], ...]] = {
-    ("energy", "kWh"): ((ELECTRICITY, _KWH_ELECTRIC), (None, _KWH)),
+    ("energy", "kWh"): ((frozenset({ELECTRICITY}), _KWH_ELECTRIC), (None, _KWH)),
     ("energy", "GJ"): ((None, _KWH * Decimal("0.0036")),),
     ("energy", "Mcal"): ((None, _KWH * Decimal("0.86")),),
     ("reactive_energy", "kvarh"): ((None, _KWH_ELECTRIC),),
     ("apparent_energy", "kVAh"): ((None, _KWH_ELECTRIC),),
-    ("volume", "m³"): ((WATER, Decimal(20)), (GAS, Decimal(40)), (None, Decimal(60))),
+    ("volume", "m³"): ((WATER_MEDIA, Decimal(20)), (GAS_MEDIA, Decimal(40)), (None, Decimal(60))),
     ("mass", "kg"): ((None, Decimal(60_000)),),
     ("hca", ""): ((None, Decimal(200)),),
 }
