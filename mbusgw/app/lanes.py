@@ -12,7 +12,7 @@ from mbusgw.ingest.backlog import Backlog
 from mbusgw.ingest.confirmer import Confirmer
 from mbusgw.ingest.fleet import Fleet
 from mbusgw.ingest.intake import Intake
-from mbusgw.ingest.keys import ProvenKeys
+from mbusgw.ingest.parsing import TelegramParser
 from mbusgw.ingest.pool import ParseWorker, format_name
 from mbusgw.ingest.receptions import Receptions
 from mbusgw.ingest.signatures import FormatWatch
@@ -82,21 +82,25 @@ def build_wireless_lane(base: Base) -> WirelessLane:
     backend = _backend(config, parts)
     backlog = Backlog(clock)
     base.keyring.ring = backlog.ring
-    messages, proven = TelegramMessages(base.topics), ProvenKeys()
+    messages = TelegramMessages(base.topics)
+    parser = TelegramParser(
+        backend,
+        base.keyring,
+        guests=base.registry.guests,
+        receptions=receptions,
+        strict_keys=config.ingest.key_policy == "strict",
+    )
     parsers = [
         ParseWorker(
             number,
             backlog,
             base.store,
-            backend,
+            parser,
             messages=messages,
             delivery=base.recorder,
             receptions=receptions,
-            guests=base.registry.guests,
             max_outbox=config.mqtt.max_queue,
             keyring=base.keyring,
-            proven=proven,
-            strict_keys=config.ingest.key_policy == "strict",
             metrics=metrics,
             clock=clock,
             confirm_later=config.lobaro.confirm_later,

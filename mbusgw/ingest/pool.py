@@ -5,14 +5,13 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from mbusgw.ingest.backlog import Backlog
 from mbusgw.ingest.guard import guarded
-from mbusgw.ingest.keys import ProvenKeys, candidates, names
-from mbusgw.ingest.readings import to_reading
+from mbusgw.ingest.keys import names
+from mbusgw.ingest.parsing import TelegramParser
 from mbusgw.ingest.receptions import Receptions
 from mbusgw.model.errors import (
     FormatPending,
@@ -23,17 +22,16 @@ from mbusgw.model.errors import (
     ParserError,
     StoreError,
 )
-from mbusgw.model.guests import GuestList
 from mbusgw.model.ports import Delivery, Write
 from mbusgw.model.reading import Reading
 from mbusgw.model.telegram import ReceivedTelegram
-from mbusgw.parsers.base import ParsedTelegram, ParserBackend
+from mbusgw.parsers.base import ParsedTelegram
 from mbusgw.parsers.sender import Sender, identify
 from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.store import confirmations, differences, outbox, telegrams
-from mbusgw.store.keyring import Keyring, OpenKey
+from mbusgw.store.keyring import Keyring
 from mbusgw.store.outbox import Message
 from mbusgw.store.telegrams import Status
 from mbusgw.store.view import WorkerWithView
@@ -47,19 +45,6 @@ DEFER_S = (15.0, 600.0)
 #: How long a compact frame waits for its format, and how often it is tried at least: a clock that jumps ends no wait.
 FORMAT_WAIT = timedelta(days=1)
 FORMAT_TRIES = 24
-
-_OPENED_BEFORE = (
-    "this key has opened telegrams of this meter before: this one was damaged, or the meter was given another key since"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """A telegram that could be parsed, its reading, and what is said of it. **immutable**"""
-
-    parsed: ParsedTelegram
-    reading: Reading | None
-    message: Message
 
 
 class TelegramMessages(Protocol):
@@ -86,34 +71,26 @@ class ParseWorker(WorkerWithView):
         number: int,
         backlog: Backlog,
         store: Store,
-        backend: ParserBackend,
+        parser: TelegramParser,
         *,
         messages: TelegramMessages,
         delivery: Delivery,
         receptions: Receptions,
-        guests: GuestList = GuestList(),
         max_outbox: int,
         keyring: Keyring,
-        proven: ProvenKeys,
-        strict_keys: bool,
         metrics: Metrics,
         clock: Clock,
-        defer_s: tuple[float, float] = DEFER_S,
         confirm_later: bool = False,
     ) -> None:
         super().__init__(f"parse:{number}", store, clock, limit_s=120)
         self._backlog = backlog
-        self._backend = backend
+        self._parser = parser
         self._messages = messages
         self._delivery = delivery
         self._receptions = receptions
-        self._guests = guests
         self._max_outbox = max_outbox
         self._keyring = keyring
-        self._proven = proven
-        self._strict_keys = strict_keys
         self._metrics = metrics
-        self._defer_s = defer_s
         self._confirm_later = confirm_later
         self._store_pause = Backoff(0.5, 30)
 
@@ -145,53 +122,23 @@ class ParseWorker(WorkerWithView):
         try:
             with self._metrics.parse_duration.time():
                 sender = guarded(telegram, lambda: identify(telegram.raw))
-                outcome = guarded(telegram, lambda: self._parse(telegram, sender))
+                parsed, reading = guarded(telegram, lambda: self._parser.parse(self.view, telegram, sender))
+                message = guarded(telegram, lambda: self._messages.reading(telegram, reading, parsed))
         except GatewayExcluded as error:
             self._excluded(telegram, error, attempts, sender)
         except MbusgwError as error:
             self._failed(telegram, error, attempts, sender)
         else:
-            self._parsed(telegram, outcome, attempts)
+            self._parsed(telegram, parsed, reading, message, attempts)
 
-    def _parse(self, telegram: ReceivedTelegram, sender: Sender | None) -> _Outcome:
-        if sender is not None:  # before a key is asked for: it is none of ours perhaps
-            self._check_gateway(telegram, sender.natural_id)
-        wrong: KeyWrong | None = None
-        for key in candidates(self.view, telegram, sender, self._keyring):
-            try:
-                parsed = self._parse_with(telegram, key)
-            except KeyWrong as error:
-                error.fingerprint = key.fingerprint
-                if self._proven.has_opened(sender, key.fingerprint):
-                    error.hint = _OPENED_BEFORE
-                wrong = error
-            else:
-                self._proven.opened(sender, key)
-                return parsed
-        if wrong is not None:
-            raise wrong
-        if self._strict_keys and sender is not None and sender.encrypted:
-            raise KeyMissing(
-                f"no key for meter {sender.meter_id}",
-                hint="set it with mbusgw keys set, or under keys: in the configuration",
-            )
-        return self._parse_with(telegram, None)
-
-    def _parse_with(self, telegram: ReceivedTelegram, key: OpenKey | None) -> _Outcome:
-        parsed = self._backend.parse(telegram, key.key if key else None)
-        meter = parsed.decoded.header.meter if parsed.decoded else None
-        if meter is not None:  # some only say who they are in what was encrypted
-            self._check_gateway(telegram, meter.device_id)
-        reading = to_reading(telegram, parsed, self._receptions, self._guests)
-        return _Outcome(parsed, reading, self._messages.reading(telegram, reading, parsed))
-
-    def _check_gateway(self, telegram: ReceivedTelegram, natural_id: str) -> None:
-        gateways = self._guests.gateways(natural_id)
-        if gateways is not None and telegram.gateway_id not in gateways:
-            raise GatewayExcluded(natural_id, gateways)
-
-    def _parsed(self, telegram: ReceivedTelegram, outcome: _Outcome, attempts: int) -> None:
-        reading, message, parsed = outcome.reading, outcome.message, outcome.parsed
+    def _parsed(
+        self,
+        telegram: ReceivedTelegram,
+        parsed: ParsedTelegram,
+        reading: Reading | None,
+        message: Message,
+        attempts: int,
+    ) -> None:
         meter, now = reading.header.meter if reading else None, self.clock.now()
         to_confirm = parsed.to_confirm and self._confirm_later
         writes: list[Write] = [
@@ -291,7 +238,7 @@ class ParseWorker(WorkerWithView):
         return isinstance(error, FormatPending) and waited
 
     def _pause_s(self, error: MbusgwError, attempts: int) -> float:
-        first_s, last_s = self._defer_s
+        first_s, last_s = DEFER_S
         known_s = error.retry_after_s if isinstance(error, ParserError) else None
         return known_s if known_s is not None else min(first_s * 2.0 ** min(attempts, 20), last_s)
 

@@ -12,7 +12,7 @@ from mbusgw.config.models import HomeAssistantConfig, MqttConfig
 from mbusgw.ingest.backlog import LOOK_S, Backlog
 from mbusgw.ingest.fleet import Fleet
 from mbusgw.ingest.intake import Intake
-from mbusgw.ingest.keys import ProvenKeys
+from mbusgw.ingest.parsing import TelegramParser
 from mbusgw.ingest.pool import ParseWorker
 from mbusgw.ingest.receptions import Receptions
 from mbusgw.model.guests import GuestList
@@ -58,9 +58,9 @@ class Lane:
         self.backlog = Backlog(clock)
         self.keyring = Keyring(store, options.pop("vault", PLAIN), clock=clock)
         self.keyring.ring = self.backlog.ring
-        self.proven = ProvenKeys()
         self.max_outbox = options.pop("max_outbox", 1000)
         self.strict_keys = options.pop("strict_keys", True)
+        self.restart(self.guests)
         self.intake = Intake(
             store,
             self.messages,
@@ -77,21 +77,29 @@ class Lane:
         self.confirm_later = options.pop("confirm_later", False)
         assert not options
 
+    def restart(self, guests: GuestList) -> None:
+        """The parsers begin anew, with another list of meters."""
+        self.guests = guests
+        self.parser = TelegramParser(
+            self.backend,
+            self.keyring,
+            guests=guests,
+            receptions=self.receptions,
+            strict_keys=self.strict_keys,
+        )
+
     def worker(self, number: int = 1) -> ParseWorker:
         """One more parser thread; the caller stops it."""
         return ParseWorker(
             number,
             self.backlog,
             self.store,
-            self.backend,
+            self.parser,
             messages=self.messages,
             delivery=self.delivery,
             receptions=self.receptions,
-            guests=self.guests,
             max_outbox=self.max_outbox,
             keyring=self.keyring,
-            proven=self.proven,
-            strict_keys=self.strict_keys,
             metrics=self.metrics,
             clock=self.clock,
             confirm_later=self.confirm_later,

@@ -136,9 +136,9 @@ def test_a_listed_copy_whose_key_is_missing_waits_for_it(store: Store, clock: Fa
 
 def test_with_another_list_after_a_restart_what_still_waits_is_judged_by_that(lane: Lane) -> None:
     first, second = post(lane, "gw2"), post(lane, "gw1")
-    lane.guests = only("gw2")
+    lane.restart(only("gw2"))
     assert ended(lane) == {first: Status.PUBLISHED, second: Status.DUPLICATE}
-    lane.guests = only("gw3")
+    lane.restart(only("gw3"))
     later = post(lane, "gw1")  # the same telegram once more
     assert ended(lane)[later] == Status.DUPLICATE, "it was read already"
 
@@ -148,7 +148,7 @@ def test_what_was_left_out_is_read_on_request_once_the_list_names_its_gateway(la
     assert ended(lane) == {other: Status.FAILED}
     write(lane.store, lambda connection: archive.replay(connection, [other]))
     assert ended(lane) == {other: Status.FAILED}, "the same list, the same end"
-    lane.guests = only("gw1", "gw2")
+    lane.restart(only("gw1", "gw2"))
     write(lane.store, lambda connection: archive.replay(connection, [other]))
     assert ended(lane) == {other: Status.PUBLISHED}
 
