@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -149,15 +150,18 @@ class StateRecorder:
         self._topics = topics
         self._clock = clock
         self._max_history = max_history
+        self._lock = threading.Lock()
         self._withheld: dict[str, frozenset[str]] = {}
 
     def withhold(self, device_id: str, fields: frozenset[str]) -> None:
         """Values of these are not sent until ``release``: whoever shows them would take them in their old unit."""
-        self._withheld[device_id] = self._withheld.get(device_id, frozenset()) | fields
+        with self._lock:  # two parser threads may have read the same meter
+            self._withheld[device_id] = self._withheld.get(device_id, frozenset()) | fields
 
     def release(self, device_id: str) -> bool:
         """All values of the device are sent again from now on; says whether any was not."""
-        return self._withheld.pop(device_id, None) is not None
+        with self._lock:
+            return self._withheld.pop(device_id, None) is not None
 
     def deliver(self, reading: Reading, *also: Write) -> Future[Any]:
         """State, history, messages and ``also`` in one transaction; see ``model.ports.Delivery``."""
@@ -194,7 +198,9 @@ class StateRecorder:
         return write
 
     def _without_withheld(self, device_id: str, messages: list[Message]) -> list[Message]:
-        topics = {self._topics.field(device_id, name) for name in self._withheld.get(device_id, ())}
+        with self._lock:
+            names = self._withheld.get(device_id, frozenset())
+        topics = {self._topics.field(device_id, name) for name in names}
         return [message for message in messages if message.topic not in topics or not message.payload]
 
     def hide(self, devices: Iterable[DeviceState]) -> None:

@@ -1,6 +1,7 @@
 """A device's state as messages, and a reading's way into registry, database and outbox."""
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -28,6 +29,7 @@ from mbusgw.store.writer import Store
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.stores import opened_store, rows
 from tests.mqtt.house import TOPICS, reading
+from tests.wait import PATIENCE_S
 
 TTL_S = 90.0
 
@@ -318,10 +320,33 @@ def test_a_hidden_value_has_no_topic_but_is_in_the_history(
     recorder.deliver(one)
     recorder.publish_all(registry.snapshot().values())
     recorder.publish_change(change(registry))
-    store.step()
-    assert "mbus/meter_1/energy" not in waiting(store) and waiting(store)["mbus/meter_1/power"] == "7"
+    told = waiting(store)
+    assert "mbus/meter_1/energy" not in told and told["mbus/meter_1/power"] == "7"
     assert "energy" in str(rows(store, "SELECT fields_json FROM readings"))
     recorder.hide(registry.snapshot().values())
     recorder.publish_change(change(registry))
-    store.step()
     assert waiting(store)["mbus/meter_1/energy"] == ""
+
+
+class _Interrupted(frozenset[str]):
+    """Names that are just being added to others when another thread comes; it gets a moment."""
+
+    other: threading.Thread
+
+    def __ror__(self, others: object) -> frozenset[str]:
+        self.other.start()
+        self.other.join(0.2)
+        assert isinstance(others, frozenset)
+        return frozenset((*others, *self))
+
+
+def test_what_two_threads_withhold_at_once_is_all_withheld(
+    registry: Registry, recorder: StateRecorder, store: Store
+) -> None:
+    after = change(registry, energy(Decimal("1234000")), POWER).after
+    names = _Interrupted({"energy"})
+    names.other = threading.Thread(target=recorder.withhold, args=("meter_1", frozenset({"power"})))
+    recorder.withhold("meter_1", names)
+    names.other.join(PATIENCE_S)
+    recorder.publish_all([after])
+    assert {topic.rpartition("/")[2] for topic in waiting(store)} == {"availability", "attributes"}
