@@ -124,7 +124,7 @@ class Exchange:
             request, address, wants_data=wants_data, meter=meter, window_s=window_s, sent_mono=sent_mono, tally=tally
         )
         delay_s = self._wire.answer_delay_s(sent_mono, len(answer))
-        self._paces[address].answered(in_time=delay_s <= self._wire.answer_window_s(1))
+        self._paces[address].answered(in_time=delay_s <= self._wire.answer_window_s(1), data=wants_data)
         tally.answers += 1
         tally.delays_s.append(delay_s)
         return answer

@@ -14,9 +14,10 @@ STEP_MAX = 16  # windows that one late answer can earn: it may have come late th
 class Pace:
     """What one meter has earned. **own thread**
 
-    ``patience``: how many times the standard's answer window it is given; ``silences``: tries in vain since it was
-    last heard; ``in_time``: how often in a row it has needed no more than one window since it was last late, and
-    ``relapses``: how often it was late. ``missed_mono``: when the last request had been sent that it has not answered.
+    ``patience``: how many times the standard's answer window it is given; ``silences``: tries in vain since it last
+    sent data or was late; ``in_time``: how often in a row it has needed no more than one window since it was last
+    late, and ``relapses``: how often it was late. ``missed_mono``: when the last request had been sent that it has
+    not answered.
     """
 
     patience: int = 1
@@ -25,9 +26,12 @@ class Pace:
     relapses: int = 0
     missed_mono: float | None = None
 
-    def answered(self, *, in_time: bool) -> None:
-        """What comes from it now is no late answer. One that was slow for once is not waited for when it is silent."""
-        self.missed_mono, self.silences = None, 0
+    def answered(self, *, in_time: bool, data: bool) -> None:
+        """What comes from it now is no late answer. One that was slow for once is not waited for when it is silent.
+
+        ``data``: no mere acknowledgement. Some meters acknowledge each SND_NKE and send no data for days.
+        """
+        self.missed_mono, self.silences = None, 0 if data else self.silences
         self.in_time = self.in_time + 1 if in_time else 0
         if self.in_time >= IN_TIME_MIN << min(self.relapses, RELAPSES_MAX):
             self.patience = 1

@@ -17,7 +17,7 @@ from tests.simulator.wire import CLOCK
 def answers_in_time_until_forgiven(pace: Pace) -> int:
     count = 0
     while pace.patience > 1:
-        pace.answered(in_time=True)
+        pace.answered(in_time=True, data=True)
         count += 1
     return count
 
@@ -42,7 +42,7 @@ def test_a_meter_that_needs_its_longer_window_now_and_then_keeps_it() -> None:
     pace = Pace()
     pace.late(3)
     for n in range(100):
-        pace.answered(in_time=n % 7 > 0)
+        pace.answered(in_time=n % 7 > 0, data=True)
     assert pace.patience == 4
 
 
@@ -51,6 +51,15 @@ def test_one_that_is_silent_loses_it() -> None:
     pace.late(3)
     for n in range(SILENCES_MAX):
         pace.missed(float(n))
+    assert pace.patience == 1
+
+
+def test_one_that_only_acknowledges_loses_it_too() -> None:
+    pace = Pace()
+    pace.late(STEP_MAX)
+    for n in range(SILENCES_MAX):
+        pace.answered(in_time=True, data=False)  # SND_NKE
+        pace.missed(float(n))  # REQ_UD2
     assert pace.patience == 1
 
 

@@ -539,6 +539,27 @@ def window_of(session: Session, address: int) -> str:
     return str(caught.value).split("within ")[1]
 
 
+def test_a_meter_that_acknowledges_and_sends_no_data_does_not_keep_a_longer_window() -> None:
+    class MuteLine(PacedLine):
+        def write(self, data: bytes) -> None:
+            super().write(data)
+            self.coming = [(self.now + 0.02, b"\xE5")] if data[1] == NKE else []
+
+    line = MuteLine(*([[]] * 100))
+    session = Session(line, baudrate=9600, mono=line.mono)
+
+    def window() -> str:
+        with pytest.raises(NoAnswer) as caught:
+            session.read_user_data(9, reset=True)
+        return str(caught.value).split("within ")[1]
+
+    window()
+    line.waiting = b"\xE5"
+    windows = [window() for _ in range(7)]
+    assert windows[0] != "86 ms", "the case is real"
+    assert windows[-1] == "86 ms"
+
+
 def test_an_acknowledgement_in_place_of_data_says_nothing_about_the_silent_one_before() -> None:
     line = PacedLine(*([[], [(0.02, b"\xE5")], [(0.02, b"\xE5")], [], [(0.02, b"\xE5")]]))
     session = Session(line, baudrate=9600, mono=line.mono)
