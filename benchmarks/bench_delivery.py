@@ -3,11 +3,13 @@
     python benchmarks/bench_delivery.py [--meters 250] [--waiting 10000]
 
 The parts that speak MQTT, as the daemon has them, and a real mosquitto. One after the other: 300 readings, from the
-decoded reading to the PUBACK of its last message (goal: p99 50 ms); as many waiting messages as ``--waiting``, drained
-after a restart of the broker, beside a bare paho loop over the same table with several windows (goal: 1.1 times the
-best) and one ``wait_for_publish`` after the other (goal: a third), all in the same run; the announcement of so many
-meters of ten values to Home Assistant (goal: 10 s) and how long a reading takes meanwhile (goal: 1 s); ``/metrics`` of
-these meters (goal: 50 ms, or 0.15 times a plain ``generate_latest`` of as many series).
+decoded reading to the PUBACK of its last message (goal: p99 50 ms); as many waiting messages as ``--waiting``,
+drained after a restart of the broker, from the connection to the last PUBACK. Beside it, in the same run, over such a
+table: a bare paho loop that hands over all at once, with several windows (goal: 1.1 times the best), and one
+``wait_for_publish`` after the other (goal: a third). Both remove what was acknowledged, as ours does: the bare loop a
+hundred rows a commit, the other each row, and a hundred rows for comparison. Then the announcement of so many meters of
+ten values to Home Assistant (goal: 10 s) and how long a reading takes meanwhile (goal: 1 s); ``/metrics`` of these
+meters (goal: 50 ms, or 0.15 times a plain ``generate_latest`` of as many series).
 """
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -54,7 +56,9 @@ from mbusgw.store.outbox import Message
 from mbusgw.store.writer import Store
 
 READINGS = 300
-WINDOWS = (20, 100, 400, 1000)
+WINDOWS = (20, 100, 400)
+ROUNDS = 5
+GROUP = 100  # rows removed in one commit
 VALUES = {"energy": "Wh", "volume": "m³", "power": "W", "volume_flow": "m³/h", "flow_temperature": "°C"}
 CLOCK = SystemClock()
 WAIT_S = 120.0
@@ -73,10 +77,10 @@ class House:
         self.recorder = StateRecorder(self.registry, self.store, topics, clock=CLOCK)
         self.broker = Broker(mqtt, f"bench-{port}", clock=CLOCK, will=("mbus/bridge/state", "offline"))
         self.sender = Sender(self.broker, self.store, metrics=self.metrics, clock=CLOCK)
-        self.acked_mono = 0.0
+        self.up_mono = self.acked_mono = 0.0
         self.acked = 0
         self.awaited, self.reached = awaited, threading.Event()
-        self.broker.on_up, self.broker.on_ack = self.sender.ring, self._acknowledged
+        self.broker.on_up, self.broker.on_ack = self._up, self._acknowledged
         self.store.on_commit(self.sender.committed)
         self.announcer = Announcer(
             Discovery(topics, gateway_id="mbusgw", language="en", expire_after_s=300),
@@ -90,6 +94,10 @@ class House:
         for worker in (self.store, self.sender, self.announcer):
             worker.start()
         self.broker.start()
+
+    def _up(self) -> None:
+        self.up_mono = time.perf_counter()
+        self.sender.ring()
 
     def _acknowledged(self) -> None:
         self.acked += 1
@@ -134,7 +142,7 @@ def main() -> int:
 
 def latency(folder: Path) -> bool:
     """One reading at a time, nothing else going on."""
-    with mosquitto(folder) as port, closing(House(folder / "latency.db", port)) as house:
+    with Mosquitto(folder) as broker, closing(House(folder / "latency.db", broker.port)) as house:
         wait(lambda: house.broker.connected)
         delays_s = [house.delay_s(reading("meter_1", number)) for number in range(READINGS)]
     p99_s = quantiles(delays_s, n=100)[98]
@@ -143,92 +151,123 @@ def latency(folder: Path) -> bool:
 
 
 def drain(folder: Path, count: int) -> bool:
-    """What waited while the broker was away, from the first message to the last acknowledgement."""
-    with mosquitto(folder) as port:
-        bare = {window: bare_s(rows(folder, port, count), port, window) for window in WINDOWS}
-        slow_s = slowly_s(rows(folder, port, count // 10), port) * 10
-        best = min(bare, key=bare.__getitem__)
-        ours_s = median(drained_s(rows(folder, port, count), port, count) for _ in range(3))
-    print(f"{count} waiting         {ours_s:6.2f} s; a bare loop {bare[best]:.2f} s (window {best}):"
-          f" {ours_s / bare[best]:.2f} of it (goal 1.1); one after the other {slow_s:.2f} s:"
-          f" {ours_s / slow_s:.2f} of it (goal 0.33)")
-    return ours_s <= 1.1 * bare[best] and ours_s <= slow_s / 3
+    """What waited while the broker was away, from the connection to the last acknowledgement."""
+    with Mosquitto(folder) as broker:
+        bare: dict[int, list[float]] = {window: [] for window in WINDOWS}
+        ours_s, patient_s = [], []
+        for _ in range(ROUNDS):  # one beside the other, so that what else the machine does meets all alike
+            for window, taken_s in bare.items():
+                taken_s.append(bare_s(rows(folder, count), broker.port, window))
+            ours_s.append(drained_s(folder, count))
+            patient_s.append(one_by_one_s(rows(folder, count // 10), broker.port, group=GROUP) * 10)
+        careful_s = one_by_one_s(rows(folder, count // 10), broker.port, group=1) * 10
+    best = min(bare, key=lambda window: median(bare[window]))
+    taken, best_s = median(ours_s), median(bare[best])
+    print(f"{count} waiting         {taken:6.2f} s; a bare loop {best_s:.2f} s (window {best}):"
+          f" {taken / best_s:.2f} of it (goal 1.1)")
+    print(f"  one after the other {careful_s:6.2f} s, each removed when acknowledged: {taken / careful_s:.2f} of it"
+          f" (goal 0.33); {GROUP} removed at once {median(patient_s):.2f} s: {taken / median(patient_s):.2f} of it")
+    return taken <= 1.1 * best_s and taken <= careful_s / 3
 
 
-def rows(folder: Path, port: int, count: int) -> Path:
+def rows(folder: Path, count: int) -> Path:
     """A database with so many messages."""
     path = folder / f"drain-{time.monotonic_ns()}.db"
     store = Store(path, clock=CLOCK)
     store.open()
     store.start()
-    payload = '{"energy": 1234.567, "unit": "kWh", "read_at": "2026-01-01T00:00:00.000Z"}'
-    messages = [Message(f"bench/{number % 100}", payload, retain=False) for number in range(count)]
-    for first in range(0, count, 1000):
-        store.submit(outbox.enqueue(messages[first : first + 1000], CLOCK.now())).result(WAIT_S)
+    fill(store, count)
     store.stop()
     store.join(WAIT_S)
     store.close()
     return path
 
 
-def drained_s(path: Path, port: int, count: int) -> float:
-    """Ours, from the connection to the last acknowledgement."""
-    house = House(path, port, awaited=count)
-    with closing(house):
+def fill(store: Store, count: int) -> None:
+    payload = '{"energy": 1234.567, "unit": "kWh", "read_at": "2026-01-01T00:00:00.000Z"}'
+    messages = [Message(f"bench/{number % 100}", payload, retain=False) for number in range(count)]
+    for first in range(0, count, 1000):
+        store.submit(outbox.enqueue(messages[first : first + 1000], CLOCK.now())).result(WAIT_S)
+
+
+def drained_s(folder: Path, count: int) -> float:
+    """Ours: it was connected, the broker went, messages gathered, the broker came back."""
+    path = folder / f"ours-{time.monotonic_ns()}.db"
+    with Mosquitto(folder) as broker, closing(House(path, broker.port, awaited=count)) as house:
         wait(lambda: house.broker.connected)
-        begun = time.perf_counter()
+        broker.stop()
+        wait(lambda: not house.broker.connected)
+        fill(house.store, count)
+        broker.start()
         house.reached.wait(WAIT_S)
-        taken_s = time.perf_counter() - begun
+        taken_s = house.acked_mono - house.up_mono
         house.empty()
         return taken_s
 
 
 def bare_s(path: Path, port: int, window: int) -> float:
-    """paho alone: the table read, published, and the rows deleted at the end."""
+    """paho alone: the table read and published at once, and what is acknowledged removed, ``GROUP`` rows a commit."""
+    with connected(port, window) as client, closing(sqlite3.connect(path)) as table:
+        begun = time.perf_counter()
+        found = table.execute("SELECT id, topic, payload FROM mqtt_queue ORDER BY id").fetchall()
+        sent = [(number, client.publish(topic, payload, qos=1)) for number, topic, payload in found]
+        remove_acknowledged(table, sent, GROUP)
+        return time.perf_counter() - begun
+
+
+def one_by_one_s(path: Path, port: int, *, group: int) -> float:
+    """Each message waited for before the next; ``group`` rows are removed in one commit."""
+    with connected(port, 20) as client, closing(sqlite3.connect(path)) as table:
+        begun = time.perf_counter()
+        found = table.execute("SELECT id, topic, payload FROM mqtt_queue ORDER BY id").fetchall()
+        sent = ((number, client.publish(topic, payload, qos=1)) for number, topic, payload in found)
+        remove_acknowledged(table, sent, group)
+        return time.perf_counter() - begun
+
+
+def remove_acknowledged(
+    table: sqlite3.Connection, sent: Iterable[tuple[int, paho.MQTTMessageInfo]], group: int
+) -> None:
+    """Each of ``sent`` is waited for before the next is looked at."""
+    table.execute("PRAGMA synchronous=FULL")  # as ours
+    ids: list[tuple[int]] = []
+    for number, info in sent:
+        info.wait_for_publish(WAIT_S)
+        ids.append((number,))
+        if len(ids) == group:
+            remove(table, ids)
+            ids.clear()
+    remove(table, ids)
+
+
+def remove(table: sqlite3.Connection, ids: list[tuple[int]]) -> None:
+    table.executemany("DELETE FROM mqtt_queue WHERE id = ?", ids)
+    table.commit()
+
+
+@contextmanager
+def connected(port: int, window: int) -> Iterator[paho.Client]:
     client = paho.Client(CallbackAPIVersion.VERSION2, f"bare-{window}", protocol=paho.MQTTv5)
     client.max_inflight_messages_set(window)
     client.connect("127.0.0.1", port)
     client.loop_start()
     wait(client.is_connected)
-    with closing(sqlite3.connect(path)) as connection:
-        begun = time.perf_counter()
-        found = connection.execute("SELECT topic, payload FROM mqtt_queue ORDER BY id").fetchall()
-        infos = [client.publish(topic, payload, qos=1) for topic, payload in found]
-        for info in infos:
-            info.wait_for_publish(WAIT_S)
-        connection.execute("DELETE FROM mqtt_queue")
-        connection.commit()
-        taken_s = time.perf_counter() - begun
-    client.disconnect()
-    client.loop_stop()
-    return taken_s
-
-
-def slowly_s(path: Path, port: int) -> float:
-    """Each message waited for before the next."""
-    client = paho.Client(CallbackAPIVersion.VERSION2, "slow", protocol=paho.MQTTv5)
-    client.connect("127.0.0.1", port)
-    client.loop_start()
-    wait(client.is_connected)
-    with closing(sqlite3.connect(path)) as connection:
-        begun = time.perf_counter()
-        for topic, payload in connection.execute("SELECT topic, payload FROM mqtt_queue ORDER BY id").fetchall():
-            client.publish(topic, payload, qos=1).wait_for_publish(WAIT_S)
-        taken_s = time.perf_counter() - begun
-    client.disconnect()
-    client.loop_stop()
-    return taken_s
+    try:
+        yield client
+    finally:
+        client.disconnect()
+        client.loop_stop()
 
 
 def discovery(folder: Path, meters: int) -> bool:
     """All meters are announced, and one of them goes on being read."""
-    with mosquitto(folder) as port, closing(House(folder / "discovery.db", port)) as house:
+    with Mosquitto(folder) as broker, closing(House(folder / "discovery.db", broker.port)) as house:
         wait(lambda: house.broker.connected)
         first = [reading(f"meter_{number}", number, number=number) for number in range(meters)]
         house.registry.observe(house.announcer.changed)
         begun = time.perf_counter()
         done = [house.recorder.deliver(one) for one in first]
-        delays_s = []
+        delays_s: list[float] = []
         while announced(house) < meters or not delays_s:
             at_s = time.perf_counter()
             done.append(house.recorder.deliver(reading("meter_0", len(delays_s) + 1000)))
@@ -291,22 +330,35 @@ def reading(device_id: str, value: int, *, number: int = 1) -> Reading:
     return Reading(device_id, datetime.now(timezone.utc), Lane.WIRED, header, fields, tuple(records))
 
 
-@contextmanager
-def mosquitto(folder: Path) -> Iterator[int]:
-    """A broker on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    config = folder / f"mosquitto-{port}.conf"
-    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
-    program = which("mosquitto") or which("mosquitto", path="/usr/sbin:/usr/local/sbin") or "mosquitto"
-    process = subprocess.Popen([program, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait(lambda: _listens(port))
-        yield port
-    finally:
-        process.terminate()
-        process.wait(10)
+class Mosquitto:
+    """A broker on a free port that forgets everything when it stops."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self._config = folder / f"mosquitto-{self.port}.conf"
+        self._config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        program = which("mosquitto") or which("mosquitto", path="/usr/sbin:/usr/local/sbin") or "mosquitto"
+        arguments = [program, "-c", str(self._config)]
+        self._process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait(lambda: _listens(self.port))
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
+    def __enter__(self) -> Mosquitto:
+        self.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stop()
 
 
 def _listens(port: int) -> bool:

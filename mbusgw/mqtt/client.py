@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import socket
 import ssl
 import sys
@@ -21,6 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from mbusgw.config.models import MqttConfig
 from mbusgw.model.errors import OutputError
+from mbusgw.mqtt.channel import Channel, HasFile
 from mbusgw.mqtt.limits import Limits, packet_bytes, read_limits
 from mbusgw.mqtt.standing import Standing
 from mbusgw.runtime.clock import Clock
@@ -109,6 +109,7 @@ class Broker:
         self._answered = True  # our CONNECT, whatever it said
         self._accepted_mono: float | None = None  # and not yet answered our subscriptions
         self._renewed_for: str | None = None
+        self._channel = Channel()
         self._ending: threading.Thread | None = None
         self._aside: deque[paho.MQTTMessageInfo] = deque()
         self._aside_connection = 0
@@ -195,16 +196,9 @@ class Broker:
 
     def renew(self, why: str) -> None:
         """Ends a connection that does not do what it is there for; paho makes a new one."""
-        connection = self._client.socket()
-        if connection is None:
-            return
-        self._renewed_for = why
-        try:
-            # Its end reaches paho's thread as the broker's would. Below TLS and websockets, which know no such thing.
-            with socket.socket(fileno=os.dup(connection.fileno())) as bare:
-                bare.shutdown(socket.SHUT_RDWR)
-        except OSError as error:
-            log.debug("the connection has ended by itself: %s", error)
+        if self._channel.open:
+            self._renewed_for = why
+            self._channel.cut()
 
     def watch(self) -> None:
         """Ends a connection on which the broker has fallen silent before we could use it. To be called now and then."""
@@ -280,6 +274,8 @@ class Broker:
         if self._will:
             self._set_will(client, *self._will)
         client.on_pre_connect = self._begin
+        client.on_socket_open = self._opened
+        client.on_socket_close = self._closed
         client.on_connect = self._connected
         client.on_connect_fail = self._connect_failed
         client.on_disconnect = self._disconnected
@@ -319,6 +315,12 @@ class Broker:
         # the message for which the broker ends every connection.
         client.drop_out_messages()
         self._answered = False
+
+    def _opened(self, _client: paho.Client, _userdata: Any, connection: HasFile) -> None:
+        self._channel.opened(connection)
+
+    def _closed(self, _client: paho.Client, _userdata: Any, _connection: HasFile) -> None:
+        self._channel.closed()
 
     def _connected(
         self, client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, properties: Properties | None
@@ -381,6 +383,7 @@ class Broker:
         self, _client: paho.Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         self.acks.append(Acknowledgement(mid, str(reason) if reason.is_failure else None))
+        self._channel.hurry()
         self.on_ack()
 
     def _received(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:

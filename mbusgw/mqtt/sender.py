@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections import deque
 from concurrent.futures import Future
@@ -25,6 +26,8 @@ PREFETCH = 400
 #: What the broker has acknowledged is gathered for so long, or up to so many rows, and removed in one go: each row by
 #: itself would cost a commit, and wear out the card of a small computer.
 GATHER_S, GATHER_MAX = 0.5, 100
+#: More acknowledgements than there can be.
+NEVER = sys.maxsize
 #: A broker that acknowledges nothing for so long, while it owes us something, gets a new connection; each time later.
 SILENCE_S = (30.0, 300.0)
 
@@ -55,7 +58,7 @@ class Sender(WorkerWithView):
         self._queued = 0  # rows that the store had taken in when the bell was last rung for them
         self._taken: list[int] = []  # rows that the broker has, and the store does not know it yet
         self._taken_mono = 0.0  # since when there are such
-        self._full = False  # as many are under way as may be
+        self._wanted = NEVER  # so many acknowledgements are worth a round, because more waits for their places
         self._hasty = False
         self._reasons: set[str] = set()  # why messages were set aside: each is told once
         self._silence = Backoff(*SILENCE_S, jitter=0)
@@ -75,7 +78,7 @@ class Sender(WorkerWithView):
 
     def acknowledged(self) -> None:
         """paho's thread: the broker has acknowledged something; that can wait where nothing waits for it."""
-        if self._full or self._hasty:
+        if self._hasty or len(self._broker.acks) >= self._wanted:
             self._bell.set()
 
     def hasten(self) -> None:
@@ -177,8 +180,10 @@ class Sender(WorkerWithView):
         self._suspicion.connected(under_way, self._broker.thrown_out, self.clock.mono())
 
     def _send(self) -> None:
-        self._full = self._fill()
-        if self._full and self._broker.acks:  # they came before anybody could know that they are waited for
+        full = self._fill()
+        # Most of a window at once: two threads that change places for each message would do little else.
+        self._wanted = max(1, len(self._under_way) * 2 // 3) if full else NEVER
+        if len(self._broker.acks) >= self._wanted:  # they came before anybody could know that they are waited for
             self._bell.set()
 
     def _fill(self) -> bool:
