@@ -14,6 +14,7 @@ from mbusgw.runtime.clock import SystemClock
 from mbusgw.simulator.catalogue import ALL_KINDS, USUAL_TELEGRAMS, build_meter
 from mbusgw.simulator.gateway import SimulatedGateway
 from mbusgw.simulator.line import PtyLine
+from mbusgw.simulator.meter import SimulatedMeter
 from mbusgw.simulator.segment import Segment
 from tests.daemon import KEY, Daemon
 from tests.homeassistant.hass import HomeAssistant
@@ -25,13 +26,14 @@ RADIO = ("sim_10000006", "sim_40000007", "sim_60000008")
 
 @dataclass(frozen=True)
 class World:
-    """What runs; ``meters`` are the ids of all, wired and radio."""
+    """What runs; ``meters`` are the ids of all, wired and radio, ``wired[0]`` is ``meter_1``, a heat meter."""
 
     language: str
     broker: Mosquitto
     daemon: Daemon
     hass: HomeAssistant
     meters: tuple[str, ...]
+    wired: tuple[SimulatedMeter, ...]
 
 
 @pytest.fixture(scope="package", params=["en", "de"])
@@ -71,7 +73,8 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         stack.callback(hass.stop)
         hass.start()
         hass.add_mqtt(broker.port)
-        yield World(language, broker, daemon, hass, (*(f"meter_{one.address}" for one in wired), *RADIO))
+        meters = (*(f"meter_{one.address}" for one in wired), *RADIO)
+        yield World(language, broker, daemon, hass, meters, tuple(wired))
 
 
 def _below(folder: Path, name: str) -> Path:

@@ -172,7 +172,7 @@ class HomeAssistant:
         entries = self.ask("config/entity_registry/list")
         ours = [entry for entry in entries if entry["platform"] == "mqtt"]
         whole = self.ask("config/entity_registry/get_entries", entity_ids=[entry["entity_id"] for entry in ours])
-        return {entry["unique_id"]: entry for entry in whole.values()}
+        return {entry["unique_id"]: entry for entry in whole.values() if entry}  # one may have gone since
 
     def devices(self) -> list[dict[str, Any]]:
         """Every device of the MQTT integration."""
