@@ -71,9 +71,14 @@ class Discovery:
         root = self._root(state)
         expire_after_s = self.expire_after_s(state, interval_s)
         components = {"status": self._status(state, root), "last_reading": self._last_reading(state, root)}
-        names = self._names(state)
+        # An entity keeps the id that it was made with; one made of a name that was changed since would name another.
+        ids, names = self._names(state, wished=False), self._names(state, wished=True)
         for field in _shown(state):
-            components[field.name] = self._sensor(state, field, names[field.name], root, int(expire_after_s))
+            components[field.name] = {
+                **entity_id("sensor", self._entity_slug(state, ids[field.name])),
+                "name": names[field.name],
+                **self._sensor(state, field, root, int(expire_after_s)),
+            }
         if state.radio is not None:
             components |= self._radio(state, root)
         if any(map(is_counter, state.fields.values())):
@@ -229,13 +234,14 @@ class Discovery:
             for key, (name, component) in self._controls.of_meter(state.device_id, settings).items()
         }
 
-    def _names(self, state: DeviceState) -> dict[str, str]:
-        """A name for each field, no two alike: a person, and the entity id, could not tell them apart."""
+    def _names(self, state: DeviceState, *, wished: bool) -> dict[str, str]:
+        """A name for each field, no two alike; with ``wished`` the one that somebody gave it."""
         medium = _medium(state)
         names: dict[str, str] = {}
         owners: dict[str, Field] = {}
         for field in sorted(_shown(state), key=lambda field: (len(field.name), field.name)):
-            name = entity_name(field, look(field, medium), self._language, medium)
+            wish = field.wish.name if wished and field.wish is not None else None
+            name = wish or entity_name(field, look(field, medium), self._language, medium)
             first = owners.get(slug(name))
             if first is not None:
                 name = f"{name} {_difference(first, field)}"
@@ -243,15 +249,11 @@ class Discovery:
             names[field.name] = name
         return names
 
-    def _sensor(
-        self, state: DeviceState, field: Field, name: str, root: str, expire_after_s: int
-    ) -> dict[str, Any]:
+    def _sensor(self, state: DeviceState, field: Field, root: str, expire_after_s: int) -> dict[str, Any]:
         shown = look(field, _medium(state))
         sensor: dict[str, Any] = {
             "platform": "sensor",
             "unique_id": f"{root}_{field.name}",
-            **entity_id("sensor", self._entity_slug(state, name)),
-            "name": name,
             "state_topic": self._topics.field(state.device_id, field.name),
             # An empty message says that the value is gone; alone, Home Assistant would go on showing the old one.
             "value_template": "{{ value or None }}",

@@ -185,9 +185,7 @@ def _checked(base: Look, unit: str) -> Look:
 
 
 def entity_name(field: Field, shown: Look, language: str, medium: int | None) -> str:
-    """The name a person sees: the quantity, then what tells it from its siblings."""
-    if field.wish is not None and field.wish.name is not None:
-        return field.wish.name
+    """The name that a field has unless somebody gave it another: the quantity, then what tells it from its siblings."""
     german = language == "de"
     words = [shown.name_de if german else shown.name]
     record = field.record

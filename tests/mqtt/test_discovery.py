@@ -235,7 +235,7 @@ def wanted(**of: RecordWish) -> DeviceState:
     return meter().wanted(MeterWishes("Cellar", RecordWishes(tuple(of.items()))))
 
 
-def test_entities_are_called_and_classed_as_wanted_and_keep_their_unique_ids() -> None:
+def test_entities_are_called_and_classed_as_wanted_and_keep_their_ids() -> None:
     before = document(meter())["components"]
     after = document(
         wanted(
@@ -249,7 +249,8 @@ def test_entities_are_called_and_classed_as_wanted_and_keep_their_unique_ids() -
     components = after["components"]
     assert after["device"]["suggested_area"] == "Cellar"
     assert before.keys() - components.keys() == {"energy_storage_1"}
-    assert all(components[key]["unique_id"] == before[key]["unique_id"] for key in components)
+    for kind in ("unique_id", "object_id", "default_entity_id"):
+        assert all(components[key][kind] == before[key][kind] for key in components)
     assert components["energy"]["name"] == 'Heat "total" ☀'
     assert (components["energy"]["unit_of_measurement"], components["energy"]["device_class"]) == ("MWh", "energy")
     assert not components["power"].keys() & {"device_class", "state_class"}
