@@ -59,6 +59,10 @@ class Mosquitto:
     def url(self) -> str:
         return f"mqtt://127.0.0.1:{self.port}"
 
+    def configure(self, old: str, new: str) -> None:
+        """Another line in its configuration, from its next start on."""
+        self._config.write_text(self._config.read_text().replace(old, new))
+
     def start(self) -> None:
         self._process = subprocess.Popen(
             [MOSQUITTO, "-c", str(self._config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -114,6 +114,18 @@ def test_fields_that_would_be_called_alike_get_names_of_their_own() -> None:
     assert len({component["default_entity_id"] for component in components.values()}) == len(components)
 
 
+def test_a_meter_with_many_records_and_a_name_of_any_letters_is_told_whole() -> None:
+    records = [Record(QUANTITIES["energy"], "Wh", Decimal(number), storage=number) for number in range(120)]
+    told = document(meter(name="Zähler 🔥 #1/+", fields=MappingProxyType(name_fields(records))))
+    assert told["device"]["name"] == "Zähler 🔥 #1/+"
+    energies = [one for key, one in told["components"].items() if key.startswith("energy")]
+    assert len(energies) == 120
+    for key in ("name", "unique_id", "default_entity_id", "state_topic"):
+        assert len({one[key] for one in energies}) == 120
+    assert not any(set("#+") & set(one["state_topic"]) for one in energies)
+    assert [one["name"] for one in energies if one.get("enabled_by_default", True)] == ["Energy import"]
+
+
 def test_an_empty_message_makes_a_value_unknown() -> None:
     # "None" is Home Assistant's word for unknown; of an empty message a number would keep its old value.
     components = document(meter())["components"]

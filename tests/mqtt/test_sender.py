@@ -177,7 +177,8 @@ def test_the_will_is_told_when_the_process_vanishes(lane: Callable[..., Lane], m
         wait_until(lambda: subscriber.last("mbus/bridge/state") == "offline")
 
 
-def test_wrong_credentials_are_said_and_messages_are_kept(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_wrong_credentials_are_said_and_messages_are_kept_until_they_are_taken(tmp_path: Path) -> None:
     folder = tmp_path / "locked"
     folder.mkdir()
     broker = Mosquitto(folder, extra="allow_anonymous false\n")
@@ -188,6 +189,10 @@ def test_wrong_credentials_are_said_and_messages_are_kept(tmp_path: Path) -> Non
         wait_until(lambda: one.broker.last_error and "refuses" in one.broker.last_error)
         assert one.store.count("outbox") == 3
         assert "wrong" not in str(one.broker.last_error)
+        broker.stop()
+        broker.configure("allow_anonymous false", "allow_anonymous true")
+        broker.start()
+        wait_until(lambda: one.store.count("outbox") == 0)
     finally:
         one.close()
         broker.stop()
