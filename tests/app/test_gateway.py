@@ -151,6 +151,7 @@ def test_a_configuration_that_is_refused_leaves_it_running(
     assert [text[:7] for text in systemd.heard()] == ["READY=1", "RELOADI", "READY=1", "STOPPIN"]
 
 
+@pytest.mark.slow
 def test_a_file_that_has_changed_is_taken_over_without_being_asked() -> None:
     looks = iter([False, True])
     kept: list[Reloads] = []

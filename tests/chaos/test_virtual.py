@@ -7,6 +7,7 @@ from tests.chaos.virtual import VirtualBus
 
 
 @pytest.mark.parametrize(("seed", "rate"), [(1, 0.05), (2, 0.1), (3, 0.3)])
+@pytest.mark.slow
 def test_a_quarter_of_an_hour_of_faults_makes_nothing_wrong(seed: int, rate: float) -> None:
     bus = VirtualBus(seed, rate=rate)
     outcome = bus.run(0.25)

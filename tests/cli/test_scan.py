@@ -43,6 +43,7 @@ def scan(config: Path, *arguments: str) -> int:
     return main(["scan", *arguments, "-c", str(config)])
 
 
+@pytest.mark.slow
 def test_what_is_found_is_shown_as_a_table(
     config: Path, segment: Segment, capsys: pytest.CaptureFixture[str]
 ) -> None:

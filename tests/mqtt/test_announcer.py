@@ -110,6 +110,7 @@ def test_a_new_record_makes_a_new_entity(house: Callable[..., House], told: Subs
     assert components(told.payloads(DOCUMENT)[1]) - components(told.payloads(DOCUMENT)[0]) == {"power"}
 
 
+@pytest.mark.slow
 def test_an_entity_that_is_gone_for_good_is_removed_and_then_left_out(
     house: Callable[..., House], told: Subscriber
 ) -> None:
@@ -128,6 +129,7 @@ def test_an_entity_that_is_gone_for_good_is_removed_and_then_left_out(
     assert rows(one.store, "SELECT payload FROM discovery WHERE device_id = 'meter_1'") == [(told.last(DOCUMENT),)]
 
 
+@pytest.mark.slow
 def test_an_entity_that_was_not_yet_removed_at_a_stop_is_removed_by_the_next_run(
     house: Callable[..., House], told: Subscriber, mosquitto: Mosquitto
 ) -> None:
@@ -411,6 +413,7 @@ def test_a_configured_meter_that_was_not_read_yet_in_this_run_keeps_its_announce
     assert announced(later) == {GATEWAY: "", DOCUMENT: "meter_1"}
 
 
+@pytest.mark.slow
 def test_a_broker_that_has_lost_its_memory_is_told_everything_again(
     house: Callable[..., House], mosquitto: Mosquitto
 ) -> None:

@@ -55,6 +55,7 @@ def test_one_that_never_answers_our_subscriptions_is_left(publisher: Callable[..
         assert bad.connections == 2
 
 
+@pytest.mark.slow
 def test_what_was_under_way_when_the_connection_broke_is_forgotten_with_it(
     publisher: Callable[..., Publisher]
 ) -> None:

@@ -39,6 +39,7 @@ def test_a_pause_before_the_next_try_keeps_no_stop_from_being_a_clean_one() -> N
         assert broker.join(0)
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_reset_is_one_warning_and_no_error(
     caplog: pytest.LogCaptureFixture, mosquitto: Mosquitto
 ) -> None:

@@ -158,6 +158,7 @@ def test_what_is_said_on_other_topics_is_left_alone(party: Party) -> None:
     assert party.answer("echo")["transaction"] == 1
 
 
+@pytest.mark.slow
 def test_answers_are_dropped_while_the_broker_is_away(party: Party, mosquitto: Mosquitto) -> None:
     party.ask("long", {})
     wait_until(lambda: party.futures)

@@ -124,6 +124,7 @@ def test_an_outage_in_the_middle_loses_nothing(lane: Callable[..., Lane], mosqui
         wait_until(lambda: len({topic for topic, _, _ in subscriber.messages}) == 3000)
 
 
+@pytest.mark.slow
 def test_of_a_retained_topic_only_the_newest_waiting_value_is_sent(
     lane: Callable[..., Lane], mosquitto: Mosquitto
 ) -> None:

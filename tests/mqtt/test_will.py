@@ -38,6 +38,7 @@ def end(broker: Broker) -> None:
     assert broker.join(PATIENCE_S)
 
 
+@pytest.mark.slow
 def test_a_stop_for_good_is_told_when_the_wills_delay_is_over(
     made: Callable[..., Broker], mosquitto: Mosquitto
 ) -> None:

@@ -100,6 +100,7 @@ def test_a_key_moves_only_those_that_wait_for_one(store: Store, other: str) -> N
     assert arrive(store, ("12345678", None)) == []
 
 
+@pytest.mark.slow
 def test_fifty_thousand_keys_may_arrive_at_once(store: Store) -> None:
     waiting(store, meter_id="00049999")
     assert arrive(store, *[(f"{number:08d}", "ELS") for number in range(50_000)]) == ["t1"]

@@ -147,6 +147,7 @@ def test_a_port_that_is_away_is_tried_so_often_that_it_is_used_within_five_secon
     assert LOOK_S + 1.25 * REOPEN_FIRST_S < 5, "also when nobody talked as it went"
 
 
+@pytest.mark.slow
 def test_a_port_that_was_pulled_out_is_used_again_after_its_return(
     caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
@@ -178,6 +179,7 @@ def test_a_port_that_goes_while_nobody_talks_is_noticed(tmp_path: Path) -> None:
             wait_until(lambda: not bus.snapshot().connected)
 
 
+@pytest.mark.slow
 def test_a_converter_that_drops_the_connection_is_called_again(held: threading.Event) -> None:
     line = TcpLine()
     with running_segment(line) as segment:

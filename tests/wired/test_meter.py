@@ -160,6 +160,7 @@ def test_a_meter_that_ignores_initialisation_is_read_again_after_an_outage() -> 
             wait_until(lane.has_read("odd", 2))
 
 
+@pytest.mark.slow
 def test_a_port_that_is_away_is_not_the_meters_fault(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     caplog.set_level(logging.INFO, "mbusgw.wired")
     with running_segment(PtyLine(tmp_path / "meters")) as segment:

@@ -27,6 +27,7 @@ def ask(bus: Bus, address: int = 1) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_an_adapter_that_comes_back_under_another_name_is_used(
     caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
@@ -82,6 +83,7 @@ def test_another_adapter_that_took_the_name_is_never_spoken_to(
     assert sum("is now USB adapter 0403:6001, serial number B2; before it was" in text for text in warnings) == 1
 
 
+@pytest.mark.slow
 def test_a_port_that_became_another_while_it_was_opened_is_closed_unspoken(tmp_path: Path) -> None:
     adapters = Adapters()
     name = tmp_path / "ttyUSB0"
@@ -128,6 +130,7 @@ def test_the_bus_takes_the_lock_of_its_port_and_gives_it_back(tmp_path: Path) ->
         assert not path.exists()
 
 
+@pytest.mark.slow
 def test_a_lock_that_cannot_be_written_is_said_once_however_often_the_port_is_opened(
     caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
