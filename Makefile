@@ -15,7 +15,7 @@ STAMP := .venv/.installed
 PYTEST ?= env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(CURDIR)/.venv/pycache $(PY) -m pytest -n 4
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fast lint bench clean broker tools
+.PHONY: help venv demo test fast explore lint bench clean broker tools
 
 help:  ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: $(STAMP) broker tools  ## all tests
 
 fast: $(STAMP) broker  ## the tests that take less than a minute together
 	@$(PYTEST) -m "not slow"
+
+explore: $(STAMP) broker tools  ## the tests that draw their examples, with new ones
+	@$(PYTEST) -m hypothesis --hypothesis-profile explore
 
 lint: $(STAMP)  ## style, types, and who may import whom
 	@.venv/bin/flake8 mbusgw tests benchmarks setup.py

@@ -13,9 +13,11 @@ from tests.daemon import end_all
 from tests.mosquitto import Mosquitto
 from tests.wait import wait_until
 
-# How long an example takes says nothing on a busy machine.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+# How long an example takes says nothing on a busy machine. `make test` draws the same examples each time: what it says
+# of a change is about that change. `make explore` draws new ones.
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile("same", settings.get_profile("explore"), derandomize=True, database=None)
+settings.load_profile("same")
 
 # Tests that a shell runs in the background have SIGINT ignored, and would hand that on to the processes they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -184,3 +184,15 @@ def test_if_the_outcome_cannot_be_stored_nothing_of_it_is_and_the_next_run_finds
     write(lane.store, lambda connection: connection.execute("DROP TRIGGER no"))
     later = Lane(lane.store, clock, lane.backend, guests=lane.guests)
     assert ended(later) == {first: Status.FAILED, second: Status.PUBLISHED}
+
+
+def test_what_has_ended_before_the_list_changed_is_read_when_it_is_replayed(lane: Lane, store: Store) -> None:
+    first, second = post(lane, "gw2"), post(lane, "gw1")
+    worker = lane.worker()
+    worker.setup()
+    worker._settle(first)
+    worker.teardown()
+    lane.restart(only("gw2"))
+    assert ended(lane) == {first: Status.FAILED, second: Status.FAILED}
+    write(store, lambda connection: archive.replay(connection, [first, second]))
+    assert ended(lane) == {first: Status.PUBLISHED, second: Status.FAILED}

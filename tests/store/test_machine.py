@@ -93,7 +93,12 @@ class Books(RuleBasedStateMachine):
         if not left_out:
             return
         ingest_id = left_out[pick % len(left_out)]
-        copies = rows(self.store, "SELECT ingest_id, gateway_id FROM telegrams WHERE duplicate_of = ?", ingest_id)
+        # One that was left out itself before is a reception of this, but has ended: it is not called back.
+        copies = rows(
+            self.store,
+            "SELECT ingest_id, gateway_id FROM telegrams WHERE duplicate_of = ? AND status = 'duplicate'",
+            ingest_id,
+        )
         heir, _ = write(
             self.store,
             telegrams.hand_over(ingest_id, listed),
