@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from mbusgw.mbus.frames import START_LONG, expected_length, parse
+from mbusgw.mbus.promptness import Promptness
 from mbusgw.mbus.tally import Tallies
 from mbusgw.model.address import Address
 from mbusgw.model.errors import FrameDamaged
@@ -32,6 +33,10 @@ class Line(Protocol):
     @property
     def slack_s(self) -> float:
         """How much later than on the wire a byte may reach us."""
+
+    @property
+    def slack_guessed(self) -> bool:
+        """Nobody knows that of this port; ``slack_s`` is what the worst ones take."""
 
     def read(self, max_bytes: int, timeout_s: float) -> bytes:
         """What is there as soon as anything is; ``b""`` after the timeout."""
@@ -73,7 +78,8 @@ class Wire:
         self._tallies = tallies
         self._mono = mono
         self._timeout_s = serial_timeout_s
-        self._late_s = line.slack_s + latency_s
+        self._latency_s = latency_s
+        self._promptness_at: dict[int, Promptness] = {}
         self._trace = trace
         self._on_stray = on_stray
         self._last_byte_mono = mono()  # what passed before we listened, nobody knows
@@ -111,6 +117,14 @@ class Wire:
 
     def _follow(self, baudrate: int) -> None:
         self._bit_s = 1 / baudrate
+        byte_s = BITS_PER_BYTE * self._bit_s
+        fresh = Promptness(self._line.slack_s, guessed=self._line.slack_guessed, byte_s=byte_s)
+        self._promptness = self._promptness_at.setdefault(baudrate, fresh)
+        self._reckon()
+
+    def _reckon(self) -> None:
+        """The times that follow from the speed and from how late bytes come."""
+        self._late_s = self._promptness.slack_s + self._latency_s
         self._quiet_s = IDLE_BITS * self._bit_s + self._late_s
         self._window_s = ANSWER_BITS * self._bit_s + ANSWER_EXTRA_S
         gap_s = (GAP_BITS + BITS_PER_BYTE) * self._bit_s  # from one byte's end to the next one's
@@ -155,7 +169,7 @@ class Wire:
                     f"the frame from address {address} broke off after {len(buffer)} bytes: {_start(buffer)}",
                     hint=WIRING_HINT,
                 )
-            self._heard()
+            self._heard(len(some))
             buffer += some
             need, skipped = _frame_length(buffer)
             noise += skipped
@@ -168,7 +182,7 @@ class Wire:
     def _let_come(self, missing_bytes: int) -> None:
         """Leaves bytes that are on their way alone, but the last: that one is waited for."""
         group = min(GROUP_BYTES, missing_bytes - 1)
-        if group > 0:
+        if group > 0 and not self._promptness.is_open:
             self._line.rest(group * BITS_PER_BYTE * self._bit_s)
 
     def _no_frame(self, noise: bytearray) -> tuple[None, int]:
@@ -195,7 +209,7 @@ class Wire:
             if left_s <= 0 or self._mono() > limit_mono:
                 break
             if some := self._line.read(4096, left_s):
-                self._heard()
+                self._heard(len(some))
                 heard += some
                 if echo and heard.startswith(echo):
                     del heard[: len(echo)]
@@ -207,7 +221,7 @@ class Wire:
         limit_mono = self._mono() + LONGEST_FRAME_BYTES * BITS_PER_BYTE * self._bit_s
         while self._mono() < limit_mono and (rest := self._line.read(4096, self._quiet_s)):
             self._trace("rx", rest)
-            self._heard()
+            self._heard(len(rest))
 
     def await_idle(self) -> bytes:
         """33 bit times of silence before a request; what came until then, late answers and noise, is thrown away.
@@ -233,13 +247,16 @@ class Wire:
                 self._dropped(dropped)
                 idle_s, came = self._quiet_s, came + dropped
 
-    def _heard(self) -> None:
-        """A byte has come: now, or while our own request is still on its way out, whose end then counts."""
-        self._last_byte_mono = max(self._last_byte_mono, self._mono())
+    def _heard(self, count: int) -> None:
+        """Bytes have come: now, or while our own request is still on its way out, whose end then counts."""
+        now_mono = self._mono()
+        self._last_byte_mono = max(self._last_byte_mono, now_mono)
+        if self._promptness.came(now_mono, count):
+            self._reckon()
 
     def _dropped(self, data: bytes) -> None:
         self._trace("rx", data)
-        self._heard()
+        self._heard(len(data))
         self._tallies.stray_bytes += len(data)
         self._on_stray(data)
 

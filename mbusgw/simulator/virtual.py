@@ -10,12 +10,16 @@ START_MONO = 1000.0
 class VirtualLine:
     """What ``mbus.session.Session`` needs of a port, on a ``Cable`` and a clock of its own. **own thread**
 
-    Time passes only where somebody waits for bytes; ``mono`` tells it. ``slack_s``: how late a byte may reach us.
+    Time passes only where somebody waits for bytes; ``mono`` tells it. ``slack_s``: how late a byte may reach us,
+    ``slack_guessed``: that is not known of the port.
     """
 
-    def __init__(self, cable: Cable, *, baudrate: int | None = None, slack_s: float = 0.0) -> None:
+    def __init__(
+        self, cable: Cable, *, baudrate: int | None = None, slack_s: float = 0.0, slack_guessed: bool = False
+    ) -> None:
         self.cable = cable
         self.slack_s = slack_s
+        self.slack_guessed = slack_guessed
         self.now_mono = START_MONO
         self._baudrate = baudrate
         self._waiting = bytearray()

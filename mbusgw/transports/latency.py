@@ -32,15 +32,16 @@ def is_pty(port: str) -> bool:
     return os.path.realpath(port).startswith("/dev/pts/")
 
 
-def slack_s(port: str, sysfs: Path | None = None) -> float:
-    """How much later than on the wire a byte may reach us through the local ``port``. Any thread."""
+def slack_s(port: str, sysfs: Path | None = None) -> float | None:
+    """How much later than on the wire a byte may reach us through the local ``port``; None where nobody says.
+    Any thread."""
     timer = latency_timer(port, sysfs)
     if timer is not None:
         try:
             return max(PROMPT_SLACK_S, int(timer.read_text(encoding="ascii")) / 1000 + USB_S)
         except (OSError, ValueError):  # it was just unplugged
-            return UNKNOWN_SLACK_S
-    return PROMPT_SLACK_S if is_pty(port) or _passes_each_byte_on(port, sysfs) else UNKNOWN_SLACK_S
+            return None
+    return PROMPT_SLACK_S if is_pty(port) or _passes_each_byte_on(port, sysfs) else None
 
 
 def _passes_each_byte_on(port: str, sysfs: Path | None) -> bool:

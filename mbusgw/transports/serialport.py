@@ -37,7 +37,8 @@ TCP_USER_TIMEOUT_MS = 5000
 class SerialPort:
     """One open port. Raises ``TransportLost`` when it goes away. **own thread**
 
-    ``url`` is what it was opened as; ``slack_s`` how late bytes may come through it;
+    ``url`` is what it was opened as; ``slack_s`` how late bytes may come through it, which is
+    ``slack_guessed`` where its driver does not say;
     ``warning`` why it has no lock file, where it should have one.
     """
 
@@ -45,7 +46,9 @@ class SerialPort:
         self.url = url
         self.warning = "" if lock is None else lock.warning
         self._lock = lock
-        self.slack_s = NETWORK_SLACK_S if "://" in url else latency.slack_s(url)
+        known_s = NETWORK_SLACK_S if "://" in url else latency.slack_s(url)
+        self.slack_guessed = known_s is None
+        self.slack_s = latency.UNKNOWN_SLACK_S if known_s is None else known_s
         self._port = port
 
     def read(self, max_bytes: int, timeout_s: float) -> bytes:

@@ -291,6 +291,7 @@ class ScriptedLine:
     """Answers each request with the next entry of its script, on a clock that it turns itself."""
 
     slack_s = 0.0
+    slack_guessed = False
 
     def __init__(self, *script: bytes) -> None:
         self.script = list(script)

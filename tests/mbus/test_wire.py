@@ -18,6 +18,7 @@ class EarlyLine:
     """A line on which one byte comes so many seconds after each request was handed over, whatever that takes."""
 
     slack_s = 0.0
+    slack_guessed = False
 
     def __init__(self, clock: FakeClock, after_s: float) -> None:
         self.written: list[float] = []
