@@ -6,6 +6,7 @@ the value where it is none (``config.loader`` does).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,20 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Sec
 
 from mbusgw.config.section import check_port
 from mbusgw.model.quiet import QuietHours
+
+
+def written_as(pattern: str, sentence: str) -> Callable[[Any], str]:
+    """A check that what stands there, as text, is ``pattern`` from end to end. The check raises ``ValueError`` with
+    ``sentence``. **any thread**"""
+
+    def check(value: Any) -> str:
+        text = str(value)
+        if not re.fullmatch(pattern, text):
+            raise ValueError(sentence)
+        return text
+
+    return check
+
 
 DURATION_UNITS_S = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?)\s*([a-z]+)\s*")
@@ -90,27 +105,10 @@ def _check_topic(value: str) -> str:
     return value
 
 
-def _check_topic_level(value: Any) -> str:
-    text = str(value)
-    if not re.fullmatch(r"[A-Za-z0-9_.:-]{1,64}", text):
-        raise ValueError("1 to 64 letters, digits, and . _ : - only: it becomes part of a topic")
-    return text
-
-
-def _check_device_id(value: Any) -> str:
-    text = str(value)
-    if not re.fullmatch(r"[a-z0-9_]{1,64}", text):
-        raise ValueError("1 to 64 lower-case letters, digits and _ only: it becomes part of topics and entity names")
-    if text == "bridge":
+def _check_untaken(device_id: str) -> str:
+    if device_id == "bridge":
         raise ValueError("this name is taken: the gateway itself speaks below it")
-    return text
-
-
-def _check_bus_name(value: Any) -> str:
-    text = str(value)
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", text):
-        raise ValueError("1 to 32 letters, digits, and . _ - only")
-    return text
+    return device_id
 
 
 def _check_web_url(value: str) -> str:
@@ -129,9 +127,14 @@ def _check_web_url(value: str) -> str:
 #: A topic or the beginning of one, without wildcards.
 Topic = Annotated[str, AfterValidator(_check_topic)]
 #: One level of a topic.
-TopicLevel = Annotated[str, BeforeValidator(_check_topic_level)]
-DeviceId = Annotated[str, BeforeValidator(_check_device_id)]
-BusName = Annotated[str, BeforeValidator(_check_bus_name)]
+TopicLevel = Annotated[str, BeforeValidator(written_as(
+    r"[A-Za-z0-9_.:-]{1,64}", "1 to 64 letters, digits, and . _ : - only: it becomes part of a topic"
+))]
+DeviceId = Annotated[str, AfterValidator(_check_untaken), BeforeValidator(written_as(
+    r"[a-z0-9_]{1,64}", "1 to 64 lower-case letters, digits and _ only: it becomes part of topics and entity names"
+))]
+#: What a bus or an output is called.
+Name = Annotated[str, BeforeValidator(written_as(r"[A-Za-z0-9_.-]{1,32}", "1 to 32 letters, digits, and . _ - only"))]
 #: Where a web server is, without user and password.
 WebUrl = Annotated[str, AfterValidator(_check_web_url)]
 #: One that paths are put behind.

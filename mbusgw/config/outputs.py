@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag, model_validator
 
-from mbusgw.config.kinds import FilePath, Period, WebUrl
+from mbusgw.config.kinds import FilePath, Name, Period, WebUrl, written_as
 from mbusgw.config.section import Section
 
 
@@ -21,36 +21,17 @@ def check_header_text(value: SecretStr) -> SecretStr:
     return value
 
 
-def _check_name(value: Any) -> str:
-    text = str(value)
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", text):
-        raise ValueError("1 to 32 letters, digits, and . _ - only")
-    return text
-
-
-def _check_header_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", value):
-        raise ValueError("is no name of an HTTP header")
-    return value
-
-
-def _check_measurement(value: Any) -> str:
-    text = str(value)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", text):
-        raise ValueError("1 to 64 letters, digits, and . _ - only, a letter or digit first")
-    return text
-
-
-Measurement = Annotated[str, BeforeValidator(_check_measurement)]
+Measurement = Annotated[str, BeforeValidator(written_as(
+    r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "1 to 64 letters, digits, and . _ - only, a letter or digit first"
+))]
 HeaderText = Annotated[SecretStr, AfterValidator(check_header_text)]
-HeaderName = Annotated[str, AfterValidator(_check_header_name)]
-OutputName = Annotated[str, BeforeValidator(_check_name)]
+HeaderName = Annotated[str, AfterValidator(written_as(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", "is no name of an HTTP header"))]
 
 
 class OutputSection(Section):
     """What all outputs have. ``name`` is its type where none is written."""
 
-    name: OutputName = ""
+    name: Name = ""
     url: WebUrl
     token: HeaderText | None = None
     token_file: FilePath | None = None

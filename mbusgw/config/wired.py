@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 
 from mbusgw.config.address import MeterAddress, MeterName
 from mbusgw.config.daytimes import NEVER, DayTimes, Interval, longest_gap_s
-from mbusgw.config.kinds import BusName, DeviceId, Duration, Period
+from mbusgw.config.kinds import DeviceId, Duration, Name, Period
 from mbusgw.config.records import DescribedMeter
 from mbusgw.config.section import Section, check_port
 
@@ -27,7 +27,7 @@ Baudrate = Annotated[int, AfterValidator(_check_baudrate)]
 class BusConfig(Section):
     """One M-Bus segment and the port it hangs on. The times are upper bounds (EN 13757-2)."""
 
-    name: BusName
+    name: Name
     port: Annotated[str, Field(min_length=1)]
     baudrate: Baudrate = 2400
     parity: Annotated[Literal["E", "N", "O"], BeforeValidator(lambda value: str(value).upper()[:1])] = "E"
@@ -64,7 +64,7 @@ class DeviceConfig(DescribedMeter):
 
     id: DeviceId
     name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    bus: BusName
+    bus: Name
     address: MeterAddress
     meter: MeterName | None = None
     interval: Interval | None = None
