@@ -19,6 +19,7 @@ from mbusgw.simulator.lobaro import StandInLobaro
 from mbusgw.simulator.radio import RadioMeter, Security, telegram
 from tests.daemon import Daemon
 from tests.fakes.disk import SmallDisk, small_disk
+from tests.fakes.workers import started
 from tests.mosquitto import Mosquitto, Subscriber, subscribed
 from tests.wait import PATIENCE_S, wait_until
 
@@ -133,11 +134,8 @@ class Fleet:
 
 @pytest.fixture
 def lobaro() -> Iterator[StandInLobaro]:
-    stand_in = StandInLobaro(SystemClock())
-    stand_in.start()
-    yield stand_in
-    stand_in.stop()
-    assert stand_in.join(PATIENCE_S)
+    with started(StandInLobaro(SystemClock())) as stand_in:
+        yield stand_in
 
 
 @pytest.fixture

@@ -14,9 +14,10 @@ from mbusgw.simulator.radio import address_bytes, encode_link
 from mbusgw.wmbus.frame import LinkFormat
 from tests.daemon import Daemon, running
 from tests.fakes.wmbusmeters import StandInWmbusmeters
+from tests.fakes.workers import started
 from tests.mosquitto import Mosquitto, Subscriber, subscribed
 from tests.parsers.compact import compact, full
-from tests.wait import PATIENCE_S, wait_until
+from tests.wait import wait_until
 from tests.wmbus.samples import KEY, OMS_GAS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_daemon_outlives_its_test")]
@@ -71,14 +72,12 @@ def test_a_proprietary_meter_is_read_by_the_program_and_looks_like_any_other(
 def test_the_service_is_told_no_secret_is_written_and_its_outage_costs_no_reading(
     tmp_path: Path, mosquitto: Mosquitto
 ) -> None:
-    service = StandInLobaro(SystemClock(), token=TOKEN)
-    service.start()
-    config = (
-        KEYS + f"lobaro: {{url: '{service.url}', token: {TOKEN}, endpoint: mbus}}\n"
-        "parser: {backend: lobaro_then_local, n_workers: 2}\nlogging: {level: DEBUG}\n"
-    )
-    topic = "oms/v1/gw/gw1/meter/12345678/reading"
-    try:
+    with started(StandInLobaro(SystemClock(), token=TOKEN)) as service:
+        config = (
+            KEYS + f"lobaro: {{url: '{service.url}', token: {TOKEN}, endpoint: mbus}}\n"
+            "parser: {backend: lobaro_then_local, n_workers: 2}\nlogging: {level: DEBUG}\n"
+        )
+        topic = "oms/v1/gw/gw1/meter/12345678/reading"
         with subscribed(mosquitto.port, "#") as subscriber:
             with running(tmp_path, config, broker=mosquitto.url) as daemon:
                 first = hand_in(daemon, OMS_GAS)
@@ -93,6 +92,3 @@ def test_the_service_is_told_no_secret_is_written_and_its_outage_costs_no_readin
                 said += path.read_text()
             for secret in (KEY.hex(), TOKEN):
                 assert secret not in said.lower() and secret not in said
-    finally:
-        service.stop()
-        assert service.join(PATIENCE_S)

@@ -12,8 +12,9 @@ from mbusgw.simulator.lobaro import BEHAVIOURS, StandInLobaro
 from mbusgw.simulator.radio import RadioMeter, Security, telegram
 from tests.daemon import KEY as GATEWAY_KEY
 from tests.daemon import Daemon, running
+from tests.fakes.workers import started
 from tests.mosquitto import Mosquitto, subscribed
-from tests.wait import PATIENCE_S, wait_until
+from tests.wait import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_daemon_outlives_its_test")]
 
@@ -54,22 +55,18 @@ def raw(meter_id: str, key: bytes, number: int) -> str:
 def test_whatever_the_service_does_nothing_that_is_written_or_told_holds_a_key_or_token(
     tmp_path: Path, mosquitto: Mosquitto, backend: str
 ) -> None:
+    (tmp_path / "master").write_text(MASTER.hex())
     service = StandInLobaro(SystemClock(), token=TOKEN)
     service.keys = {"10000001": KNOWN, "10000002": BROUGHT}
-    service.start()
-    (tmp_path / "master").write_text(MASTER.hex())
-    config = CONFIG.format(
-        url=service.url, token=TOKEN, backend=backend, folder=tmp_path, known=KNOWN.hex(), wrong=WRONG.hex()
-    )
-    try:
+    with started(service):
+        config = CONFIG.format(
+            url=service.url, token=TOKEN, backend=backend, folder=tmp_path, known=KNOWN.hex(), wrong=WRONG.hex()
+        )
         with subscribed(mosquitto.port, "#") as subscriber:
             with running(tmp_path, config, broker=mosquitto.url, http_options=f"admin_token: {ADMIN}") as daemon:
                 asked = _provoke(daemon, service)
                 said = [*_told_over_http(daemon, asked), daemon.log.encode()]
             said += [f"{topic} {payload}".encode() for topic, payload, _ in list(subscriber.messages)]
-    finally:
-        service.stop()
-        assert service.join(PATIENCE_S)
     assert any(seen.with_key for seen in service.seen), "the service was told keys"
     files = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
     assert {"mbusgw.db", "main.log", "error.log"} <= {path.name for path in files}

@@ -15,6 +15,7 @@ from mbusgw.simulator.lobaro import StandInLobaro
 from mbusgw.simulator.radio import Security, telegram
 from mbusgw.store.vault import fingerprint
 from tests.daemon import Daemon, running
+from tests.fakes.workers import started
 from tests.mosquitto import Mosquitto, subscribed
 from tests.wait import PATIENCE_S, wait_until
 from tests.wmbus.samples import KEY, OMS_GAS, WATER, meter
@@ -137,19 +138,17 @@ def test_with_another_master_key_telegrams_wait_and_go_on_when_the_right_one_is_
 def test_a_mapping_that_is_put_in_force_goes_to_the_service_with_the_next_telegram(
     tmp_path: Path, mosquitto: Mosquitto
 ) -> None:
-    service = StandInLobaro(SystemClock())
-    service.start()
-    daemon = Daemon(tmp_path, f"lobaro: {{url: '{service.url}', token: secret-token-1}}\n", broker=mosquitto.url)
-    daemon.file.write_text(daemon.file.read_text().replace("backend: local", "backend: lobaro_then_local"))
+    with started(StandInLobaro(SystemClock())) as service:
+        daemon = Daemon(tmp_path, f"lobaro: {{url: '{service.url}', token: secret-token-1}}\n", broker=mosquitto.url)
+        daemon.file.write_text(daemon.file.read_text().replace("backend: local", "backend: lobaro_then_local"))
 
-    def sent(number: int) -> list[object]:
-        """The mappings that go to the service with a telegram."""
-        count = len(service.seen)
-        post(daemon, telegram(meter(), number))
-        wait_until(lambda: len(service.seen) > count)
-        return list(json.loads(service.seen[-1].body)["mappings"])
+        def sent(number: int) -> list[object]:
+            """The mappings that go to the service with a telegram."""
+            count = len(service.seen)
+            post(daemon, telegram(meter(), number))
+            wait_until(lambda: len(service.seen) > count)
+            return list(json.loads(service.seen[-1].body)["mappings"])
 
-    try:
         daemon.start()
         for number, mappings in enumerate([[HEAT], [HEAT, WATER_MAPPING]]):
             assert admin(daemon, "PUT", "/v1/admin/mappings/active", {"mappings": mappings})[0] == 200
@@ -158,9 +157,6 @@ def test_a_mapping_that_is_put_in_force_goes_to_the_service_with_the_next_telegr
         assert admin(daemon, "POST", f"/v1/admin/mappings/{first}/activate")[0] == 200
         assert sent(9) == [HEAT]
         daemon.stop()
-    finally:
-        service.stop()
-        assert service.join(PATIENCE_S)
 
 
 def test_while_the_gateway_is_stopped_the_shell_works_on_the_database_and_the_next_run_goes_on(

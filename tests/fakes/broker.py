@@ -2,11 +2,10 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
 
-from tests.wait import PATIENCE_S
+from tests.fakes.listener import Listener, end
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, PINGRESP, DISCONNECT = 1, 2, 3, 4, 8, 9, 12, 13, 14
 
@@ -32,55 +31,27 @@ def accept(_taken: Taken) -> int | None:
     return 0
 
 
-class BadBroker:
-    """Listens from ``start`` to ``close``. ``answer(taken)`` is the reason code of the PUBACK, or None for none at all;
+class BadBroker(Listener):
+    """``answer(taken)`` is the reason code of the PUBACK, or None for none at all;
     it may raise ``Close``. ``properties``: of the CONNACK, as on the wire."""
 
     def __init__(self, answer: Callable[[Taken], int | None] = accept, *, properties: bytes = b"") -> None:
+        super().__init__()
         self.taken: list[Taken] = []
         self.connections = 0
         self.answer = answer
         self.answers_subscriptions = True
         self._properties = properties
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._threads = [threading.Thread(target=self._listen, daemon=True)]
-        self._open: list[socket.socket] = []
-
-    def __enter__(self) -> BadBroker:
-        self._threads[0].start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for one in self._open:
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue  # it has ended already
-        for thread in self._threads:
-            thread.join(PATIENCE_S)
 
     def payloads(self) -> list[str]:
         return [one.payload for one in self.taken]
 
     def disconnect(self, reason: int) -> None:
         """Ends the newest connection, and says why (MQTT 5)."""
-        self._end(self._open[-1], reason)
+        _end(self._open[-1], reason)
 
-    def _listen(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._open.append(connection)
-            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, connection: socket.socket) -> None:
+    def serve(self, connection: socket.socket) -> None:
+        """A client, until one of both ends it."""
         with connection, connection.makefile("rb") as stream:
             version = 5
             try:
@@ -100,8 +71,8 @@ class BadBroker:
                         _send(connection, PINGRESP, b"")
                     elif kind == PUBLISH:
                         self._take(connection, head[0], body, number, version)
-            except Close as end:
-                self._end(connection, end.reason)
+            except Close as close:
+                _end(connection, close.reason)
             except (OSError, EOFError):
                 return  # the client has ended it, perhaps in the middle of a packet
 
@@ -117,13 +88,14 @@ class BadBroker:
         if reason is not None and quality:
             _send(connection, PUBACK, mid + (bytes([reason]) if reason and version == 5 else b""))
 
-    def _end(self, connection: socket.socket, reason: int | None) -> None:
+
+def _end(connection: socket.socket, reason: int | None) -> None:
+    if reason is not None:
         try:
-            if reason is not None:
-                _send(connection, DISCONNECT, bytes([reason]))
-            connection.shutdown(socket.SHUT_RDWR)
+            _send(connection, DISCONNECT, bytes([reason]))
         except OSError:
             return
+    end(connection)
 
 
 def _exactly(stream: BinaryIO, count: int) -> bytes:

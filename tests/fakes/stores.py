@@ -8,6 +8,7 @@ from typing import Any
 
 from mbusgw.runtime.clock import Clock, SystemClock
 from mbusgw.store.writer import Store
+from tests.fakes.workers import started
 from tests.wait import PATIENCE_S
 
 
@@ -26,13 +27,8 @@ def opened_store(path: Path, clock: Clock | None = None) -> Iterator[Store]:
 @contextmanager
 def running_store(path: Path, clock: Clock | None = None) -> Iterator[Store]:
     """A store with its thread."""
-    with opened_store(path, clock) as store:
-        store.start()
-        try:
-            yield store
-        finally:
-            store.stop()
-            assert store.join(PATIENCE_S)
+    with opened_store(path, clock) as store, started(store):
+        yield store
 
 
 def write(store: Store, *writes: Callable[[Any], Any]) -> list[Any]:

@@ -5,54 +5,37 @@ import base64
 import hashlib
 import socket
 import ssl
-import threading
 from typing import BinaryIO
 
+from tests.fakes.listener import Listener, end
 from tests.wait import PATIENCE_S
 
 _MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _BINARY, _CLOSE = 0x2, 0x8
 
 
-class WebsocketProxy:
-    """Listens for the length of a ``with`` block (RFC 6455, as a server; frames are not longer than 64 KiB)."""
+class WebsocketProxy(Listener):
+    """As a server (RFC 6455, frames are not longer than 64 KiB)."""
 
     def __init__(self, broker_port: int, *, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__()
         self.protocols: list[str] = []
         self._broker_port = broker_port
         self._tls = tls
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._threads = [threading.Thread(target=self._listen)]
-        self._open: list[socket.socket] = []
 
-    def __enter__(self) -> WebsocketProxy:
-        self._threads[0].start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for one in self._open:
-            _end(one)
-        for thread in self._threads:
-            thread.join(PATIENCE_S)
-
-    def _listen(self) -> None:
-        while True:
+    def serve(self, connection: socket.socket) -> None:
+        """Both ways, until one side ends it."""
+        if self._tls is not None:
             try:
-                connection = self._listener.accept()[0]
-                if self._tls is not None:
-                    connection = self._tls.wrap_socket(connection, server_side=True)
+                connection = self._tls.wrap_socket(connection, server_side=True)
             except OSError:
-                return
-            broker = socket.create_connection(("127.0.0.1", self._broker_port))
+                return  # the client does not trust us, or has gone
+        with connection, socket.create_connection(("127.0.0.1", self._broker_port)) as broker:
             self._open += [connection, broker]
-            for work in (self._up, self._down):
-                self._threads.append(threading.Thread(target=work, args=(connection, broker)))
             self._greet(connection)
-            for thread in self._threads[-2:]:
-                thread.start()
+            back = self._begin(_down, connection, broker)
+            _up(connection, broker)
+            back.join(PATIENCE_S)
 
     def _greet(self, connection: socket.socket) -> None:
         head = b""
@@ -67,24 +50,26 @@ class WebsocketProxy:
             f"Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n".encode()
         )
 
-    def _up(self, connection: socket.socket, broker: socket.socket) -> None:
-        """To the broker."""
-        with connection.makefile("rb") as stream:
-            try:
-                while (payload := _frame(stream)) is not None:
-                    broker.sendall(payload)
-            except OSError:
-                pass
-        _end(broker)
 
-    def _down(self, connection: socket.socket, broker: socket.socket) -> None:
-        """From the broker."""
+def _up(connection: socket.socket, broker: socket.socket) -> None:
+    """To the broker."""
+    with connection.makefile("rb") as stream:
         try:
-            while data := broker.recv(100):
-                connection.sendall(bytes([0x80 | _BINARY, len(data)]) + data)
+            while (payload := _frame(stream)) is not None:
+                broker.sendall(payload)
         except OSError:
             pass
-        _end(connection)
+    end(broker)
+
+
+def _down(connection: socket.socket, broker: socket.socket) -> None:
+    """From the broker."""
+    try:
+        while data := broker.recv(100):
+            connection.sendall(bytes([0x80 | _BINARY, len(data)]) + data)
+    except OSError:
+        pass
+    end(connection)
 
 
 def _frame(stream: BinaryIO) -> bytes | None:
@@ -98,11 +83,3 @@ def _frame(stream: BinaryIO) -> bytes | None:
     mask = stream.read(4)
     payload = stream.read(length)
     return bytes(byte ^ mask[place % 4] for place, byte in enumerate(payload))
-
-
-def _end(one: socket.socket) -> None:
-    try:
-        one.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
-    one.close()

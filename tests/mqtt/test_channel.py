@@ -10,8 +10,9 @@ from mbusgw.mqtt import channel
 from mbusgw.mqtt.channel import Channel
 from mbusgw.mqtt.client import Broker
 from mbusgw.runtime.clock import SystemClock
+from tests.fakes.workers import started
 from tests.mosquitto import Mosquitto
-from tests.wait import PATIENCE_S, wait_until
+from tests.wait import wait_until
 
 
 def test_a_connection_that_is_cut_ends_for_both_sides() -> None:
@@ -53,13 +54,9 @@ def test_the_broker_is_not_kept_waiting_for_what_it_has_to_acknowledge_next(mosq
         connection.setsockopt(socket.IPPROTO_TCP, channel.QUICKACK, 0)
 
     broker.on_ack = acknowledged
-    broker.start()
-    try:
+    with started(broker):
         wait_until(lambda: broker.connected)
         for number in range(20):
             broker.publish("t/burst", str(number), retain=False)
         wait_until(lambda: len(at_once) == 20)
         assert all(at_once)
-    finally:
-        broker.stop()
-        assert broker.join(PATIENCE_S)

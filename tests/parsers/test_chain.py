@@ -26,8 +26,8 @@ from mbusgw.runtime.clock import SystemClock
 from mbusgw.simulator.lobaro import StandInLobaro
 from mbusgw.simulator.radio import Security, address_bytes, encode_link, telegram
 from mbusgw.wmbus.frame import LinkFormat
+from tests.fakes.workers import started
 from tests.parsers.received import received
-from tests.wait import PATIENCE_S
 from tests.wmbus.samples import KEY, OMS_GAS, WATER, meter
 
 PARTS = Parts(lambda seconds: False, SystemClock())
@@ -55,11 +55,8 @@ class Says:
 
 @pytest.fixture
 def service() -> Iterator[StandInLobaro]:
-    stand_in = StandInLobaro(SystemClock())
-    stand_in.start()
-    yield stand_in
-    stand_in.stop()
-    assert stand_in.join(PATIENCE_S)
+    with started(StandInLobaro(SystemClock())) as stand_in:
+        yield stand_in
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from mbusgw.runtime.breaker import CircuitBreaker
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.simulator.lobaro import StandInLobaro
 from tests.fakes.clock import FakeClock
+from tests.fakes.workers import started
 from tests.parsers.received import received
 from tests.parsers.test_mapping import GOOD
 from tests.wait import PATIENCE_S
@@ -63,11 +64,8 @@ class Waits:
 
 @pytest.fixture
 def service() -> Iterator[StandInLobaro]:
-    stand_in = StandInLobaro(CLOCK, token=TOKEN)
-    stand_in.start()
-    yield stand_in
-    stand_in.stop()
-    assert stand_in.join(PATIENCE_S)
+    with started(StandInLobaro(CLOCK, token=TOKEN)) as stand_in:
+        yield stand_in
 
 
 @pytest.fixture

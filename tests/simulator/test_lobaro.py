@@ -11,6 +11,7 @@ import pytest
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.simulator.lobaro import BEHAVIOURS, StandInLobaro
 from mbusgw.simulator.lobaro_answer import mbus_answer, meter_data_answer
+from tests.fakes.workers import started
 from tests.parsers.published import published
 from tests.wait import PATIENCE_S
 from tests.wmbus.samples import KEY, OMS_GAS
@@ -18,11 +19,8 @@ from tests.wmbus.samples import KEY, OMS_GAS
 
 @pytest.fixture
 def service() -> Iterator[StandInLobaro]:
-    stand_in = StandInLobaro(SystemClock(), token="token")
-    stand_in.start()
-    yield stand_in
-    stand_in.stop()
-    assert stand_in.join(PATIENCE_S)
+    with started(StandInLobaro(SystemClock(), token="token")) as stand_in:
+        yield stand_in
 
 
 def ask(service: StandInLobaro, path: str, token: str = "token") -> tuple[int, bytes]:

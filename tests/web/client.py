@@ -10,6 +10,7 @@ from mbusgw.runtime import exactjson
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.web.conversations import Timing
 from mbusgw.web.server import Answer, HttpServer
+from tests.fakes.workers import started
 from tests.wait import PATIENCE_S
 
 #: Nobody is let go because the machine is busy.
@@ -22,12 +23,8 @@ PATIENT = Timing(
 def serving(answer: Answer, **options: Any) -> Iterator[HttpServer]:
     """A running server, stopped at the end."""
     server = HttpServer("127.0.0.1", 0, answer, **{"workers": 4, "clock": SystemClock(), "timing": PATIENT, **options})
-    server.start()
-    try:
+    with started(server):
         yield server
-    finally:
-        server.stop()
-        assert server.join(PATIENCE_S), "the server did not stop"
 
 
 class Answered:
