@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.daemon import end_all
+from tests.fakes.clock import FakeClock
 from tests.mosquitto import Mosquitto
 from tests.wait import wait_until
 
@@ -33,6 +34,12 @@ def data_folder() -> Path:
     if not DATA.is_dir():
         pytest.skip("the folder of recorded frames is not here")
     return DATA
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that goes when the test says so."""
+    return FakeClock()
 
 
 @pytest.fixture

@@ -131,19 +131,9 @@ class Daemon:
 
 
 @contextmanager
-def running(
-    folder: Path,
-    config: str,
-    *,
-    broker: str,
-    environ: dict[str, str] | None = None,
-    http_options: str = "",
-    mqtt_options: str = "",
-) -> Iterator[Daemon]:
-    """A daemon for the length of a block."""
-    daemon = Daemon(
-        folder, config, broker=broker, environ=environ, http_options=http_options, mqtt_options=mqtt_options
-    )
+def running(folder: Path, config: str, *, broker: str, **options: Any) -> Iterator[Daemon]:
+    """A daemon for the length of a block, with the ``options`` of ``Daemon``."""
+    daemon = Daemon(folder, config, broker=broker, **options)
     daemon.start()
     try:
         yield daemon

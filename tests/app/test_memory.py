@@ -27,11 +27,6 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "mbusgw.db"
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
 class Run:
     """One run of the house as far as it remembers: store, registry, recorder."""
 

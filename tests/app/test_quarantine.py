@@ -23,11 +23,6 @@ from tests.wait import PATIENCE_S
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def registry(clock: FakeClock) -> Registry:
     return Registry(clock, radio_ttl_s=3600)
 

@@ -149,11 +149,6 @@ class Lane:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def backend() -> ScriptedBackend:
     return ScriptedBackend()
 

@@ -70,6 +70,11 @@ def lane(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Callable[..., Lane]]:
         one.close()
 
 
+def deaf_at_first(taken: Taken) -> int | None:
+    """Acknowledges nothing on its first connection."""
+    return None if taken.connection == 1 else 0
+
+
 def numbered(count: int, *, topic: str = "t/readings") -> list[Message]:
     return [Message(topic, str(number), retain=False) for number in range(count)]
 
@@ -331,9 +336,6 @@ def test_too_large_a_message_is_set_aside_without_being_sent(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_a_broker_that_never_acknowledges_gets_a_new_connection_and_all_in_order(tmp_path: Path) -> None:
-    def deaf_at_first(taken: Taken) -> int | None:
-        return None if taken.connection == 1 else 0
-
     with BadBroker(deaf_at_first) as bad:
         one = Lane(tmp_path / "test.db", bad.port)
         try:
@@ -457,9 +459,6 @@ def test_a_broker_that_takes_nothing_at_all_makes_no_message_guilty(tmp_path: Pa
 
 @pytest.mark.slow
 def test_what_was_replaced_while_it_was_under_way_is_not_sent_again(tmp_path: Path) -> None:
-    def deaf_at_first(taken: Taken) -> int | None:
-        return None if taken.connection == 1 else 0
-
     with BadBroker(deaf_at_first) as bad:
         one = Lane(tmp_path / "test.db", bad.port)
         try:

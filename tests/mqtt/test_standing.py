@@ -10,11 +10,6 @@ from tests.fakes.clock import FakeClock
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def standing(clock: FakeClock) -> Standing:
     return Standing("host:1883", "gateway", reconnect_s=(5, 300), clock=clock)
 

@@ -44,11 +44,6 @@ DAY = Record(QUANTITIES["date"], "", date(2025, 12, 31), storage=1, dib=b"\x42",
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def registry(clock: FakeClock) -> Registry:
     made = Registry(clock, radio_ttl_s=3600)
     made.expect("meter_1", name="Heat", ttl_s=TTL_S)

@@ -29,11 +29,6 @@ WIRED_TTL_S = 90.0
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def registry(clock: FakeClock) -> Registry:
     return Registry(clock, radio_ttl_s=RADIO_TTL_S)
 

@@ -8,11 +8,6 @@ from tests.fakes.clock import FakeClock
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def breaker(clock: FakeClock) -> CircuitBreaker:
     return CircuitBreaker(clock, failures=3, first_pause_s=10, max_pause_s=100)
 

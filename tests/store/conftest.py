@@ -1,19 +1,35 @@
-"""A store for every test."""
+"""A store for every test, and databases of former schemas."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from mbusgw.store import database
 from mbusgw.store.writer import Store
 from tests.fakes.clock import FakeClock
 from tests.fakes.stores import opened_store, running_store
 
+Opened = Callable[..., AbstractContextManager[sqlite3.Connection]]
+
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opened:
+    """Opens the test's one database as the program of a schema does, or that of today, for the length of a block."""
+    steps = database.migrations()
+
+    @contextmanager
+    def as_of(schema: int | None = None) -> Iterator[sqlite3.Connection]:
+        with monkeypatch.context() as patch:
+            patch.setattr(database, "migrations", lambda: steps[:schema])
+            connection = database.open_writer(tmp_path / "old.db")
+        with closing(connection):
+            yield connection
+
+    return as_of
 
 
 @pytest.fixture

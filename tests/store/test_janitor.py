@@ -22,11 +22,6 @@ REACH = timedelta(seconds=PACE * ROUND_S)
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with running_store(tmp_path / "mbusgw.db") as store:
         yield store

@@ -3,21 +3,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from mbusgw.store import database
+from tests.store.conftest import Opened
 
 
 @pytest.fixture
-def connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
+def connection(opened: Opened) -> Iterator[sqlite3.Connection]:
     """A database with this one step."""
-    first = database.migrations()[:1]
-    monkeypatch.setattr(database, "migrations", lambda: first)
-    connection = database.open_writer(tmp_path / "one.db")
-    yield connection
-    connection.close()
+    with opened(1) as connection:
+        yield connection
 
 
 def test_it_makes_an_empty_database_of_version_1(connection: sqlite3.Connection) -> None:

@@ -3,11 +3,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from mbusgw.store import database
+from tests.store.conftest import Opened
 
 TELEGRAM = (
     "INSERT INTO telegrams (ingest_id, gateway_id, rx_time, raw_hex, status, created_at, content)"
@@ -16,18 +15,13 @@ TELEGRAM = (
 
 
 @pytest.fixture
-def connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
+def connection(opened: Opened) -> Iterator[sqlite3.Connection]:
     """A database of the step before with a telegram in it, brought to this one."""
-    path, steps = tmp_path / "one.db", database.migrations()
-    monkeypatch.setattr(database, "migrations", lambda: [step for step in steps if step[0] < 4])
-    before = database.open_writer(path)
-    before.execute(TELEGRAM)
-    before.execute("INSERT INTO parse_results (ingest_id, parsed_json) VALUES ('t1', '{}')")
-    before.close()
-    monkeypatch.setattr(database, "migrations", lambda: [step for step in steps if step[0] <= 4])
-    connection = database.open_writer(path)
-    yield connection
-    connection.close()
+    with opened(3) as before:
+        before.execute(TELEGRAM)
+        before.execute("INSERT INTO parse_results (ingest_id, parsed_json) VALUES ('t1', '{}')")
+    with opened(4) as connection:
+        yield connection
 
 
 def test_what_was_there_stays(connection: sqlite3.Connection) -> None:

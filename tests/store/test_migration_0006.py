@@ -1,23 +1,14 @@
 """Schema 6: what the broker would not take is kept apart."""
 from __future__ import annotations
 
-from contextlib import closing
-from pathlib import Path
-
-import pytest
-
-from mbusgw.store import database, outbox
+from mbusgw.store import outbox
+from tests.store.conftest import Opened
 
 
-def test_a_database_of_before_gets_an_empty_table_and_keeps_its_messages(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    steps = database.migrations()
-    with monkeypatch.context() as patch:
-        patch.setattr(database, "migrations", lambda: [step for step in steps if step[0] < 6])
-        with closing(database.open_writer(tmp_path / "old.db")) as connection:
-            connection.execute("INSERT INTO mqtt_queue (topic, payload, retain, created_at) VALUES ('t', 'x', 0, '')")
-    with closing(database.open_writer(tmp_path / "old.db")) as connection:
+def test_a_database_of_before_gets_an_empty_table_and_keeps_its_messages(opened: Opened) -> None:
+    with opened(5) as connection:
+        connection.execute("INSERT INTO mqtt_queue (topic, payload, retain, created_at) VALUES ('t', 'x', 0, '')")
+    with opened() as connection:
         assert connection.execute("PRAGMA user_version").fetchone()[0] >= 6
         assert outbox.set_aside(connection, 10) == []
         assert [message.topic for message in outbox.after(connection, 0, 10)] == ["t"]

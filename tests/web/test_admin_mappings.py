@@ -27,11 +27,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def mappings(store: Store, clock: FakeClock) -> Mappings:
     return Mappings(store, clock)
 
