@@ -1,7 +1,10 @@
 """The Lobaro wMbus parser as a back end: asks its web API, tries again, and tells apart what went wrong.
 
-A telegram that the service cannot parse is that telegram's trouble (``LobaroBadRequestError``); a
-refused token, a limit, a timeout and an outage are the service's and retryable.
+A telegram that the service refuses is that telegram's trouble (``LobaroBadRequestError``); a refused token, a
+limit, a timeout and an outage are the service's and retryable. An answer that says neither (``null``, HTML, an HTTP
+500) is put to the proof: is another telegram answered meanwhile, and this one then still not, it is this telegram's;
+else the service's. So a login page in the way costs no reading, and a telegram that makes the parser stumble holds
+nobody up.
 """
 from __future__ import annotations
 
@@ -23,11 +26,10 @@ from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.parsers.base import ParsedTelegram
 from mbusgw.parsers.lobaro_answer import decode_answer, find_telegram
 from mbusgw.parsers.lobaro_outcome import (
+    Doubtful,
     NoTurn,
     Outcome,
-    ServerError,
-    ServerSaysParse,
-    Suspects,
+    is_proper,
     json_object,
     refused,
     result_of,
@@ -47,8 +49,10 @@ log = logging.getLogger(__name__)
 #: How long nobody asks after the token was refused.
 AUTH_PAUSE_S = 60.0
 
-#: Words of an error text that speak of the telegram and not of the service.
-_ABOUT_THE_TELEGRAM = re.compile(r"pars|telegram|decode|crc|frame|invalid|mapping|decrypt|\bkey\b", re.IGNORECASE)
+#: What the service is asked about to see whether it answers at all: the records of the published example, not
+#: encrypted, from a meter of number 0.
+SAMPLE = bytes.fromhex("1f4493150000000033037a010000000c1427048502046d32371f1502fd170000")
+
 _LONG_HEX = re.compile(r"[0-9A-Fa-f]{16,}")
 
 
@@ -56,8 +60,8 @@ class LobaroBackend:
     """Asks the web API. **any thread**
 
     ``wait(seconds)`` waits and says whether to stop. ``on_result`` is told how each request ended: ``ok``,
-    ``auth``, ``rate_limit``, ``bad_request``, ``timeout``, ``unavailable``, or why nobody asked: ``refused`` (breaker
-    open), ``throttled`` (no turn within our own limits).
+    ``auth``, ``rate_limit``, ``bad_request``, ``timeout``, ``unavailable``, ``doubtful`` (it made no sense), or why
+    nobody asked: ``refused`` (breaker open), ``throttled`` (no turn within our own limits).
     """
 
     name = "lobaro"
@@ -80,7 +84,7 @@ class LobaroBackend:
         self._on_result = on_result or (lambda result: None)
         self._http = Http(clock)
         self._turns = Turns(clock, wait, per_second=settings.per_second, parallel=settings.parallel)
-        self._suspects = Suspects(clock)
+        self._answered_mono = float("-inf")
         self._away = Condition(log, "Lobaro API", clock)
         self._shut = Condition(log, "Lobaro API", clock, level=logging.ERROR)
 
@@ -116,22 +120,54 @@ class LobaroBackend:
 
     def _ask(self, raw: bytes, key: bytes | None, mapping: bytes | None) -> Outcome:
         """The answer, or the error that stays after all tries; the breaker knows of either."""
-        pauses = Backoff(self._settings.first_pause_s, self._settings.max_pause_s)
-        outcome: Outcome = LobaroUnavailableError("Lobaro was not asked")
-        for attempt in range(1, self._settings.tries + 1):
-            with self._turns.turn(self._settings.patience_s) as ours:
-                outcome = self._once(raw, key, mapping) if ours else self._no_turn()
-            if not isinstance(outcome, MbusgwError):
-                break
-            pause_s = self._pause_s(outcome, pauses)
-            if pause_s is None or attempt == self._settings.tries or self._wait(pause_s):
-                break
-        outcome = self._suspects.judge(raw, outcome)
+        outcome = self._try(raw, key, mapping)
         if isinstance(outcome, NoTurn):
             return settled(outcome)
         self._say(outcome)
         self._tell_breaker(outcome)
-        return settled(outcome)
+        return outcome
+
+    def _try(self, raw: bytes, key: bytes | None, mapping: bytes | None) -> Outcome:
+        """The answer, or the error that stays. The last try of a doubtful one comes after a proof of the service."""
+        pauses = Backoff(self._settings.first_pause_s, self._settings.max_pause_s)
+        tries, attempt = self._settings.tries, 0
+        doubted_mono, proven = float("inf"), False
+        while True:
+            attempt += 1
+            outcome = self._in_turn(raw, key, mapping)
+            if not isinstance(outcome, MbusgwError) or (pause_s := self._pause_s(outcome, pauses)) is None:
+                return outcome
+            if not isinstance(outcome, Doubtful):
+                if attempt >= tries or self._wait(pause_s):
+                    return outcome
+                continue
+            if proven:
+                return LobaroBadRequestError(f"Lobaro answers others, and for this telegram has {outcome}")
+            doubted_mono = min(doubted_mono, self._clock.mono())
+            if attempt >= tries - 1:
+                if (trouble := self._trouble(doubted_mono, mapping)) is not None:
+                    return trouble
+                proven = True
+            if self._wait(pause_s):
+                return _out_of_order(outcome)
+
+    def _trouble(self, since_mono: float, mapping: bytes | None) -> MbusgwError | None:
+        """What is wrong with the service itself; None where it has answered another since then, or does now."""
+        if self._answered_mono > since_mono:
+            return None
+        outcome = self._in_turn(SAMPLE, None, mapping)
+        if is_proper(outcome):
+            return None
+        assert isinstance(outcome, MbusgwError)
+        return _out_of_order(outcome) if isinstance(outcome, Doubtful) else outcome
+
+    def _in_turn(self, raw: bytes, key: bytes | None, mapping: bytes | None) -> Outcome:
+        """One try, when it is our turn."""
+        with self._turns.turn(self._settings.patience_s) as ours:
+            outcome = self._once(raw, key, mapping) if ours else self._no_turn()
+        if is_proper(outcome):
+            self._answered_mono = self._clock.mono()
+        return outcome
 
     def _no_turn(self) -> MbusgwError:
         self._on_result("throttled")
@@ -139,8 +175,6 @@ class LobaroBackend:
 
     def _pause_s(self, failure: MbusgwError, pauses: Backoff) -> float | None:
         """How long to wait before the next try; None where there is none."""
-        if isinstance(failure, ServerSaysParse):
-            return pauses.next_s()
         if isinstance(failure, (LobaroAuthError, NoTurn)) or not failure.retryable:
             return None
         asked_s = failure.retry_after_s if isinstance(failure, LobaroRateLimitError) else None
@@ -152,7 +186,7 @@ class LobaroBackend:
         """A refused token is an alarm: nothing but a person ends it."""
         if isinstance(outcome, LobaroAuthError):
             self._shut.failed(outcome)
-        elif isinstance(outcome, MbusgwError) and outcome.retryable and not isinstance(outcome, ServerSaysParse):
+        elif isinstance(outcome, MbusgwError) and outcome.retryable:
             self._away.failed(outcome)
         else:
             self._away.cleared("answers again")
@@ -194,7 +228,7 @@ class LobaroBackend:
         if why is Broken.TIMEOUT:
             return LobaroTimeoutError(f"Lobaro did not answer within {self._settings.timeout_s:g} s")
         if why is Broken.TOO_LONG:
-            return LobaroBadRequestError("Lobaro sent an answer without an end for this telegram")
+            return Doubtful("an answer without an end")
         return LobaroUnavailableError(f"Lobaro: {why.value}")
 
     # ------------------------------------------------------------------ judging
@@ -215,16 +249,11 @@ class LobaroBackend:
         if answer.status == 408:
             return LobaroTimeoutError("Lobaro took too long (HTTP 408)")
         text = self._excerpt(answer.body)
-        if answer.status == 404 and not self._suspects.answered:
-            return LobaroUnavailableError(
-                f"Lobaro knows no {self._settings.endpoint} there (HTTP 404)", hint="is lobaro.url right?"
-            )
-        if 400 <= answer.status < 500:
+        names_a_reason = answer.status in (400, 422) or answer.status == 500 and "decrypt" in text.casefold()
+        if names_a_reason and not text.startswith("<"):
             return refused(answer.status, text, key)
-        if answer.status == 500 and _ABOUT_THE_TELEGRAM.search(text):
-            return ServerSaysParse(f"Lobaro cannot parse this telegram (HTTP 500): {text}")
-        if answer.status == 500:
-            return ServerError("Lobaro is out of order (HTTP 500)")
+        if answer.status == 500 or 400 <= answer.status < 500:
+            return Doubtful(f"HTTP {answer.status}: {text}")
         return LobaroUnavailableError(f"Lobaro is out of order (HTTP {answer.status})")
 
     def _excerpt(self, body: bytes) -> str:
@@ -232,3 +261,9 @@ class LobaroBackend:
         text = " ".join(body[:2000].decode("utf-8", "replace").split())
         text = text.replace(self._settings.token or "", "…") if self._settings.token else text
         return _LONG_HEX.sub("…", text)[:200] or "no text"
+
+
+def _out_of_order(doubtful: Doubtful) -> LobaroUnavailableError:
+    return LobaroUnavailableError(
+        f"Lobaro is out of order, or something else answers in its place: {doubtful}", hint="is lobaro.url right?"
+    )

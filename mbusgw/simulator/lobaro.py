@@ -58,6 +58,8 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "unprocessable": Behaviour(422, b'{"error":"no mapping matches this telegram"}'),
     "error": Behaviour(500, b"Internal Server Error"),
     "parse_error": Behaviour(500, b'{"error":"cannot parse telegram: unexpected end of frame"}'),
+    "decrypt_error": Behaviour(500, b'{"error":"decryption failed"}'),
+    "refused_in_html": Behaviour(400, b"<html><h1>400 Bad Request</h1></html>", "text/html"),
     "bad_gateway": Behaviour(502, b"<html><h1>502 Bad Gateway</h1></html>", "text/html"),
     "unavailable": Behaviour(503, b""),
     "gateway_timeout": Behaviour(504, b""),
@@ -66,6 +68,8 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "empty": Behaviour(200, b""),
     "html": Behaviour(200, b"<!doctype html><title>Lobaro</title>", "text/html"),
     "list": Behaviour(200, b"[]"),
+    "error_object": Behaviour(200, b'{"status":"error","message":"closed for maintenance"}'),
+    "truncated": Behaviour(200, b'{"IdString":"12345678","Body":{"Da'),
     "nan": Behaviour(200, b'{"Value":NaN}'),
     "deep": Behaviour(200, b"[" * 100_000),
     "huge": Behaviour(200, b'"' + b"x" * _HUGE_BYTES + b'"'),
@@ -91,8 +95,8 @@ class StandInLobaro(Worker):
     """The stand-in server, on a port of its own choosing. **own thread**; ``behave`` and ``seen``: any thread
 
     ``token`` is the only one it takes; None takes any. ``keys``: the organisation's own, by meter number, used for
-    requests without one. ``poison``: telegrams that get HTTP 500, whatever the others get. ``delay_s`` goes before
-    each answer; ``busiest`` is how many were asked at the same time at most.
+    requests without one. ``poison``: telegrams that get a behaviour of their own, whatever the others get. ``delay_s``
+    goes before each answer; ``busiest`` is how many were asked at the same time at most.
     """
 
     def __init__(self, clock: Clock, *, host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> None:
@@ -100,7 +104,7 @@ class StandInLobaro(Worker):
         self.token = token
         self.seen: deque[Seen] = deque(maxlen=1000)
         self.keys: dict[str, bytes] = {}
-        self.poison: set[bytes] = set()
+        self.poison: dict[bytes, str] = {}
         self.delay_s = 0.0
         self.busiest = 0
         self._busy = 0
@@ -217,8 +221,8 @@ class _Handler(BaseHTTPRequestHandler):
         with stand_in.asked():
             if stand_in.delay_s:
                 stand_in.wait(stand_in.delay_s)
-            poisoned = query.get("raw", [""])[0].lower() in {raw.hex() for raw in stand_in.poison}
-            behaviour = BEHAVIOURS["error"] if poisoned else stand_in.next_behaviour()
+            poison = {raw.hex(): name for raw, name in stand_in.poison.items()}.get(query.get("raw", [""])[0].lower())
+            behaviour = BEHAVIOURS[poison] if poison else stand_in.next_behaviour()
             self._reply(behaviour, parts.path, query, token)
 
     def log_message(self, format: str, *args: object) -> None:

@@ -23,7 +23,7 @@ from mbusgw.model.errors import (
     MbusgwError,
 )
 from mbusgw.parsers.base import ParsedTelegram
-from mbusgw.parsers.lobaro import AUTH_PAUSE_S, LobaroBackend
+from mbusgw.parsers.lobaro import AUTH_PAUSE_S, SAMPLE, LobaroBackend
 from mbusgw.parsers.local import decode_telegram
 from mbusgw.parsers.mapping import MappingFile
 from mbusgw.parsers.settings import LobaroSettings
@@ -78,6 +78,7 @@ def make(service: StandInLobaro) -> Iterator[Callable[..., LobaroBackend]]:
         token: str | None = TOKEN,
         url: str | None = None,
         timeout_s: float = 5,
+        tries: int = 3,
         parallel: int = 8,
         per_second: float = 1000,
         patience_s: float = 10,
@@ -88,6 +89,7 @@ def make(service: StandInLobaro) -> Iterator[Callable[..., LobaroBackend]]:
             token,
             endpoint,
             timeout_s,
+            tries=tries,
             parallel=parallel,
             per_second=per_second,
             patience_s=patience_s,
@@ -170,6 +172,12 @@ def test_a_wrong_key_is_told_apart_from_a_missing_one(make: Callable[..., Lobaro
 
 
 # ------------------------------------------------------------------ the service's trouble, and the telegram's
+#: What the parser says when it stumbles over a telegram, and what others say in its place.
+DOUBTFUL = (
+    "null empty html list error_object truncated nan deep huge error parse_error not_found refused_in_html".split()
+)
+
+
 @pytest.mark.parametrize(
     "behaviour,error,requests,result",
     [
@@ -180,25 +188,17 @@ def test_a_wrong_key_is_told_apart_from_a_missing_one(make: Callable[..., Lobaro
         ("rate_limit_minutes", LobaroRateLimitError, 1, "rate_limit"),
         ("rate_limit_date", LobaroRateLimitError, 1, "rate_limit"),
         ("bad_request", LobaroBadRequestError, 1, "bad_request"),
-        ("not_found", LobaroUnavailableError, 3, "unavailable"),
         ("unprocessable", LobaroBadRequestError, 1, "bad_request"),
-        ("error", LobaroUnavailableError, 3, "unavailable"),
-        ("parse_error", LobaroBadRequestError, 3, "unavailable"),
         ("bad_gateway", LobaroUnavailableError, 3, "unavailable"),
         ("unavailable", LobaroUnavailableError, 3, "unavailable"),
         ("gateway_timeout", LobaroUnavailableError, 3, "unavailable"),
         ("redirect", LobaroUnavailableError, 3, "unavailable"),
         ("reset", LobaroUnavailableError, 3, "unavailable"),
         ("cut", LobaroUnavailableError, 3, "unavailable"),
-        ("null", LobaroBadRequestError, 1, "bad_request"),
-        ("empty", LobaroBadRequestError, 1, "bad_request"),
-        ("html", LobaroBadRequestError, 1, "bad_request"),
-        ("list", LobaroBadRequestError, 1, "bad_request"),
-        ("nan", LobaroBadRequestError, 1, "bad_request"),
-        ("deep", LobaroBadRequestError, 1, "bad_request"),
-        ("huge", LobaroBadRequestError, 1, "bad_request"),
+        ("decrypt_error", KeyWrong, 1, "bad_request"),
         ("no_records", LobaroBadRequestError, 1, "ok"),
-    ],
+    ]
+    + [(behaviour, LobaroUnavailableError, 3, "doubtful") for behaviour in DOUBTFUL],
 )
 def test_each_way_to_fail_has_its_error_and_its_number_of_tries(
     make: Callable[..., LobaroBackend],
@@ -334,7 +334,7 @@ def test_an_outage_opens_the_breaker_and_a_bad_telegram_does_not(
 ) -> None:
     breaker = CircuitBreaker(CLOCK, failures=2)
     backend = make(breaker=breaker)
-    service.behave("null")
+    service.behave("bad_request")
     for _ in range(5):
         failure(backend)
     assert breaker.state.value == "closed"
@@ -376,35 +376,96 @@ def test_settings_and_back_end_do_not_show_the_token(make: Callable[..., LobaroB
 OTHER = bytes.fromhex("2e44931578563412330378") + bytes.fromhex("0c1427048502" * 6)[:36]
 
 
-def test_an_unknown_address_is_the_configurations_trouble_until_something_was_answered(
-    make: Callable[..., LobaroBackend], service: StandInLobaro
+@pytest.mark.parametrize("behaviour", DOUBTFUL)
+def test_an_answer_of_that_kind_for_one_telegram_fails_that_one_and_the_others_go_on(
+    make: Callable[..., LobaroBackend], service: StandInLobaro, behaviour: str
 ) -> None:
-    backend = make()
-    service.behave("not_found")
-    assert isinstance(failure(backend), LobaroUnavailableError)
-    service.behave("ok")
-    backend.parse(received(OMS_GAS), KEY)
-    service.behave("not_found")
-    assert type(failure(backend)) is LobaroBadRequestError
-
-
-def test_a_telegram_that_makes_the_service_stumble_fails_and_the_others_go_on(
-    make: Callable[..., LobaroBackend], service: StandInLobaro
-) -> None:
-    backend = make()
-    service.poison.add(OMS_GAS)
-    assert type(failure(backend)) is LobaroUnavailableError  # it may be an outage: it is tried again later
-    assert type(failure(backend)) is LobaroUnavailableError
+    breaker = CircuitBreaker(CLOCK, failures=2)
+    backend = make(breaker=breaker)
+    service.poison[OMS_GAS] = behaviour
+    for _ in range(3):
+        assert type(failure(backend)) is LobaroBadRequestError
+    assert breaker.state.value == "closed"
     assert backend.parse(received(OTHER), None).decoded is not None
-    assert type(failure(backend)) is LobaroBadRequestError
 
 
-def test_an_outage_never_fails_a_telegram(make: Callable[..., LobaroBackend], service: StandInLobaro) -> None:
-    backend = make()
+@pytest.mark.parametrize("endpoint", ["mbus", "meterData"])
+@pytest.mark.parametrize("behaviour", DOUBTFUL)
+def test_an_answer_of_that_kind_for_everybody_fails_nobody_and_opens_the_breaker(
+    make: Callable[..., LobaroBackend], service: StandInLobaro, behaviour: str, endpoint: str
+) -> None:
+    breaker = CircuitBreaker(CLOCK, failures=5)
+    backend = make(endpoint, breaker=breaker)
     backend.parse(received(OTHER), None)
-    service.behave("error")
+    service.behave(behaviour)
     for _ in range(5):
-        assert type(failure(backend)) is LobaroUnavailableError
+        error = failure(backend)
+        assert type(error) is LobaroUnavailableError and error.hint
+    assert breaker.state.value == "open"
+
+
+def test_others_that_are_answered_meanwhile_are_the_proof(
+    make: Callable[..., LobaroBackend], service: StandInLobaro
+) -> None:
+    others = make()
+    backend = make(wait=lambda seconds: bool(backend.parse(received(OTHER), None).differences))
+    service.poison[OMS_GAS] = "null"
+    assert others.parse(received(OTHER), None).decoded is not None
+    service.seen.clear()
+    assert type(failure(backend)) is LobaroBadRequestError
+    assert [request.with_key for request in service.seen] == [True, False, True, False, True], "nothing else was asked"
+
+
+def test_where_no_other_is_asked_about_the_service_is_asked_about_a_sample(
+    make: Callable[..., LobaroBackend], service: StandInLobaro
+) -> None:
+    service.poison[OMS_GAS] = "null"
+    assert type(failure(make())) is LobaroBadRequestError
+    assert [request.with_key for request in service.seen] == [True, True, False, True]
+    sample = decode_telegram(SAMPLE, None)
+    assert sample.header.meter and sample.header.meter.id == "00000000"
+    assert sample.records == decode_telegram(OMS_GAS, KEY).records, "those of the published example"
+
+
+def test_a_telegram_that_is_answered_after_the_proof_is_read(
+    make: Callable[..., LobaroBackend], service: StandInLobaro
+) -> None:
+    service.behave("html", times=2)
+    assert parsed(make()).decoded is not None
+
+
+@pytest.mark.parametrize(
+    "behaviour,error",
+    [
+        ("unauthorized", LobaroAuthError),
+        ("rate_limit_minutes", LobaroRateLimitError),
+        ("reset", LobaroUnavailableError),
+        ("html", LobaroUnavailableError),
+    ],
+)
+def test_what_the_proof_meets_is_what_is_wrong(
+    make: Callable[..., LobaroBackend], service: StandInLobaro, behaviour: str, error: type[MbusgwError]
+) -> None:
+    service.behave(behaviour)
+    service.poison[OMS_GAS] = "null"
+    assert type(failure(make())) is error
+
+
+def test_a_single_try_is_followed_by_a_second_one_where_the_first_is_doubtful(
+    make: Callable[..., LobaroBackend], service: StandInLobaro
+) -> None:
+    service.poison[OMS_GAS] = "null"
+    assert type(failure(make(tries=1))) is LobaroBadRequestError
+    assert len(service.seen) == 3, "with the sample"
+
+
+def test_a_proof_that_gets_no_turn_fails_nobody_and_opens_no_breaker(
+    make: Callable[..., LobaroBackend], service: StandInLobaro
+) -> None:
+    breaker = CircuitBreaker(CLOCK, failures=1)
+    service.poison[OMS_GAS] = "null"
+    error = failure(make(per_second=2, patience_s=0.1, breaker=breaker))
+    assert type(error) is LobaroRateLimitError and breaker.state.value == "closed"
 
 
 # ------------------------------------------------------------------ our own limits

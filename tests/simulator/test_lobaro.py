@@ -96,6 +96,6 @@ def test_the_organisations_own_key_is_used_where_none_is_given(service: StandInL
 
 
 def test_a_poisonous_telegram_gets_an_error_and_others_their_answer(service: StandInLobaro) -> None:
-    service.poison.add(OMS_GAS)
+    service.poison[OMS_GAS] = "error"
     assert ask(service, f"/api/mbus?raw={OMS_GAS.hex()}")[0] == 500
     assert ask(service, f"/api/mbus?raw={OMS_GAS.hex()}00")[0] == 200
