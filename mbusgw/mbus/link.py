@@ -37,9 +37,10 @@ class Link:
 
     ``fcb`` of the next request; ``reset_due``: it must be initialised first; ``reset_always``: it gives old telegrams
     else; ``unsure`` after an initialisation that nobody confirmed: the meter may take the request for a repeat;
-    ``last``: its last telegram; ``meter``: who must answer, if that is known. ``freed``: how often in a
-    row an initialisation brought news; ``unheard``: how often in a row nobody acknowledged it; ``news``: how many
-    reads in a row brought some of themselves. ``way``: what is known of it beyond this port.
+    ``last``: its last telegram; ``repeated``: something had to be asked for again since its readout began; ``meter``:
+    who must answer, if that is known. ``freed``: how often in a row an initialisation brought news; ``unheard``: how
+    often in a row nobody acknowledged it; ``news``: how many reads in a row brought some of themselves. ``way``: what
+    is known of it beyond this port.
     """
 
     fcb: bool = True
@@ -47,6 +48,7 @@ class Link:
     reset_always: bool = False
     unsure: bool = False
     last: bytes = b""
+    repeated: bool = False
     meter: SecondaryAddress | None = None
     freed: int = 0
     unheard: int = 0

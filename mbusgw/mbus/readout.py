@@ -57,14 +57,14 @@ class Readouts:
 
         A readout that telegrams seem to be missing from is begun anew (``Succession``).
         """
-        link, tally = self._services.known.link(address), self._services.exchange.tally(address)
+        link = self._services.known.link(address)
         why = ""
         for _ in range(DOUBTS_MAX):
-            tally.repeats += bool(why)
-            repeats_before = tally.repeats
+            if why:
+                self._services.repeating(address, link)
+            link.repeated = False
             answer = self._read_once(address, link, repeats, reset=reset or bool(why), max_telegrams=max_telegrams)
-            disturbed = tally.repeats != repeats_before
-            why = link.way.succession.gap(answer.frames, complete=answer.complete, disturbed=disturbed)
+            why = link.way.succession.gap(answer.frames, complete=answer.complete, disturbed=link.repeated)
             if not why:
                 return answer
         raise FrameUnexpected(f"telegrams of address {address} seem to be missing: {why}", hint=GAP_HINT)
@@ -149,7 +149,7 @@ class Readouts:
             except (FrameDamaged, FrameUnexpected, Collision):
                 if repeat == repeats:
                     raise
-                self._services.exchange.tally(address).repeats += 1
+                self._services.repeating(address, link)
                 # A meter that ignores that goes on in the middle of its readout.
                 link.unsure = not self._services.deselect(address) or link.unsure
         raise AssertionError("the last try returns or raises")

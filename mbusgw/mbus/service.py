@@ -59,10 +59,10 @@ class LinkServices:
         def ask() -> bytes:
             return self.exchange.ask(frame, address, wants_data=True, meter=link.meter)
 
-        raw = self._repeat(address, ask, repeats, again)
+        raw = self._repeat(address, link, ask, repeats, again)
         if started and (same_telegram(raw, link.last) or is_older(raw, link.last)):
             # It has sent that twice, or late: what was asked for comes now.
-            raw = self._repeat(address, ask, repeats, again)
+            raw = self._repeat(address, link, ask, repeats, again)
         # "Busy" said twice is no repeat of old values.
         link.fcb, link.last = not link.fcb, b"" if is_application_error(parse_long(raw)) else raw
         return raw
@@ -70,6 +70,7 @@ class LinkServices:
     def _repeat(
         self,
         address: Address,
+        link: Link,
         exchange: Callable[[], bytes],
         repeats: int,
         again: type[LinkError] | tuple[type[LinkError], ...],
@@ -78,8 +79,13 @@ class LinkServices:
             try:
                 return exchange()
             except again:
-                self.exchange.tally(address).repeats += 1
+                self.repeating(address, link)
         return exchange()
+
+    def repeating(self, address: Address, link: Link) -> None:
+        """Something is asked for once more: that is counted, and the readout was disturbed."""
+        self.exchange.tally(address).repeats += 1
+        link.repeated = True
 
     def instruct(self, address: Address, link: Link, ci: int, data: bytes, repeats: int) -> None:
         """SND_UD, answered by an acknowledgement. Raises ``LinkError``, ``TransportLost``."""
@@ -90,7 +96,7 @@ class LinkServices:
         if isinstance(address, SecondaryAddress):
             self.select(address, link)
         frame = encode(LongFrame(SND_UD | FCB if link.fcb else SND_UD, on_wire, ci, data))
-        self._repeat(address, lambda: self.exchange.ask(frame, address, wants_data=False), repeats, LinkError)
+        self._repeat(address, link, lambda: self.exchange.ask(frame, address, wants_data=False), repeats, LinkError)
 
     # -------------------------------------------------- SND_NKE, selection
     def select(self, address: SecondaryAddress, link: Link) -> None:
@@ -123,5 +129,5 @@ class LinkServices:
         link.unsure = True
         frame = encode(ShortFrame(SND_NKE, address))
         damaged = (FrameDamaged, FrameUnexpected)
-        self._repeat(address, lambda: self.exchange.ask(frame, address, wants_data=False), repeats, damaged)
+        self._repeat(address, link, lambda: self.exchange.ask(frame, address, wants_data=False), repeats, damaged)
         link.fcb, link.unsure = True, self.exchange.noise_bytes > 0  # an E5 in noise may be anything

@@ -8,6 +8,7 @@ from mbusgw.mbus.frames import LongFrame, ShortFrame, encode, parse
 from mbusgw.mbus.link import Ways
 from mbusgw.mbus.session import Session
 from mbusgw.mbus.succession import DOUBTS_MAX, Succession
+from mbusgw.mbus.tally import ADDRESSES_MAX, Tallies, Tally
 from mbusgw.model.errors import FrameDamaged, FrameUnexpected
 from mbusgw.simulator.catalogue import build_meter
 from mbusgw.simulator.fault import Fault, FaultKind
@@ -113,6 +114,14 @@ def test_a_first_readout_that_was_disturbed_is_begun_anew_since_nobody_knows_wha
     meter = three_telegrams(FaultKind.IGNORES_FCB)
     meter.faults = (Fault(FaultKind.CHECKSUM, times=1), *meter.faults)
     with memory_segment(meters=[meter]) as segment, session_on(segment) as session:
+        assert len(session.read_user_data(1, repeats=3).frames) == 3
+
+
+def test_that_a_readout_was_disturbed_is_known_also_where_more_meters_answer_than_are_counted() -> None:
+    counted = Tallies(meters={(300, number): Tally(answers=1) for number in range(ADDRESSES_MAX)})
+    meter = three_telegrams(FaultKind.IGNORES_FCB)
+    meter.faults = (Fault(FaultKind.CHECKSUM, times=1), *meter.faults)
+    with memory_segment(meters=[meter]) as segment, session_on(segment, tallies=counted) as session:
         assert len(session.read_user_data(1, repeats=3).frames) == 3
 
 
