@@ -102,7 +102,10 @@ class Pulse(Worker):
     def _tell_devices(self) -> None:
         mono = self.clock.mono()
         due = []
-        for device_id, state in self._registry.snapshot().items():
+        states = self._registry.snapshot()
+        self._told_mono = {device_id: told for device_id, told in self._told_mono.items() if device_id in states}
+        self._owed &= states.keys()
+        for device_id, state in states.items():
             # New ones have just been published by what made them known; spread them from then on.
             last_mono = self._told_mono.setdefault(device_id, mono)
             beat = mono - last_mono >= self._heartbeat_s and (state.online or state.read_at is None)

@@ -84,6 +84,34 @@ def test_at_the_start_nothing_is_told_twice(house: House, mosquitto: Mosquitto) 
         assert told.payloads("mbus/meter_1/availability") == ["online"]
 
 
+def test_a_forgotten_meter_that_comes_back_has_a_heartbeat_of_its_own(house: House, mosquitto: Mosquitto) -> None:
+    def next_round() -> None:
+        for _ in range(2):  # when the second is denied, the round of the first is over
+            before = told.payloads("mbus/bridge/state").count("online")
+            told.publish("mbus/bridge/state", "offline")
+            wait_until(lambda: told.payloads("mbus/bridge/state").count("online") > before)
+
+    def appear() -> None:
+        house.registry.expect("meter_1", name="Heat", ttl_s=3 * HEARTBEAT_S)
+        house.read("meter_1", POWER)
+        next_round()
+
+    with subscribed(mosquitto.port, "mbus/#") as told:
+        house.start()
+        appear()
+        house.registry.forget("meter_1")
+        next_round()
+        house.clock.advance(HEARTBEAT_S * 0.6)
+        appear()
+        wait_until(lambda: len(told.payloads("mbus/meter_1/power")) == 2)
+        house.clock.advance(HEARTBEAT_S * 0.6)
+        next_round()
+        wait_until(lambda: house.settled)
+        assert len(told.payloads("mbus/meter_1/power")) == 2
+        house.clock.advance(HEARTBEAT_S * 0.6)
+        wait_until(lambda: len(told.payloads("mbus/meter_1/power")) == 3)
+
+
 def test_whoever_says_that_we_are_offline_is_contradicted_at_once(house: House, mosquitto: Mosquitto) -> None:
     with subscribed(mosquitto.port, "mbus/bridge/state") as told:
         house.start()
