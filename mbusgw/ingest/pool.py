@@ -43,8 +43,10 @@ COMMIT_TIMEOUT_S = 30.0
 #: A deferred telegram is tried again after this, then twice that, up to the last.
 DEFER_S = (15.0, 600.0)
 #: How long a compact frame waits for its format, and how often it is tried at least: a clock that jumps ends no wait.
+#: It is called as soon as its format comes (``telegrams.arrived``), so it seldom asks by itself.
 FORMAT_WAIT = timedelta(days=1)
 FORMAT_TRIES = 24
+FORMAT_DEFER_S = (15.0, 3600.0)
 
 
 class TelegramMessages(Protocol):
@@ -126,6 +128,12 @@ class ParseWorker(WorkerWithView):
                 message = guarded(telegram, lambda: self._messages.reading(telegram, reading, parsed))
         except GatewayExcluded as error:
             self._excluded(telegram, error, attempts, sender)
+        except FormatPending as error:
+            if isinstance(error.answer, ParsedTelegram) and self._waited_in_vain(telegram, error, attempts):
+                message = self._messages.reading(telegram, None, error.answer)
+                self._parsed(telegram, error.answer, None, message, attempts)
+            else:
+                self._failed(telegram, error, attempts, sender)
         except MbusgwError as error:
             self._failed(telegram, error, attempts, sender)
         else:
@@ -146,7 +154,7 @@ class ParseWorker(WorkerWithView):
             telegrams.settle(
                 telegram.ingest_id,
                 Status.PARSED,
-                meter_id=meter.id if meter else None,
+                meter_id=meter.id if meter else parsed.meter_id,
                 manufacturer=meter.manufacturer if meter else None,
                 keep_key=to_confirm,
             ),
@@ -238,7 +246,7 @@ class ParseWorker(WorkerWithView):
         return isinstance(error, FormatPending) and waited
 
     def _pause_s(self, error: MbusgwError, attempts: int) -> float:
-        first_s, last_s = DEFER_S
+        first_s, last_s = FORMAT_DEFER_S if isinstance(error, FormatPending) else DEFER_S
         known_s = error.retry_after_s if isinstance(error, ParserError) else None
         return known_s if known_s is not None else min(first_s * 2.0 ** min(attempts, 20), last_s)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import logging
 
 from mbusgw.model.telegram import DecodedTelegram
+from mbusgw.parsers.formats import format_of
 from mbusgw.registry.changes import Change
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.wmbus.signature import signature
@@ -13,9 +14,8 @@ log = logging.getLogger(__name__)
 
 def signature_of(decoded: DecodedTelegram) -> int | None:
     """The signature of a telegram's format; None where it was not read to its end, or not record by record."""
-    if decoded.problems or not decoded.records or any(not record.dib or not record.vib for record in decoded.records):
-        return None
-    return signature(b"".join(record.dib + record.vib for record in decoded.records))
+    format_bytes = format_of(decoded)
+    return signature(format_bytes) if format_bytes is not None else None
 
 
 class FormatWatch:

@@ -122,9 +122,13 @@ class FormatUnknown(DecodeError):
 
 
 class FormatPending(DecodeError):
-    """A compact frame whose format was not heard yet. ``signature`` names the format."""
+    """A compact frame whose format was not heard yet. ``signature`` names the format.
+
+    ``answer``: what a service said about it, without records, for who waits in vain; None where there is none.
+    """
 
     retryable = True
+    answer: object | None = None
 
     def __init__(self, signature: int) -> None:
         super().__init__(

@@ -34,12 +34,13 @@ class TelegramMessages:
     def reading(self, telegram: ReceivedTelegram, reading: Reading | None, parsed: ParsedTelegram) -> Message:
         """The parsed reading, and a foreign parser's own answer, unchanged; ``parser``: whose records these are."""
         meter = reading.header.meter if reading else None
+        meter_id = meter.id if meter else parsed.meter_id
         document = _envelope(telegram)
         document["lobaro"] = {"metering_domain_model": parsed.domain_model}
         document["reading"] = reading_document(reading) | {"parser": parsed.backend} if reading else None
         if parsed.differences:
             document["differences"] = list(parsed.differences)
-        return self._message(self._topics.reading(telegram.gateway_id, meter.id if meter else None), telegram, document)
+        return self._message(self._topics.reading(telegram.gateway_id, meter_id), telegram, document)
 
     def confirmation(
         self, telegram: ReceivedTelegram, said: dict[str, object], answer: ParsedTelegram, found: list[str]

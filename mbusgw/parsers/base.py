@@ -11,7 +11,8 @@ from mbusgw.model.telegram import DecodedTelegram, ReceivedTelegram
 class ParsedTelegram:
     """What a back end made of a telegram. **immutable**
 
-    ``decoded``: header and records in our form; None where the back end's answer names none.
+    ``decoded``: header and records in our form; None where the back end's answer names none. ``meter_id``: the meter
+    that such an answer is about, where it says so.
     ``domain_model``: the answer of a foreign parser, unchanged (fractions as Decimal), None for our
     own. ``backend``: who the records are from. ``differences``: in what two back ends that were both asked differ, a
     sentence each. ``to_confirm``: the service was away, and may be asked later whether it reads the same.
@@ -22,6 +23,7 @@ class ParsedTelegram:
     backend: str
     differences: tuple[str, ...] = ()
     to_confirm: bool = False
+    meter_id: str | None = None
 
 
 class ParserBackend(Protocol):

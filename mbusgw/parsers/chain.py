@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from mbusgw.model.errors import (
     DecodeError,
+    FormatPending,
     KeyMissing,
     MbusgwError,
     ModeUnsupported,
@@ -19,7 +20,7 @@ from mbusgw.model.errors import (
 from mbusgw.model.record import Record
 from mbusgw.model.telegram import DecodedTelegram, ReceivedTelegram
 from mbusgw.parsers.base import ParsedTelegram, ParserBackend
-from mbusgw.parsers.formats import FormatMemory
+from mbusgw.parsers.formats import FormatMemory, format_of
 from mbusgw.parsers.local import LocalBackend
 from mbusgw.parsers.mapping import MappingFile, MappingSource
 from mbusgw.parsers.settings import BackendSettings
@@ -59,11 +60,15 @@ def build_backend(settings: BackendSettings, parts: Parts) -> ParserBackend:
 
 
 class _Pair:
-    """Two back ends: Lobaro and ours. **any thread**"""
+    """Two back ends: Lobaro and ours. **any thread**
 
-    def __init__(self, lobaro: ParserBackend, local: ParserBackend) -> None:
+    ``formats``: those of our own; it learns them of what Lobaro reads, too.
+    """
+
+    def __init__(self, lobaro: ParserBackend, local: ParserBackend, formats: FormatMemory | None = None) -> None:
         self._lobaro = lobaro
         self._local = local
+        self._formats = formats
 
     @property
     def service(self) -> ParserBackend:
@@ -80,6 +85,28 @@ class _Pair:
         self._lobaro.close()
         self._local.close()
 
+    def _ask_lobaro(self, telegram: ReceivedTelegram, key: bytes | None) -> _Outcome:
+        answer = _attempt(self._lobaro, telegram, key)
+        decoded = _decoded(answer)
+        if self._formats is not None and decoded is not None and (format_bytes := format_of(decoded)):
+            self._formats.learn(format_bytes)
+        return answer
+
+
+class WithRecords(_Pair):
+    """Lobaro alone; where it reads a telegram and names no records (the domain model has none), they are ours: without
+    them there is no device and no history. **any thread**"""
+
+    name = "lobaro"
+
+    def parse(self, telegram: ReceivedTelegram, key: bytes | None) -> ParsedTelegram:
+        """Raises what Lobaro raises, and ``FormatPending`` for a compact frame without records of which we know
+        no format yet."""
+        answer = self._ask_lobaro(telegram, key)
+        if isinstance(answer, MbusgwError):
+            raise answer
+        return answer if _has_records(answer) else _with_records_of(answer, _attempt(self._local, telegram, key))
+
 
 class LobaroThenLocal(_Pair):
     """Lobaro where it answers, our decoder where it does not: an outage of a weekend costs no reading. **any thread**
@@ -93,12 +120,12 @@ class LobaroThenLocal(_Pair):
 
     def parse(self, telegram: ReceivedTelegram, key: bytes | None) -> ParsedTelegram:
         """Raises what both raise, as said above."""
-        answer = _attempt(self._lobaro, telegram, key)
+        answer = self._ask_lobaro(telegram, key)
         if _has_records(answer) and isinstance(answer, ParsedTelegram):
             return answer
         own = _attempt(self._local, telegram, key)
         if isinstance(answer, ParsedTelegram):
-            return _with_records_of(answer, own) if answer.decoded is None or _has_records(own) else answer
+            return _with_records_of(answer, own)
         if isinstance(own, ParsedTelegram):
             if answer.retryable and _is_raw(own):
                 raise answer
@@ -117,7 +144,7 @@ class Compare(_Pair):
 
     def parse(self, telegram: ReceivedTelegram, key: bytes | None) -> ParsedTelegram:
         """Raises our decoder's error where both fail, or Lobaro's as in ``LobaroThenLocal``."""
-        answer = _attempt(self._lobaro, telegram, key)
+        answer = self._ask_lobaro(telegram, key)
         own = _attempt(self._local, telegram, key)
         found = tuple(_compared(answer, own))
         if found:
@@ -166,6 +193,8 @@ def _compared(answer: _Outcome, own: _Outcome) -> list[str]:
         if answer.retryable or isinstance(own, MbusgwError):
             return []  # it was not asked, or could not answer, or neither can read it: nothing to compare
         return [f"only we can read it ({answer})"]
+    if isinstance(own, FormatPending) and not _has_records(answer):
+        return []  # neither can read it yet
     return differences(answer.decoded, _decoded(own))
 
 
@@ -184,7 +213,14 @@ def _has_records(outcome: _Outcome) -> bool:
 
 
 def _with_records_of(answer: ParsedTelegram, own: _Outcome) -> ParsedTelegram:
-    if isinstance(own, ParsedTelegram):
+    """``answer`` with our records, where we have some, or with our header, where it has none; else as it is.
+
+    Raises ``FormatPending``, with the answer, where we shall have them as soon as the format is known.
+    """
+    if isinstance(own, FormatPending):
+        own.answer = answer
+        raise own
+    if isinstance(own, ParsedTelegram) and (answer.decoded is None or _has_records(own)):
         return ParsedTelegram(own.decoded, answer.domain_model, f"{answer.backend}+{own.backend}")
     return answer
 
@@ -205,7 +241,7 @@ def _local(settings: BackendSettings, parts: Parts) -> ParserBackend:
     return WithWmbusmeters(own, program, parts.clock)
 
 
-def _lobaro(settings: BackendSettings, parts: Parts) -> ParserBackend:
+def _service(settings: BackendSettings, parts: Parts) -> ParserBackend:
     # Imported only where it is wanted: its HTTP library is a tenth of the memory of a gateway without it.
     from mbusgw.parsers.lobaro import LobaroBackend
 
@@ -224,14 +260,18 @@ def _lobaro(settings: BackendSettings, parts: Parts) -> ParserBackend:
     )
 
 
+def _lobaro(settings: BackendSettings, parts: Parts) -> ParserBackend:
+    return WithRecords(_service(settings, parts), _local(settings, parts), parts.formats)
+
+
 def _lobaro_then_local(settings: BackendSettings, parts: Parts) -> ParserBackend:
     if not settings.lobaro.token:  # a newcomer needs no account
         return _local(settings, parts)
-    return LobaroThenLocal(_lobaro(settings, parts), _local(settings, parts))
+    return LobaroThenLocal(_service(settings, parts), _local(settings, parts), parts.formats)
 
 
 def _compare(settings: BackendSettings, parts: Parts) -> ParserBackend:
-    return Compare(_lobaro(settings, parts), _local(settings, parts))
+    return Compare(_service(settings, parts), _local(settings, parts), parts.formats)
 
 
 #: Name in the configuration (``parser.backend``) -> how it is built.

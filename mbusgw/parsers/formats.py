@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from mbusgw.mbus.compact import CompactFrame, fill_format, format_candidates
+from mbusgw.model.telegram import DecodedTelegram
 from mbusgw.wmbus.crc import crc16
 from mbusgw.wmbus.signature import signature
 
@@ -13,6 +14,14 @@ from mbusgw.wmbus.signature import signature
 MOST_FORMATS = 2_000
 
 _FILLER = b"\x2f"
+
+
+def format_of(decoded: DecodedTelegram) -> bytes | None:
+    """DIF to last VIFE of every record; None for what was not read to its end, or not record by record. Any thread."""
+    if decoded.problems or not decoded.records or any(not record.dib or not record.vib for record in decoded.records):
+        return None
+    return b"".join(record.dib + record.vib for record in decoded.records)
+
 
 #: Told of each format that is new: its signature and its bytes.
 OnNew = Callable[[int, bytes], None]

@@ -24,7 +24,7 @@ from mbusgw.model.errors import (
 )
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.parsers.base import ParsedTelegram
-from mbusgw.parsers.lobaro_answer import decode_answer, find_telegram
+from mbusgw.parsers.lobaro_answer import decode_answer, find_telegram, named_meter
 from mbusgw.parsers.lobaro_outcome import (
     Doubtful,
     NoTurn,
@@ -100,10 +100,9 @@ class LobaroBackend:
         outcome = self._ask(telegram.raw, key, mapping)
         if isinstance(outcome, MbusgwError):
             raise outcome
-        decoded = None
         if self._settings.endpoint == "mbus" or find_telegram(outcome) is not None:
-            decoded = decode_answer(outcome, key_given=key is not None)
-        return ParsedTelegram(decoded, outcome, self.name)
+            return ParsedTelegram(decode_answer(outcome, key_given=key is not None), outcome, self.name)
+        return ParsedTelegram(None, outcome, self.name, meter_id=named_meter(outcome))
 
     def close(self) -> None:
         """Closes all connections."""

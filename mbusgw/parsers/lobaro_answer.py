@@ -101,6 +101,14 @@ def find_telegram(document: object, depth: int = _DEPTH) -> Object | None:
     return next((telegram for telegram in found if telegram is not None), None)
 
 
+def named_meter(domain_model: Object) -> str | None:
+    """The number of the meter that an answer without records is about; None where it names none. Any thread."""
+    for name, value in domain_model.items():
+        if name.casefold().replace("_", "") in ("meterid", "idstring"):
+            return _meter_id(value)
+    return None
+
+
 def decode_answer(document: Object, *, key_given: bool) -> DecodedTelegram:
     """The telegram in an answer. Any thread.
 
@@ -159,11 +167,16 @@ def _identity(top: Object) -> MeterIdentity | None:
     inner = _object(top, "Header")
     named = bool(inner.get("IdString"))
     source, medium = (inner, inner.get("DeviceType")) if named else (top, top.get("Device"))
-    meter_id = str(source.get("IdString") or "").upper()
-    if len(meter_id) != 8 or not set(meter_id) <= set("0123456789ABCDEF"):
+    meter_id = _meter_id(source.get("IdString"))
+    if meter_id is None:
         return None
     manufacturer = str(source.get("MFieldCodeString") or "") or None
     return MeterIdentity(meter_id, manufacturer, _number(source.get("Version")), _number(medium) or 0)
+
+
+def _meter_id(value: object) -> str | None:
+    meter_id = str(value or "").upper()
+    return meter_id if len(meter_id) == 8 and set(meter_id) <= set("0123456789ABCDEF") else None
 
 
 def _word(field: list[object]) -> int | None:

@@ -13,7 +13,7 @@ import pytest
 from mbusgw.ingest import backlog as backlog_module
 from mbusgw.ingest import pool as pool_module
 from mbusgw.ingest.outcomes import Outcomes
-from mbusgw.ingest.pool import DEFER_S, FORMAT_TRIES, format_name
+from mbusgw.ingest.pool import DEFER_S, FORMAT_DEFER_S, FORMAT_TRIES, format_name
 from mbusgw.model.errors import (
     FormatPending,
     FormatUnknown,
@@ -90,6 +90,14 @@ def test_an_answer_that_names_no_meter_goes_to_unknown_unchanged(lane: Lane, bac
     assert rows(lane.store, "SELECT * FROM device_states") == []
     lane.acknowledge_all()
     assert lane.status(ingest_id) == Status.PUBLISHED
+
+
+def test_an_answer_that_only_names_its_meter_is_told_of_that_one(lane: Lane, backend: ScriptedBackend) -> None:
+    backend.answer = lambda _telegram, _key: ParsedTelegram(None, {}, "lobaro", meter_id="87654321")
+    lane.accept()
+    lane.work()
+    assert lane.sent("reading")[0][0] == "oms/v1/gw/gw1/meter/87654321/reading"
+    assert one(lane.store, "SELECT meter_id FROM telegrams") == "87654321"
 
 
 def test_records_without_a_meter_make_no_device(lane: Lane, backend: ScriptedBackend) -> None:
@@ -581,10 +589,40 @@ def test_a_format_that_does_not_come_within_a_day_fails_the_telegram(
     lane.work()
     assert lane.status(ingest_id) == Status.DEFERRED, "a clock that jumps ends no wait"
     for _ in range(FORMAT_TRIES):
-        clock.advance(DEFER_S[1])
+        clock.advance(FORMAT_DEFER_S[1])
         lane.work()
     assert lane.status(ingest_id) == Status.FAILED
     assert not lane.sent("errors")[-1][1]["will_retry"]
+
+
+def test_what_a_service_said_meanwhile_is_published_where_the_format_does_not_come(
+    lane: Lane, backend: ScriptedBackend, clock: FakeClock
+) -> None:
+    pending = FormatPending(0xEF92)
+    pending.answer = ParsedTelegram(None, {"meterId": "12345678"}, "lobaro", meter_id="12345678")
+    backend.answer = raising(pending)
+    (ingest_id,) = lane.accept()
+    for _ in range(FORMAT_TRIES):
+        lane.work()
+        assert lane.status(ingest_id) == Status.DEFERRED and not lane.sent("reading")
+        clock.advance(FORMAT_DEFER_S[1])
+    clock.advance(timedelta(days=1).total_seconds())
+    lane.work()
+    assert lane.status(ingest_id) == Status.PARSED
+    ((topic, document),) = lane.sent("reading")
+    assert topic == "oms/v1/gw/gw1/meter/12345678/reading" and document["reading"] is None
+    assert document["lobaro"]["metering_domain_model"] == {"meterId": "12345678"}
+
+
+def test_who_waits_for_a_format_asks_ever_less_often_up_to_once_an_hour(
+    lane: Lane, backend: ScriptedBackend, clock: FakeClock
+) -> None:
+    backend.answer = raising(FormatPending(0xEF92))
+    lane.accept()
+    for _ in range(48):  # a day
+        lane.work()
+        clock.advance(1800)
+    assert FORMAT_TRIES <= len(backend.asked) < 2 * FORMAT_TRIES
 
 
 # ------------------------------------------------------------------ two parsers

@@ -10,6 +10,7 @@ import pytest
 
 from mbusgw.model.errors import (
     ConfigError,
+    FormatPending,
     KeyMissing,
     KeyWrong,
     LobaroBadRequestError,
@@ -19,7 +20,16 @@ from mbusgw.model.errors import (
 )
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.parsers.base import ParsedTelegram, ParserBackend
-from mbusgw.parsers.chain import BACKENDS, Compare, LobaroThenLocal, Parts, build_backend, differences
+from mbusgw.parsers.chain import (
+    BACKENDS,
+    Compare,
+    LobaroThenLocal,
+    Parts,
+    WithRecords,
+    build_backend,
+    differences,
+)
+from mbusgw.parsers.formats import FormatMemory
 from mbusgw.parsers.local import LocalBackend, decode_telegram
 from mbusgw.parsers.settings import BackendSettings, LobaroSettings
 from mbusgw.runtime.clock import SystemClock
@@ -27,6 +37,7 @@ from mbusgw.simulator.lobaro import StandInLobaro
 from mbusgw.simulator.radio import Security, address_bytes, encode_link, telegram
 from mbusgw.wmbus.frame import LinkFormat
 from tests.fakes.workers import started
+from tests.parsers.compact import compact, full
 from tests.parsers.received import received
 from tests.wmbus.samples import KEY, OMS_GAS, WATER, meter
 
@@ -63,9 +74,16 @@ def service() -> Iterator[StandInLobaro]:
 def build(service: StandInLobaro) -> Iterator[Callable[..., ParserBackend]]:
     made: list[ParserBackend] = []
 
-    def make(backend: str, *, token: str | None = "token", mapping: Path | None = None) -> ParserBackend:
-        settings = BackendSettings(backend, LobaroSettings(service.url, token, "mbus", 5), mapping)
-        made.append(build_backend(settings, PARTS))
+    def make(
+        backend: str,
+        endpoint: str = "mbus",
+        *,
+        token: str | None = "token",
+        mapping: Path | None = None,
+        formats: FormatMemory | None = None,
+    ) -> ParserBackend:
+        settings = BackendSettings(backend, LobaroSettings(service.url, token, endpoint, 5), mapping)
+        made.append(build_backend(settings, replace(PARTS, formats=formats or PARTS.formats)))
         return made[-1]
 
     yield make
@@ -95,6 +113,61 @@ def test_a_mapping_file_that_is_bad_is_found_when_building(build: Callable[..., 
     (tmp_path / "m.json").write_text("{")
     with pytest.raises(ConfigError):
         build("lobaro", mapping=tmp_path / "m.json")
+
+
+# ------------------------------------------------------------------ lobaro
+def test_the_domain_model_alone_makes_a_device_too_because_the_records_are_ours(
+    build: Callable[..., ParserBackend],
+) -> None:
+    result = build("lobaro", "meterData").parse(received(OMS_GAS), KEY)
+    assert result.decoded == OURS and result.backend == "lobaro+local"
+    assert isinstance(result.domain_model, dict) and result.domain_model["meterId"] == "12345678"
+
+
+def test_a_domain_model_of_what_we_cannot_read_says_which_meter_it_is_about() -> None:
+    answer = ParsedTelegram(None, {}, "lobaro", meter_id="12345678")
+    assert WithRecords(Says(answer), LocalBackend()).parse(received(DES), KEY) is answer
+
+
+def test_while_the_service_is_away_nobody_else_reads(
+    build: Callable[..., ParserBackend], service: StandInLobaro
+) -> None:
+    service.behave("unavailable")
+    with pytest.raises(LobaroUnavailableError):
+        build("lobaro").parse(received(OMS_GAS), KEY)
+
+
+# ------------------------------------------------------------------ compact frames
+EMPTY = (
+    ParsedTelegram(None, {"meterId": "11223344"}, "lobaro"),
+    ParsedTelegram(replace(OURS, records=()), {}, "lobaro"),
+)
+
+
+@pytest.mark.parametrize("join", [WithRecords, LobaroThenLocal, Compare])
+@pytest.mark.parametrize("answer", EMPTY)
+def test_a_compact_frame_that_the_service_has_no_records_of_waits_for_its_format(
+    join: type[WithRecords | LobaroThenLocal | Compare], answer: ParsedTelegram
+) -> None:
+    own = LocalBackend()
+    chain = join(Says(answer), own)
+    with pytest.raises(FormatPending) as pending:
+        chain.parse(received(compact()), None)
+    assert pending.value.answer is not None
+    own.parse(received(full()), None)
+    result = chain.parse(received(compact()), None)
+    assert result.decoded and [record.value for record in result.decoded.records][:1] == [Decimal("12345.678")]
+    assert result.domain_model is answer.domain_model
+
+
+@pytest.mark.parametrize("name", ["lobaro", "lobaro_then_local", "compare"])
+def test_a_format_is_learned_of_what_the_service_reads(
+    name: str, build: Callable[..., ParserBackend], service: StandInLobaro
+) -> None:
+    formats = FormatMemory()
+    build(name, formats=formats).parse(received(full()), None)
+    assert len(service.seen) == len(formats) == 1
+    assert decode_telegram(compact(), None, formats=formats).records
 
 
 # ------------------------------------------------------------------ lobaro_then_local

@@ -131,7 +131,7 @@ def test_the_meter_data_endpoint_gives_the_domain_model_unchanged(
 ) -> None:
     result = parsed(make("meterData"))
     assert isinstance(result.domain_model, dict) and result.domain_model["meterId"] == "12345678"
-    assert result.decoded is None
+    assert (result.decoded, result.meter_id) == (None, "12345678")
     assert service.seen[-1].path == "/api/meterData"
 
 

@@ -17,7 +17,7 @@ from mbusgw.model.errors import (
     ModeUnsupported,
     ParserError,
 )
-from mbusgw.parsers.lobaro_answer import decode_answer, find_telegram
+from mbusgw.parsers.lobaro_answer import decode_answer, find_telegram, named_meter
 from mbusgw.parsers.local import decode_telegram
 from tests.parsers.published import published
 from tests.wmbus.samples import KEY, OMS_GAS
@@ -102,6 +102,22 @@ def test_records_are_found_wherever_they_are() -> None:
     inner = published()
     assert find_telegram({"a": [{"b": inner}]}) == inner
     assert find_telegram({"meterId": "1", "values": [1, 2]}) is None
+
+
+@pytest.mark.parametrize(
+    "answer,meter_id",
+    [
+        ({"meterId": "12345678"}, "12345678"),
+        ({"value": 1, "MeterId": "8cdeF012"}, "8CDEF012"),
+        ({"meter_id": 12345678}, "12345678"),
+        ({"IdString": "+/#45678"}, None),
+        ({"meterId": ["12345678"]}, None),
+        ({"meterId": None}, None),
+        ({}, None),
+    ],
+)
+def test_an_answer_without_records_may_name_its_meter(answer: dict[str, object], meter_id: str | None) -> None:
+    assert named_meter(answer) == meter_id
 
 
 @pytest.mark.parametrize("name", list(published()))
