@@ -53,6 +53,11 @@ def entity_id(platform: str, name: str) -> dict[str, str]:
     return {"default_entity_id": f"{platform}.{name}", "object_id": name}
 
 
+def entity(unique_id: str, name_slug: str, name: str, component: Mapping[str, Any]) -> dict[str, Any]:
+    """``component`` with what every entity has; ``name_slug`` is that of its wished id."""
+    return {"unique_id": unique_id, **entity_id(component["platform"], name_slug), "name": name, **component}
+
+
 def object_id(text: str) -> str:
     """Only what Home Assistant allows in a discovery topic."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", text)

@@ -5,7 +5,7 @@ from typing import Any
 
 from mbusgw import __version__
 from mbusgw.model.fields import slug
-from mbusgw.mqtt.announcement import entity_id, object_id
+from mbusgw.mqtt.announcement import entity, object_id
 from mbusgw.mqtt.controls import Controls, Live
 from mbusgw.mqtt.topics import Topics
 
@@ -44,7 +44,7 @@ class GatewayEntities:
     def document(self) -> dict[str, Any]:
         """Device and components."""
         buses = list(self._live.buses()) if self._live is not None else []
-        components = {"status": self._status(), **self._reported(buses)}
+        components = {"status": self._entity("status", self._words["status"], self._status()), **self._reported(buses)}
         if self._controls is not None:
             for key, (name, component) in self._controls.of_gateway(buses).items():
                 components[key] = self._named(key, name, {"entity_category": "config", **component})
@@ -62,9 +62,6 @@ class GatewayEntities:
     def _status(self) -> dict[str, Any]:
         return {
             "platform": "binary_sensor",
-            "unique_id": f"{self._root}_status",
-            **entity_id("binary_sensor", "mbus_gateway_status"),
-            "name": self._words["status"],
             "device_class": "connectivity",
             "entity_category": "diagnostic",
             "state_topic": self._topics.bridge_state,
@@ -107,10 +104,7 @@ class GatewayEntities:
         return self._named(key, self._words[key], component)
 
     def _named(self, key: str, name: str, component: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "unique_id": f"{self._root}_{key}",
-            **entity_id(component["platform"], f"mbus_gateway_{slug(key)}"),
-            "name": name,
-            "availability": [{"topic": self._topics.bridge_state}],
-            **component,
-        }
+        return self._entity(key, name, {"availability": [{"topic": self._topics.bridge_state}], **component})
+
+    def _entity(self, key: str, name: str, component: dict[str, Any]) -> dict[str, Any]:
+        return entity(f"{self._root}_{key}", f"mbus_gateway_{slug(key)}", name, component)
