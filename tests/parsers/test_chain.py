@@ -83,7 +83,7 @@ def build(service: StandInLobaro) -> Iterator[Callable[..., ParserBackend]]:
         formats: FormatMemory | None = None,
     ) -> ParserBackend:
         settings = BackendSettings(backend, LobaroSettings(service.url, token, endpoint, 5), mapping)
-        made.append(build_backend(settings, replace(PARTS, formats=formats or PARTS.formats)))
+        made.append(build_backend(settings, replace(PARTS, formats=PARTS.formats if formats is None else formats)))
         return made[-1]
 
     yield make
