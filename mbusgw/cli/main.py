@@ -9,13 +9,14 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration, 130 Ctrl-C.
 from __future__ import annotations
 
 import argparse
-import os
+import errno
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
 from mbusgw import __version__
+from mbusgw.cli.streams import drop_stdout, prepare
 from mbusgw.model.errors import ConfigError, MbusgwError, RequestError
 
 #: Command → module, in the order of ``--help``.
@@ -59,6 +60,7 @@ class Command(Protocol):
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; errors that we know become a line on stderr."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    prepare()
     try:
         code = _dispatch(arguments)
         sys.stdout.flush()  # a reader that is gone shows here, not in the interpreter's last moment
@@ -72,14 +74,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_USAGE if asked_wrongly else EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        _drop_stdout()
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC) or error.filename is not None:
+            raise
+        drop_stdout()
+        if error.errno == errno.ENOSPC:  # where the reader is gone there is nobody to tell
+            _complain(f"mbusgw: the output cannot be written: {error.strerror}")
         return EXIT_FAILED
 
 
 def _dispatch(arguments: list[str]) -> int:
     parser = _parser(arguments)
-    args = parser.parse_args(arguments)
+    if not arguments:
+        parser.print_help(sys.stderr)
+        return EXIT_USAGE
+    args, strangers = parser.parse_known_args(arguments)
+    if strangers:
+        args.parser.error(f"unrecognized arguments: {' '.join(strangers)}")
     command = cast(Command, args.command)
     return command.run(args)
 
@@ -96,7 +107,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
         command = cast(Command, import_module(COMMANDS[name]))
         own = commands.add_parser(name, help=command.HELP, description=_sentence(command.HELP))
         command.add_arguments(own)
-        own.set_defaults(command=command)
+        own.set_defaults(command=command, parser=own)
     return parser
 
 
@@ -122,8 +133,3 @@ def _complain(text: str, hint: str = "") -> None:
     print(text, file=sys.stderr)
     if hint:
         print(f"  {hint}", file=sys.stderr)
-
-
-def _drop_stdout() -> None:
-    # The interpreter flushes stdout when it ends, which would complain once more.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

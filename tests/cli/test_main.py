@@ -1,9 +1,11 @@
 """The frame of the command line: exit codes, errors, help."""
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,14 @@ from tests.wait import PATIENCE_S
 def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
     """One more row in the table of commands."""
     monkeypatch.setitem(COMMANDS, "talkative", "tests.cli.talkative")
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """A configuration that sets nothing."""
+    file = tmp_path / "mbusgw.yaml"
+    file.touch()
+    return file
 
 
 def python(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
@@ -71,7 +81,54 @@ def test_a_reader_that_goes_away_ends_a_command_quietly() -> None:
     assert process.wait(PATIENCE_S) == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["check-config", "--fly"], ["--fly"]])
+def test_a_command_alone_lists_all_and_is_a_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    for name in COMMANDS:
+        assert f"    {name}" in shown.err
+
+
+def test_what_a_command_does_not_know_is_told_with_that_commands_own_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["status", "--json", "meter_1", "--fly"])
+    assert caught.value.code == 2
+    shown = capsys.readouterr().err
+    assert "usage: mbusgw status" in shown and "unrecognized arguments: meter_1 --fly" in shown
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_an_output_that_cannot_be_written_is_said_in_a_line(empty: Path) -> None:
+    command = [sys.executable, "-m", "mbusgw", "check-config", "-c", str(empty)]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=False
+        )
+    assert (result.returncode, result.stderr) == (
+        1,
+        "mbusgw: the output cannot be written: No space left on device\n",
+    )
+
+
+def test_a_command_works_without_standard_streams(empty: Path) -> None:
+    command = [sys.executable, "-m", "mbusgw", "check-config", "-c", str(empty)]
+    result = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command], timeout=PATIENCE_S, check=False
+    )
+    assert result.returncode == 0
+
+
+def test_letters_that_the_locale_lacks_do_not_end_a_command() -> None:
+    poor = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    code = (
+        "import sys\nfrom mbusgw.cli import main as frame\nframe.COMMANDS['talkative'] = 'tests.cli.talkative'\n"
+        "sys.exit(frame.main(['talkative', '--text', 'm\\u00b3', '0']))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], env=poor, capture_output=True, timeout=PATIENCE_S, check=True)
+    assert result.stdout == "m³\n".encode()
+
+
+@pytest.mark.parametrize("arguments", [["fly"], ["check-config", "--fly"], ["--fly"]])
 def test_a_wrong_call_is_explained_and_exits_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
