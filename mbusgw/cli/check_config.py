@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mbusgw.cli.options import add_config_option, add_json_option
+from mbusgw.config.exposure import exposed
 from mbusgw.config.loader import check
 from mbusgw.config.master_key import find_master_key
 from mbusgw.config.models import Config
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         return _run_json(args.config)
     config, doubts = check(args.config, os.environ)
     print(f"OK: {summary(config)}")
-    for note in [*map(str, doubts), *notes(config)]:
+    for note in [*map(str, doubts), *notes(config), *exposed(args.config, config)]:
         print(f"note: {note}")
     return 0
 
@@ -73,7 +74,7 @@ def _run_json(file: Path) -> int:
         _write({"ok": False, "file": str(file), "problems": [_plain(problem) for problem in error.problems]})
         return 3
     counts = {"buses": len(config.buses), "devices": len(config.devices), "keys": len(config.keys)}
-    said = {"problems": [], "doubts": [*map(_plain, doubts)], "notes": notes(config)}
+    said = {"problems": [], "doubts": [*map(_plain, doubts)], "notes": [*notes(config), *exposed(file, config)]}
     _write({"ok": True, "file": str(file), **said, **counts})
     return 0
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from mbusgw.config.kinds import Duration, FilePath, Period, Topic
+from mbusgw.config.kinds import Duration, FilePath, Period, Topic, check_printable
 from mbusgw.config.section import Count, Section, check_port
 
 MQTT_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
@@ -23,7 +23,7 @@ class MqttConfig(Section):
     """The broker, and the topics. ``protocol``: 5, or 4 for MQTT 3.1.1 (the number it has on the wire)."""
 
     url: str = "mqtt://127.0.0.1:1883"
-    username: str | None = None
+    username: Annotated[str, AfterValidator(check_printable)] | None = None
     password: SecretStr | None = None
     password_file: FilePath | None = None
     protocol: Annotated[Literal[5, 4], BeforeValidator(_protocol)] = 5
@@ -31,7 +31,7 @@ class MqttConfig(Section):
     retain: bool = True
     topic_prefix: Topic = "mbus"
     telegram_topic: Topic = "oms/v1/gw/{gateway_id}/meter/{meter_id}"
-    client_id: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    client_id: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(check_printable)] | None = None
     keepalive: Period = 60.0
     max_queue: Count = 10_000
     window: Count = 100

@@ -60,6 +60,22 @@ def conflicts(
 
 def doubts(config: Config) -> list[Conflict]:
     """What is allowed, and probably not meant. **any thread**"""
+    return [*_relative_ports(config), *_unknown_gateways(config)]
+
+
+def _relative_ports(config: Config) -> list[Conflict]:
+    return [
+        Conflict(
+            ("buses", number, "port"),
+            f"`{bus.port}` is looked for in the folder that mbusgw is started in",
+            f"did you mean `/dev/{bus.port}`?" if "/" not in bus.port else "write the whole path, from / on",
+        )
+        for number, bus in enumerate(config.buses)
+        if not bus.port.startswith("/") and "://" not in bus.port
+    ]
+
+
+def _unknown_gateways(config: Config) -> list[Conflict]:
     known = sorted(config.ingest.keys)
     if not known or config.ingest.trusted_networks:  # gateways have names that nobody told us
         return []

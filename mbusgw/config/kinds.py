@@ -97,12 +97,19 @@ HexKey = Annotated[SecretStr, BeforeValidator(lambda value: value if isinstance(
                    AfterValidator(_check_hex_key)]
 
 
+def check_printable(value: str) -> str:
+    """A text of one line. Raises ``ValueError`` where control characters are in it. **any thread**"""
+    if re.search(r"[\x00-\x1f\x7f]", value):
+        raise ValueError("holds a line break or another control character")
+    return value
+
+
 def _check_topic(value: str) -> str:
     if not value or value.startswith("/") or value.endswith("/") or "//" in value:
         raise ValueError("a topic has levels parted by single slashes, none at its ends")
-    if any(sign in value for sign in "+#\0") or value.startswith("$"):
+    if any(sign in value for sign in "+#") or value.startswith("$"):
         raise ValueError("a topic to publish on holds no + and no # and does not begin with $")
-    return value
+    return check_printable(value)
 
 
 def _check_untaken(device_id: str) -> str:
@@ -139,8 +146,40 @@ Name = Annotated[str, BeforeValidator(written_as(r"[A-Za-z0-9_.-]{1,32}", "1 to 
 WebUrl = Annotated[str, AfterValidator(_check_web_url)]
 #: One that paths are put behind.
 BaseUrl = Annotated[WebUrl, AfterValidator(lambda url: url.rstrip("/"))]
+#: What a person reads: a line of at most 100 characters.
+Label = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(check_printable)]
+
+
+def _check_path(value: Any) -> Any:
+    if not str(value).strip():
+        raise ValueError("names no file; leave the key out where none is meant")
+    check_printable(str(value))
+    return value
+
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError("begins with ~, and this user has no home folder: write the whole path") from None
+
+
 #: A path; ``~`` is the home folder.
-FilePath = Annotated[Path, AfterValidator(lambda path: path.expanduser())]
+FilePath = Annotated[Path, BeforeValidator(_check_path), AfterValidator(_at_home)]
+
+
+def check_header_text(value: SecretStr) -> SecretStr:
+    """What may stand in an HTTP header. Raises ``ValueError``. **any thread**"""
+    text = value.get_secret_value()
+    if not text.strip():
+        raise ValueError("is empty")
+    if not re.fullmatch(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?", text):
+        raise ValueError("holds a character that cannot stand in an HTTP header")
+    return value
+
+
+#: A secret that is sent in a header.
+HeaderText = Annotated[SecretStr, AfterValidator(check_header_text)]
 
 
 def check_network(value: Any) -> IPv4Network | IPv6Network:

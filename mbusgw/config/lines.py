@@ -104,6 +104,13 @@ def _explain(error: yaml.MarkedYAMLError) -> tuple[str, str]:
         return "is no valid YAML: a second colon, or a wrong indentation", "put values with ': ' in quotes"
     if "cannot start any token" in problem:
         return "is no valid YAML: an unquoted value begins with @, ` or %", "put it in quotes"
+    opened = error.context_mark.line + 1 if error.context_mark else 0
+    if "unexpected end of stream" in problem and "quoted scalar" in (error.context or ""):
+        return f"is no valid YAML: the quotation mark in line {opened} has no end", ""
+    if "flow" in (error.context or ""):
+        return f"is no valid YAML: what begins with {{ or [ in line {opened} is not closed, or lacks a comma", ""
+    if "block" in (error.context or ""):
+        return "is no valid YAML: a wrong indentation", "what belongs together begins in the same column"
     context = f" {error.context}" if error.context else ""
     return f"is no valid YAML:{context} {problem}".replace("  ", " "), ""
 

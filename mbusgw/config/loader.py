@@ -11,10 +11,11 @@ from pydantic import ValidationError
 
 from mbusgw.config.consistency import Conflict, conflicts, doubts
 from mbusgw.config.environment import SOURCE, Overlay
+from mbusgw.config.kinds import check_header_text
 from mbusgw.config.lines import Document, KeyPath, Tree, dotted, parse_document, read_document
 from mbusgw.config.messages import sentence
 from mbusgw.config.models import BusConfig, Config, DeviceConfig, KeyConfig, RadioDeviceConfig
-from mbusgw.config.outputs import InfluxConfig, OutputConfig, WebhookConfig, check_header_text
+from mbusgw.config.outputs import InfluxConfig, OutputConfig, WebhookConfig
 from mbusgw.config.secrets import read_secret
 from mbusgw.config.section import Section
 from mbusgw.config.shape import guess_key, is_secret, without_empty

@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mbusgw.config.kinds import LONGEST_S
 from mbusgw.config.lines import Tree
 from mbusgw.config.shape import guess
 
@@ -42,6 +43,8 @@ def sentence(error: Mapping[str, Any], value: Tree, *, secret: bool) -> tuple[st
     context: dict[str, Any] = error.get("ctx") or {}
     if kind == "value_error":
         text = str(context["error"])
+    elif kind == "less_than_equal" and context["le"] == LONGEST_S:
+        text = "must be at most ten years (3660d)"
     elif kind in _SENTENCES:
         text = _SENTENCES[kind].format_map(context).replace("'", "")
     else:

@@ -1,30 +1,17 @@
 """What can be configured about outputs besides MQTT."""
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag, model_validator
 
-from mbusgw.config.kinds import FilePath, Name, Period, WebUrl, written_as
+from mbusgw.config.kinds import FilePath, HeaderText, Name, Period, WebUrl, written_as
 from mbusgw.config.section import Section
-
-
-def check_header_text(value: SecretStr) -> SecretStr:
-    """What may stand in an HTTP header. Raises ``ValueError``. **any thread**"""
-    text = value.get_secret_value()
-    if not text.strip():
-        raise ValueError("is empty")
-    if not re.fullmatch(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?", text):
-        raise ValueError("holds a character that cannot stand in an HTTP header")
-    return value
-
 
 Measurement = Annotated[str, BeforeValidator(written_as(
     r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "1 to 64 letters, digits, and . _ - only, a letter or digit first"
 ))]
-HeaderText = Annotated[SecretStr, AfterValidator(check_header_text)]
 HeaderName = Annotated[str, AfterValidator(written_as(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", "is no name of an HTTP header"))]
 
 

@@ -11,7 +11,9 @@ from mbusgw.config.kinds import (
     DeviceId,
     Duration,
     FilePath,
+    HeaderText,
     HexKey,
+    Label,
     Manufacturer,
     MeterId,
     Network,
@@ -71,7 +73,7 @@ class LobaroConfig(Section):
     """The Lobaro wMbus parser's web API. ``rate``: requests a second."""
 
     url: BaseUrl = "https://platform.lobaro.com"
-    token: SecretStr | None = None
+    token: HeaderText | None = None
     endpoint: Literal["meterData", "mbus"] = "meterData"
     timeout: Period = 10.0
     connect_timeout: Period = 5.0
@@ -80,6 +82,11 @@ class LobaroConfig(Section):
     max_parallel: Annotated[int, Field(ge=1, le=64)] = 2
     mapping_file: FilePath | None = None
     confirm_later: bool = False
+
+    @field_validator("token", mode="before")
+    @classmethod
+    def _none_if_empty(cls, value: Any) -> Any:
+        return None if value == "" else value
 
 
 class KeyConfig(Section):
@@ -111,6 +118,6 @@ class RadioDeviceConfig(DescribedMeter):
 
     id: DeviceId
     radio: Annotated[str, BeforeValidator(_radio_name)]
-    name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    name: Label | None = None
     hidden: bool = False
     gateways: Annotated[tuple[TopicLevel, ...], Field(min_length=1)] | None = None

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from mbusgw.config.kinds import DeviceId
+from mbusgw.config.kinds import DeviceId, written_as
 from mbusgw.config.section import Count, Section
 from mbusgw.model.quantity import QUANTITIES, Kind
 
@@ -51,7 +51,9 @@ def _check_gauge(slug: str) -> str:
 
 Limit = Annotated[Decimal, BeforeValidator(_limit)]
 Band = Annotated[Decimal, BeforeValidator(_band)]
-FieldName = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,128}$")]
+FieldName = Annotated[str, BeforeValidator(written_as(
+    r"[a-z0-9_]{1,128}", "no name of a value: write it as in the topics, such as energy or volume_tariff_2"
+))]
 
 
 class PlausibilityConfig(Section):

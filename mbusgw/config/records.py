@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from mbusgw.config.kinds import Label, written_as
 from mbusgw.config.section import Section
 from mbusgw.mbus import vif_tables
 from mbusgw.model.classes import SENSOR_CLASSES, STATE_CLASSES
@@ -47,8 +48,9 @@ def _factor(value: Any) -> Decimal:
     return Decimal(format(number, "f"))
 
 
-FieldPattern = Annotated[str, Field(pattern=r"^[a-z0-9_*?]{1,128}$")]
-Label = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
+FieldPattern = Annotated[str, BeforeValidator(written_as(
+    r"[a-z0-9_*?]{1,128}", "no name of a value: write it as in the topics (energy, volume_storage_1), * for any letters"
+))]
 
 
 class RecordConfig(Section):
@@ -60,7 +62,7 @@ class RecordConfig(Section):
     device_class: Annotated[str, AfterValidator(_class)] | None = None
     state_class: Annotated[str, AfterValidator(_state_class)] | None = None
     factor: Annotated[Decimal, BeforeValidator(_factor)] | None = None
-    unit: Annotated[str, Field(min_length=1, max_length=20, pattern=r"^[^\x00-\x1f\x7f]*$")] | None = None
+    unit: Annotated[Label, Field(max_length=20)] | None = None
 
     @property
     def wish(self) -> RecordWish:

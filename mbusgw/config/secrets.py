@@ -14,15 +14,15 @@ def secret_values(config: Config) -> frozenset[str]:
 
 
 def read_secret(file: Path) -> SecretStr:
-    """The first line of ``file``. Raises ``ValueError`` with a sentence that does not show it."""
+    """The first line of ``file``. Raises ``ValueError`` naming the file, never what is in it."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from None
+        raise ValueError(f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ValueError("is no UTF-8 text") from None
+        raise ValueError(f"{file} is no UTF-8 text") from None
     if not lines or not lines[0].strip():
-        raise ValueError("the first line is empty")
+        raise ValueError(f"the first line of {file} is empty")
     return SecretStr(lines[0].strip())
 
 

@@ -8,9 +8,17 @@ from typing import Any, get_args, get_origin
 from pydantic import SecretStr
 
 from mbusgw.config.lines import KeyPath, Tree
-from mbusgw.config.models import Config
+from mbusgw.config.models import Config, DeviceConfig, RadioDeviceConfig
+from mbusgw.config.outputs import InfluxConfig, WebhookConfig
 from mbusgw.config.section import Section
 
+#: Where a list has items of several kinds: what each is called.
+_WHAT: dict[type[Section], str] = {
+    DeviceConfig: "a wired meter (without `radio`)",
+    RadioDeviceConfig: "a radio meter (with `radio`)",
+    InfluxConfig: "an output of type influx",
+    WebhookConfig: "an output of type webhook",
+}
 #: Not declared secret, but people write passwords into them.
 _MAY_HOLD_SECRETS = {("mqtt", "url"), ("lobaro", "url"), ("outputs", "url")}
 
@@ -74,6 +82,9 @@ def guess_key(path: KeyPath) -> str:
     section, key = section_at(path[:-1]), str(path[-1])
     if section is None:
         return ""
+    others = [_WHAT[model] for model in _sections(annotation_at(path[:-1])) if key in model.model_fields]
+    if others:  # another kind of item in the same list
+        return f"only {' and '.join(others)} has it"
     known = list(dict.fromkeys(key for model in _sections(annotation_at(path[:-1])) for key in model.model_fields))
     exact_elsewhere = [
         name for name in Config.model_fields if key in getattr(_section_of(name), "model_fields", {})

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 
 from mbusgw.config.address import MeterAddress, MeterName
 from mbusgw.config.daytimes import NEVER, DayTimes, Interval, longest_gap_s
-from mbusgw.config.kinds import DeviceId, Duration, Name, Period
+from mbusgw.config.kinds import DeviceId, Duration, Label, Name, Period, check_printable
 from mbusgw.config.records import DescribedMeter
 from mbusgw.config.section import Section, check_port
 
@@ -51,7 +51,7 @@ class BusConfig(Section):
             check_port(parts)
             if not parts.hostname or parts.port is None:
                 raise ValueError(f"names host and port: {scheme}://host:port")
-        return value
+        return check_printable(value)
 
 
 class DeviceConfig(DescribedMeter):
@@ -63,7 +63,7 @@ class DeviceConfig(DescribedMeter):
     """
 
     id: DeviceId
-    name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    name: Label | None = None
     bus: Name
     address: MeterAddress
     meter: MeterName | None = None

@@ -65,6 +65,7 @@ def test_the_environment_counts(
         ("", "there are neither buses nor ingest.keys"),
         ("parser: {backend: lobaro}", "asks for a lobaro.token"),
         ("storage: {master_key_file: /nowhere/key}", "storage.master_key_file: /nowhere/key cannot be read"),
+        ("buses: [{name: m, port: ttyUSB0}]", "did you mean `/dev/ttyUSB0`?"),
         ("mqtt: {tls_insecure: true}", "can pretend to be the broker"),
     ],
 )

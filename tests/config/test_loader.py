@@ -108,6 +108,51 @@ def test_a_key_in_the_wrong_section_is_told_where_it_belongs() -> None:
     assert problem.suggestion == "`max_retries` is a key of buses"
 
 
+@pytest.mark.parametrize(
+    ("text", "suggestion"),
+    [
+        (BUS + "devices: [{id: a, radio: els_12345678, bus: main}]", "only a wired meter (without `radio`) has it"),
+        ("outputs: [{type: webhook, url: 'http://h', bucket: b}]", "only an output of type influx has it"),
+    ],
+)
+def test_a_key_of_another_kind_of_item_is_told_whose_it_is(text: str, suggestion: str) -> None:
+    assert only(text).suggestion == suggestion
+
+
+@pytest.mark.parametrize("key", ["storage: {path: %s}", "mqtt: {ca_file: %s}", "lobaro: {mapping_file: %s}"])
+@pytest.mark.parametrize(
+    ("written", "words"), [('""', "names no file"), ('"a\\0b"', "control character"), ('"a\\nb"', "line break")]
+)
+def test_what_can_be_the_name_of_no_file_is_refused(key: str, written: str, words: str) -> None:
+    assert words in only(key % written).message
+
+
+def test_a_tilde_without_a_home_folder_is_refused() -> None:
+    assert "write the whole path" in only("storage: {path: ~nobody_of_that_name/x.db}").message
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["mqtt: {client_id: %s}", "mqtt: {username: %s}", "mqtt: {topic_prefix: %s}", "homeassistant: {prefix: %s}",
+     "devices: [{id: a, radio: els_12345678, name: %s}]", "buses: [{name: a, port: %s}]"],
+)  # fmt: skip
+def test_a_name_is_of_one_line(text: str) -> None:
+    assert "holds a line break or another control character" in only(text % '"a\\nb"').message
+
+
+def test_a_name_may_have_any_letters() -> None:
+    config = loads('devices: [{id: a, radio: els_12345678, name: "Küche #1 +/🔥"}]', {})
+    assert config.devices[0].name == "Küche #1 +/🔥"
+
+
+def test_an_empty_token_is_none() -> None:
+    assert loads('lobaro: {token: ""}', {}).lobaro.token is None
+
+
+def test_a_time_of_centuries_is_refused_in_words() -> None:
+    assert only("storage: {keep_readings: 99999999999}").message.startswith("must be at most ten years (3660d)")
+
+
 def test_a_key_like_no_other_is_answered_with_those_known() -> None:
     assert only("gateway: {zzzzzz: 1}").suggestion == "known here: id, language"
 
@@ -226,7 +271,9 @@ def test_a_disabled_device_may_keep_an_address_that_is_used_again() -> None:
         ("mqtt:\n\tqos: 1", 2, "a tab where spaces are needed"),
         ("mqtt: {password: *abc}", 1, "begins with * or &"),
         ("mqtt:\n  password: @abc", 2, "begins with @"),
-        ("mqtt: {qos: 1", 1, "expected ',' or '}'"),
+        ("mqtt: {qos: 1", 1, "begins with { or [ in line 1 is not closed"),
+        ('mqtt:\n  password: "abc\n', 3, "the quotation mark in line 2 has no end"),
+        ("gateway:\n   id: a\n  language: de", 3, "a wrong indentation"),
         ("- a\n- b", 1, "must be a mapping"),
         ("just text", 1, "must be a mapping"),
         ("a: 1\n---\nb: 2", 2, "another document"),

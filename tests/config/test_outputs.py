@@ -81,7 +81,8 @@ def test_secrets_come_from_files(tmp_path: Path) -> None:
 
 def test_a_secret_file_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("grün\n")
-    assert "outputs[0].token_file: cannot be read" in refused(WEBHOOK % f", token_file: {tmp_path / 'none'}")
+    told = refused(WEBHOOK % f", token_file: {tmp_path / 'none'}")
+    assert f"outputs[0].token_file: {tmp_path / 'none'} cannot be read: No such file or directory" in told
     assert "outputs[0].token_file: holds a character" in refused(WEBHOOK % f", token_file: {tmp_path / 'token'}")
 
 
