@@ -19,6 +19,7 @@ from mbusgw.model.document import fields_document, meter_document, radio_documen
 from mbusgw.model.errors import StoreError
 from mbusgw.model.format import format_document
 from mbusgw.model.quarantine import quarantine_document
+from mbusgw.model.wording import counted
 from mbusgw.mqtt.client import Broker
 from mbusgw.outputs.couriers import Couriers
 from mbusgw.registry.registry import Registry
@@ -219,7 +220,8 @@ class Documents:
         """How we are, in one line."""
         online, known = self.meters()
         broker = "connected" if self._broker.connected else "away"
-        return f"{online} of {known} meters online, broker {broker}, {self._store.count('outbox')} messages wait"
+        waiting = counted(self._store.count("outbox"), "message waits", "messages wait")
+        return f"{online} of {counted(known, 'meter')} online, broker {broker}, {waiting}"
 
     def add_gauges(self, metrics: Metrics) -> None:
         """The numbers that are looked up when somebody asks for them."""

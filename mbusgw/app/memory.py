@@ -8,6 +8,7 @@ from mbusgw.config.models import Config
 from mbusgw.model.device import DeviceState
 from mbusgw.model.errors import StoreError
 from mbusgw.model.reading import Lane
+from mbusgw.model.wording import counted
 from mbusgw.mqtt.states import StateRecorder
 from mbusgw.parsers.formats import FormatMemory
 from mbusgw.registry.registry import Registry
@@ -68,7 +69,9 @@ class Memory:
         self._recorder.publish_all(self._registry.snapshot().values())
         backlog = self._store.count("backlog")
         if known or backlog:
-            log.info("%d device states loaded, %d telegrams still to be parsed", len(known), backlog)
+            log.info(
+                "%s loaded, %s still to be parsed", counted(len(known), "device state"), counted(backlog, "telegram")
+            )
 
     def _keep_expected(self, known: Container[str]) -> None:
         """What was never read is stored too: once it is not configured any more, a later run takes back what is said

@@ -9,6 +9,7 @@ from typing import Any
 from mbusgw.cli.buses import choose_bus, tool_config
 from mbusgw.cli.direct import asker_for
 from mbusgw.cli.options import add_config_option, add_json_option
+from mbusgw.model.wording import counted
 from mbusgw.runtime.exactjson import dumps
 from mbusgw.wired.doctor_operations import ROUNDS
 
@@ -45,7 +46,7 @@ def _progress(progress: Mapping[str, Any]) -> None:
 
 def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield f"bus {document['bus']} at {document['port']}, since it was opened"
-    yield f"  {document['answers']} answers to {document['requests']} requests" + (
+    yield f"  {counted(document['answers'], 'answer')} to {counted(document['requests'], 'request')}" + (
         ", our own bytes come back (echo)" if document["echoes"] else ""
     )
     load = document["load"]

@@ -13,6 +13,7 @@ from mbusgw.config.loader import check
 from mbusgw.config.master_key import find_master_key
 from mbusgw.config.models import Config
 from mbusgw.model.errors import ConfigError, Problem
+from mbusgw.model.wording import counted
 from mbusgw.runtime.exactjson import dumps
 
 NAME = "check-config"
@@ -40,11 +41,11 @@ def summary(config: Config) -> str:
     """``1 bus, 2 devices, 0 meter keys, 1 radio gateway``."""
     return ", ".join(
         [
-            _count(len(config.buses), "bus", "buses"),
-            _count(len(config.devices), "device", "devices"),
-            _count(len(config.keys), "meter key", "meter keys"),
-            _count(len(config.ingest.keys), "radio gateway", "radio gateways"),
-            *([_count(len(config.outputs), "other output", "other outputs")] if config.outputs else []),
+            counted(len(config.buses), "bus", "buses"),
+            counted(len(config.devices), "device"),
+            counted(len(config.keys), "meter key"),
+            counted(len(config.ingest.keys), "radio gateway"),
+            *([counted(len(config.outputs), "other output")] if config.outputs else []),
         ]
     )
 
@@ -91,7 +92,3 @@ def _plain(problem: Problem) -> dict[str, Any]:
 
 def _write(document: dict[str, Any]) -> None:
     sys.stdout.write(dumps(document, indent=2) + "\n")
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"

@@ -12,6 +12,7 @@ from mbusgw.model.meter import manufacturer_code
 from mbusgw.model.record import Function, Record
 from mbusgw.model.telegram import DecodedTelegram, Header
 from mbusgw.model.units import plain_text
+from mbusgw.model.wording import counted
 
 _STATUS_BITS = {
     0x04: "power low",
@@ -37,7 +38,7 @@ def _header_lines(raw: bytes, telegram: DecodedTelegram, telegrams: int) -> list
     what = "wired M-Bus frame" if header.address is not None else "radio telegram"
     if telegrams > 1:
         what = f"{what}s ({telegrams})"
-    lines = [f"{what}, {len(raw)} bytes, CI {header.ci:02X}, {telegram.structure} structure"]
+    lines = [f"{what}, {counted(len(raw), 'byte')}, CI {header.ci:02X}, {telegram.structure} structure"]
     if header.address is not None:
         lines.append(f"  address        {header.address}")
     if header.meter is not None:

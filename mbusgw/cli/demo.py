@@ -14,6 +14,7 @@ from mbusgw.cli.demo_lines import Doors, LineView, NoView, View
 from mbusgw.cli.demo_verdict import Judge, reasons
 from mbusgw.cli.demo_watch import Watch
 from mbusgw.cli.options import add_json_option
+from mbusgw.model.wording import counted
 from mbusgw.runtime import exactjson
 from mbusgw.runtime.clock import Clock, SystemClock
 
@@ -116,7 +117,7 @@ def _document(house: House, watch: Watch, judge: Judge, doors: Doors, clock: Clo
         *reasons(document),
         *(f"a telegram was refused: {why}" for why in refused),
         *([] if watch.bridge_online else ["the gateway does not say that it is online"]),
-        *([f"{watch.lost} messages came faster than they could be looked at"] if watch.lost else []),
+        *([f"{counted(watch.lost, 'message')} came faster than they could be looked at"] if watch.lost else []),
     ]
     return document
 
@@ -132,7 +133,7 @@ def _conclude(document: dict[str, Any], *, as_json: bool, open_end: bool, interr
     for reason in document["reasons"]:
         print(reason, file=sys.stderr)
     if not as_json and document["ok"]:
-        print(f"every value of {len(document['meters'])} meters arrived right")
+        print(f"every value of {counted(len(document['meters']), 'meter')} arrived right")
     return 0 if document["ok"] else EXIT_FAILED
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from mbusgw import __version__
 from mbusgw.cli.demo_lines import Doors, age_text, in_order, main_values
 from mbusgw.cli.demo_watch import Seen
+from mbusgw.model.wording import counted
 
 #: How many lines a meter may take: the first with which everything fits on the screen, or the last.
 LINES_TRIED = (4, 3, 2, 1)
@@ -55,7 +56,7 @@ class LiveView:
 
     def _title(self, devices: Mapping[str, Seen]) -> Text:
         online = sum(seen.online for seen in devices.values())
-        what = f"{online} of {len(devices)} meters online" if devices else "the meters are being read …"
+        what = f"{online} of {counted(len(devices), 'meter')} online" if devices else "the meters are being read …"
         return Text.assemble((f"mbusgw {__version__} demo", "bold"), "   ", what)
 
     def _meters(self, devices: Mapping[str, Seen], now: datetime, most: int) -> Table:

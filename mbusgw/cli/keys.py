@@ -18,6 +18,7 @@ from mbusgw.cli.upkeep import add_database_options, database, database_config, k
 from mbusgw.config.kinds import check_manufacturer, check_meter_id
 from mbusgw.config.models import Config
 from mbusgw.model.errors import MbusgwError, RequestError
+from mbusgw.model.wording import counted
 from mbusgw.runtime.exactjson import dumps
 from mbusgw.store.keyring import Changed, Keyring
 from mbusgw.store.keys import ANY, MeterKey, name_of
@@ -87,7 +88,7 @@ def _list(args: argparse.Namespace) -> int:
         maker = key["manufacturer"] or ""
         print(f"{key['meter_id']:<9} {maker:<6} {key['fingerprint']:<64}  {key['updated_at']}")
     if document["locked"]:
-        _complain(f"{document['locked']} keys cannot be opened with the master key that is here")
+        _complain(f"{counted(document['locked'], 'key')} cannot be opened with the master key that is here")
     return 0
 
 
@@ -124,8 +125,8 @@ def _import(args: argparse.Namespace) -> int:
     _tell_bad(found.bad, "standard input" if args.file == "-" else args.file)
     if found.bad and not args.skip_bad:
         raise MbusgwError(
-            f"{len(found.bad)} bad lines, so that nothing was imported",
-            hint=f"--skip-bad imports the {len(found.keys)} good ones all the same",
+            f"{counted(len(found.bad), 'bad line')}, so that nothing was imported",
+            hint=f"--skip-bad imports the {counted(len(found.keys), 'good one')} all the same",
         )
     with _keys(config) as keys:
         changed = keys.set(found.keys) if found.keys else Changed(0, 0)
@@ -133,8 +134,9 @@ def _import(args: argparse.Namespace) -> int:
     if args.json:
         print(dumps(document))
         return 0
-    bad = f", {len(found.bad)} bad lines left out" if found.bad else ""
-    print(f"{len(found.keys)} keys imported, {changed.keys} of them new or other than before{bad}{_going(changed)}")
+    bad = f", {counted(len(found.bad), 'bad line')} left out" if found.bad else ""
+    imported = counted(len(found.keys), "key")
+    print(f"{imported} imported, {changed.keys} of them new or other than before{bad}{_going(changed)}")
     return 0
 
 
@@ -227,7 +229,8 @@ def _content(name: str) -> bytes:
 
 
 def _going(changed: Changed) -> str:
-    return f"; {changed.retried} telegrams that waited for it are parsed" if changed.retried else ""
+    waited = counted(changed.retried, "telegram that waited for it is", "telegrams that waited for it are")
+    return f"; {waited} parsed" if changed.retried else ""
 
 
 def _tell_bad(bad: Sequence[BadLine], name: str) -> None:

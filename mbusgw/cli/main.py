@@ -18,6 +18,7 @@ from typing import Protocol, cast
 from mbusgw import __version__
 from mbusgw.cli.streams import drop_stdout, prepare
 from mbusgw.model.errors import ConfigError, MbusgwError, RequestError
+from mbusgw.model.wording import counted
 
 #: Command → module, in the order of ``--help``.
 COMMANDS: dict[str, str] = {
@@ -125,8 +126,8 @@ def _sentence(text: str) -> str:
 def _report_problems(error: ConfigError) -> None:
     for problem in error.problems:
         _complain(str(problem))
-    count = len(error.problems)
-    _complain(f"mbusgw: the configuration has {count} problem{'s' if count != 1 else ''}; nothing was started")
+    problems = counted(len(error.problems), "problem")
+    _complain(f"mbusgw: the configuration has {problems}; nothing was started")
 
 
 def _complain(text: str, hint: str = "") -> None:

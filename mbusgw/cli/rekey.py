@@ -9,6 +9,7 @@ from typing import Any
 from mbusgw.cli.upkeep import database_config, stopped_database
 from mbusgw.config.master_key import MasterKey, find_master_key
 from mbusgw.model.errors import MbusgwError
+from mbusgw.model.wording import counted
 from mbusgw.runtime.exactjson import dumps
 from mbusgw.store.reseal import reseal
 from mbusgw.store.vault import PLAIN, Vault
@@ -47,8 +48,8 @@ def rekey(args: argparse.Namespace) -> int:
         print(dumps(document))
         return 0
     how = f"encrypted with master key {new.name}" if new.name else "kept in plain text"
-    again = f" ({done.unchanged} were already)" if done.unchanged else ""
-    print(f"{done.changed} {'key is' if done.changed == 1 else 'keys are'} {how} now{again}")
+    again = f" ({counted(done.unchanged, 'was', 'were')} already)" if done.unchanged else ""
+    print(f"{counted(done.changed, 'key is', 'keys are')} {how} now{again}")
     if new.name != old.name:
         place = config.storage.master_key_file or "systemd's credential mbusgw-master-key"
         print(f"before mbusgw starts: {_next(args, place)}")

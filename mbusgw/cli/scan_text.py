@@ -4,6 +4,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mbusgw.model.wording import counted
+
 _HEAD = ("ID", "MANUFACTURER", "MEDIUM", "VERSION", "PRODUCT", "PRIMARY", "SECONDARY", "BAUD", "CONFIGURED")
 
 
@@ -25,8 +27,8 @@ def result_text(document: Mapping[str, Any]) -> str:
     end = "" if document["complete"] else " until it was cancelled"
     took = duration(document["elapsed_s"])
     sentence = (
-        f"{count} meter{'' if count == 1 else 's'} found on bus {document['bus']} in {took} "
-        f"({document['probes']} probes){end}"
+        f"{counted(count, 'meter')} found on bus {document['bus']} in {took} "
+        f"({counted(document['probes'], 'probe')}){end}"
     )
     adopted = document.get("adopted")
     more = [] if adopted is None else [f"written into the configuration: {', '.join(adopted) or 'nothing new'}"]

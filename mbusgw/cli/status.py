@@ -10,6 +10,7 @@ from mbusgw.cli.buses import tool_config
 from mbusgw.cli.options import add_config_option, add_json_option
 from mbusgw.cli.remote import Remote
 from mbusgw.model.errors import MbusgwError
+from mbusgw.model.wording import counted
 from mbusgw.runtime.clock import parse_iso
 from mbusgw.runtime.exactjson import dumps
 
@@ -47,7 +48,7 @@ def page(health: Mapping[str, Any], state: Mapping[str, Any], now: datetime) -> 
     online, known = health["meters_online"], health["meters_known"]
     lines = [
         f"mbusgw {health['version']}  {health['status']}  up {duration(health['uptime_s'])}  "
-        f"{online} of {known} meters online",
+        f"{online} of {counted(known, 'meter')} online",
         "",
     ]
     for name, one in health["components"].items():

@@ -14,6 +14,7 @@ from mbusgw.cli.upkeep import add_database_options, database, database_config
 from mbusgw.config.kinds import parse_duration
 from mbusgw.config.models import Config
 from mbusgw.model.errors import RequestError
+from mbusgw.model.wording import counted
 from mbusgw.runtime.clock import iso, parse_iso
 from mbusgw.runtime.exactjson import dumps
 from mbusgw.store.archive import REPLAYABLE, STATUSES
@@ -114,8 +115,7 @@ def _replay(args: argparse.Namespace) -> int:
         print(dumps(answer))
         return 0
     more = "; there are more, which do not fit in now: ask again later" if answer["more"] else ""
-    number = answer["replayed"]
-    print(f"{number} {'telegram is' if number == 1 else 'telegrams are'} parsed again{more}")
+    print(f"{counted(answer['replayed'], 'telegram is', 'telegrams are')} parsed again{more}")
     return 0
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from mbusgw.health.report import CheckResult, Status
 from mbusgw.model.errors import MbusgwError
+from mbusgw.model.wording import counted
 from mbusgw.runtime.worker import Worker
 
 Check = Callable[[], CheckResult]
@@ -33,7 +34,7 @@ def workers(current: Callable[[], Sequence[Worker]]) -> Check:
         for names, words in ((dead, "not running"), (failed, "crashed too often"), (stalled, "without progress")):
             if names:
                 return CheckResult(Status.UNHEALTHY, f"{words}: {', '.join(sorted(names))}")
-        return CheckResult(Status.HEALTHY, f"{len(everybody)} threads")
+        return CheckResult(Status.HEALTHY, counted(len(everybody), "thread"))
 
     return check
 
@@ -92,7 +93,7 @@ def gateways_heard(known: Callable[[], int], gone: Callable[[], Sequence[str]]) 
         silent = gone()
         if silent:
             return CheckResult(Status.DEGRADED, f"silent for much longer than usual: {', '.join(silent)}")
-        return CheckResult(Status.HEALTHY, f"{known()} radio gateways heard since the start")
+        return CheckResult(Status.HEALTHY, f"{counted(known(), 'radio gateway')} heard since the start")
 
     return check
 
@@ -105,7 +106,8 @@ def keys_open(trouble: Callable[[], str], locked: Callable[[], int]) -> Check:
         if trouble():
             return CheckResult(Status.DEGRADED, f"the master key cannot be used: {trouble()}")
         if count:
-            return CheckResult(Status.DEGRADED, f"{count} keys are encrypted with another master key")
+            locked_keys = counted(count, "key is", "keys are")
+            return CheckResult(Status.DEGRADED, f"{locked_keys} encrypted with another master key")
         return CheckResult(Status.HEALTHY, "usable")
 
     return check

@@ -10,6 +10,7 @@ from mbusgw.health import checks
 from mbusgw.health.checks import Check
 from mbusgw.health.heartbeat_file import HeartbeatFile
 from mbusgw.health.report import CheckResult, HealthReport, Status
+from mbusgw.model.wording import counted
 from mbusgw.runtime.clock import Clock, iso
 from mbusgw.runtime.metrics import Metrics
 from mbusgw.runtime.worker import Worker
@@ -129,4 +130,5 @@ class HealthMonitor(Worker):
 
     def _log_end(self, name: str, trouble: _Trouble) -> None:
         seconds, status = self.clock.mono() - trouble.since_mono, trouble.result.status
-        log.info("%s is healthy again after %.0f s (%s at %d looks)", name, seconds, status.value, trouble.looks)
+        looks = counted(trouble.looks, "look")
+        log.info("%s is healthy again after %.0f s (%s at %s)", name, seconds, status.value, looks)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from datetime import date, datetime, time
 
+from mbusgw.model.wording import counted
+
 TimePoint = date | datetime | time
 Decoded = tuple[TimePoint | None, str | None]
 
@@ -16,7 +18,7 @@ def decode_time_point(data: bytes) -> Decoded:
     """A time point by the length of its data: 2 bytes G, 3 bytes J, 4 bytes F, 6 bytes I."""
     decoder = _BY_LENGTH.get(len(data))
     if decoder is None:
-        return None, f"no date or time has {len(data)} bytes"
+        return None, f"no date or time has {counted(len(data), 'byte')}"
     return decoder(data)
 
 

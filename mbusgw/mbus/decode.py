@@ -7,6 +7,7 @@ from mbusgw.mbus.records import RecordBlock, decode_records
 from mbusgw.model.errors import ApplicationError, DecodeError, FormatUnknown, FrameDamaged, ModeUnsupported
 from mbusgw.model.meter import MeterIdentity, manufacturer_text
 from mbusgw.model.telegram import DecodedTelegram, Header
+from mbusgw.model.wording import counted
 
 #: CI fields of a meter's answer that carry data records. 76 and 77 are the older mode 2: high byte first.
 CI_LONG_HEADER = 0x72
@@ -198,7 +199,7 @@ def _telegram(header: Header, block: RecordBlock) -> DecodedTelegram:
     if block.more_records_follow and not block.records:
         # a page of a manufacturer's own protocol that only looks like a telegram
         raise FormatUnknown(
-            f"more records are announced, but none is here: {len(block.manufacturer_data or b'')} bytes of "
+            f"more records are announced, but none is here: {counted(len(block.manufacturer_data or b''), 'byte')} of "
             "the manufacturer's own"
         )
     return DecodedTelegram(

@@ -20,6 +20,7 @@ from mbusgw.mbus.tally import Tallies, Tally
 from mbusgw.mbus.wire import LONGEST_FRAME_BYTES, WIRING_HINT, Line, Wire
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.errors import FrameDamaged, FrameUnexpected, NoAnswer
+from mbusgw.model.wording import counted
 
 PRIMARY_HINT = "is the meter connected, and are its primary address and baud rate right?"
 SHARED_HINT = "do two meters share an address, or does one answer too late?"
@@ -175,8 +176,9 @@ class Exchange:
             raise FrameUnexpected(wrong, hint=SHARED_HINT if meter is None else REPLACED_HINT)
         if self._noise_bytes:
             tally.garbage += 1
+            of_whom = f"from address {address} that begin"
             raise FrameDamaged(
-                f"{self._noise_bytes} bytes from address {address} that begin no frame",
+                counted(self._noise_bytes, f"byte {of_whom}s no frame", f"bytes {of_whom} no frame"),
                 hint="baud rate, parity or wiring may be wrong, or two meters have this address",
             )
         self._unanswered, self._stray = address, b""

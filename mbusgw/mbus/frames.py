@@ -4,6 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mbusgw.model.errors import FrameDamaged
+from mbusgw.model.wording import counted
 
 #: The single character: a meter's acknowledgement.
 ACK = 0xE5
@@ -115,7 +116,7 @@ def parse(raw: bytes) -> Frame:
     if len(raw) < expected:
         raise FrameDamaged(f"the frame ends after {len(raw)} of {expected} bytes")
     if len(raw) > expected:
-        raise FrameDamaged(f"{len(raw) - expected} bytes are left over after the frame")
+        raise FrameDamaged(f"{counted(len(raw) - expected, 'byte is', 'bytes are')} left over after the frame")
     if raw[0] == ACK:
         return SingleCharacter()
     if raw[-1] != STOP:

@@ -19,6 +19,7 @@ from mbusgw.mbus.frames import (
 )
 from mbusgw.model.address import SECONDARY_BYTES, SecondaryAddress
 from mbusgw.model.errors import DecodeError, FrameDamaged
+from mbusgw.model.wording import counted
 
 _SERVICES = {SND_NKE: "SND_NKE", REQ_UD1: "REQ_UD1", REQ_UD2: "REQ_UD2", SND_UD: "SND_UD"}
 _SPEEDS = {ci: baudrate for baudrate, ci in CI_BAUDRATE.items()}
@@ -32,7 +33,7 @@ def meaning(raw: bytes) -> str:
     try:
         frame = parse(raw)
     except FrameDamaged as error:
-        return f"noise, {len(raw)} bytes" if raw[0] not in (0x10, 0x68, 0xE5) else f"damaged: {error}"
+        return f"noise, {counted(len(raw), 'byte')}" if raw[0] not in (0x10, 0x68, 0xE5) else f"damaged: {error}"
     if isinstance(frame, ShortFrame):
         return _short(frame)
     if not isinstance(frame, LongFrame):
@@ -56,7 +57,7 @@ def _command(frame: LongFrame) -> str:
     if frame.ci in _SPEEDS:
         return f"{_whom(frame.address)} shall talk at {_SPEEDS[frame.ci]} baud"
     what = _COMMANDS.get(frame.ci, f"CI {frame.ci:02X}")
-    return f"SND_UD to {_whom(frame.address)}: {what}, {len(frame.data)} bytes"
+    return f"SND_UD to {_whom(frame.address)}: {what}, {counted(len(frame.data), 'byte')}"
 
 
 def _answer(raw: bytes, frame: LongFrame) -> str:
@@ -71,8 +72,7 @@ def _answer(raw: bytes, frame: LongFrame) -> str:
         return f"{head}: {who}, {error}"
     more = ", more follow" if telegram.more_records_follow else ""
     access = f", access number {telegram.header.access_no}" if telegram.header.access_no is not None else ""
-    count = len(telegram.records)
-    return f"{head}: {who}{access}, {count} record{'s' if count != 1 else ''}{more}"
+    return f"{head}: {who}{access}, {counted(len(telegram.records), 'record')}{more}"
 
 
 def _whom(address: int) -> str:

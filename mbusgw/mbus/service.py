@@ -22,6 +22,7 @@ from mbusgw.mbus.link import Known, Link, Ways
 from mbusgw.mbus.selection import select, several
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.errors import Collision, FrameDamaged, FrameUnexpected, LinkError
+from mbusgw.model.wording import counted
 
 #: The addresses that every meter hears.
 EVERYBODY = (ADDRESS_BROADCAST_REPLY, ADDRESS_BROADCAST)
@@ -106,7 +107,8 @@ class LinkServices:
         except FrameDamaged as error:
             raise self.collision(address, str(error)) from error
         if self.exchange.noise_bytes:
-            raise self.collision(address, f"{self.exchange.noise_bytes} bytes came before the acknowledgement")
+            noise = counted(self.exchange.noise_bytes, "byte")
+            raise self.collision(address, f"{noise} came before the acknowledgement")
         if more := self.exchange.await_idle():  # before the next request there must be silence anyway
             raise self.collision(address, f"after the acknowledgement came {more[:12].hex(' ')}")
         link.fcb = True

@@ -15,6 +15,7 @@ from mbusgw.mbus.promptness import Promptness
 from mbusgw.mbus.tally import Tallies
 from mbusgw.model.address import Address
 from mbusgw.model.errors import FrameDamaged
+from mbusgw.model.wording import counted
 
 BITS_PER_BYTE = 11  # start, eight data, parity, stop
 IDLE_BITS = 33  # between an answer and the next request
@@ -165,8 +166,9 @@ class Wire:
                 if not buffer:
                     return self._no_frame(noise)
                 self._trace("rx", bytes(noise + buffer))
+                length = counted(len(buffer), "byte")
                 raise FrameDamaged(
-                    f"the frame from address {address} broke off after {len(buffer)} bytes: {_start(buffer)}",
+                    f"the frame from address {address} broke off after {length}: {_start(buffer)}",
                     hint=WIRING_HINT,
                 )
             self._heard(len(some))

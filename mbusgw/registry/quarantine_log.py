@@ -5,6 +5,7 @@ import logging
 
 from mbusgw.model.quarantine import Doubt, Suspect
 from mbusgw.model.units import plain_text
+from mbusgw.model.wording import counted
 from mbusgw.registry.changes import Change
 
 log = logging.getLogger(__name__)
@@ -32,8 +33,9 @@ def changed(change: Change) -> None:
     for name in before.keys() - after.keys():
         suspect = before[name]
         log.info(
-            "%s: %s is %s; %d readings were in quarantine, the last with %s",
-            change.after.device_id, name, _shown(change, name), suspect.seen, _text(suspect),
+            "%s: %s is %s; %s in quarantine, the last with %s",
+            change.after.device_id, name, _shown(change, name),
+            counted(suspect.seen, "reading was", "readings were"), _text(suspect),
         )  # fmt: skip
 
 

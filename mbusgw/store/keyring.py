@@ -10,6 +10,7 @@ from typing import Any
 
 from mbusgw.model.errors import KeyLocked, RequestError, StoreBusy
 from mbusgw.model.ports import Write
+from mbusgw.model.wording import counted
 from mbusgw.runtime.clock import Clock
 from mbusgw.store import keys, retries
 from mbusgw.store.keys import ANY, MeterKey, StoredKey, Who, name_of
@@ -60,17 +61,21 @@ class Keyring:
         sealed, self.locked, waiting = self._store.prepare(lambda connection: self._take_over(connection, configured))
         if sealed:
             self._store.scrub()
-            log.info("%d meter keys that were plain are encrypted with master key %s now", sealed, self.vault.name)
+            plain = counted(sealed, "meter key that was plain is", "meter keys that were plain are")
+            log.info("%s encrypted with master key %s now", plain, self.vault.name)
         if waiting:
-            log.info("%d telegrams that waited for a key are parsed now", waiting)
+            log.info(
+                "%s parsed now",
+                counted(waiting, "telegram that waited for a key is", "telegrams that waited for a key are"),
+            )
         if self.vault.trouble:
             log.error("the master key cannot be used, so that no key can be stored: %s", self.vault.trouble)
         elif not self.vault.sealing:
             log.info("meter keys are kept in plain text: there is no master key (storage.master_key_file)")
         if self.locked:
             log.error(
-                "%d meter keys cannot be opened with the master key that is here (%s); their telegrams wait",
-                self.locked, self.vault.name or "none",
+                "%s cannot be opened with the master key that is here (%s); their telegrams wait",
+                counted(self.locked, "meter key"), self.vault.name or "none",
             )
 
     def look(self) -> None:
@@ -122,7 +127,7 @@ class Keyring:
         """
         if self.locked or self.vault.trouble:
             raise KeyLocked(
-                self.vault.trouble or f"{self.locked} keys are encrypted with another master key",
+                self.vault.trouble or f"{counted(self.locked, 'key is', 'keys are')} encrypted with another master key",
                 hint="give mbusgw the right master key first",
             )
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from mbusgw.model.errors import RequestError, StoreBusy
+from mbusgw.model.wording import counted
 from mbusgw.store import archive, telegrams
 from mbusgw.store.archive import Wanted
 from mbusgw.store.writer import Store
@@ -80,7 +81,7 @@ class Telegrams:
             self._count(gateway_id)
         self._ring([ingest_id for ingest_id, _ in done])
         if done:
-            log.info("%d telegrams are parsed again on request", len(done))
+            log.info("%s parsed again on request", counted(len(done), "telegram is", "telegrams are"))
         return len(done), len(found) > len(done)
 
     def _read(self, look: Callable[[sqlite3.Connection], T]) -> T:

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError, from_json, to_json
 from mbusgw.model.errors import RequestError
 from mbusgw.model.meter import manufacturer_text
 from mbusgw.model.submission import Accepted, Submission
+from mbusgw.model.wording import counted
 from mbusgw.runtime.clock import parse_iso
 
 MIN_BYTES, MAX_BYTES = 20, 512
@@ -44,7 +45,7 @@ def _telegram_hex(text: str) -> str:
         raise _wrong("odd_length", f"has an odd number of digits ({len(text)})")
     count = len(text) // 2
     if count < MIN_BYTES:
-        raise _wrong("too_short", f"has {count} bytes; a telegram has {MIN_BYTES} to {MAX_BYTES}")
+        raise _wrong("too_short", f"has {counted(count, 'byte')}; a telegram has {MIN_BYTES} to {MAX_BYTES}")
     if count > MAX_BYTES:
         raise _wrong("too_long", f"has {count} bytes; a telegram has {MIN_BYTES} to {MAX_BYTES}")
     return text

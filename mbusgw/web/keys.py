@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from mbusgw.model.errors import KeyLocked, RequestError
+from mbusgw.model.wording import counted
 from mbusgw.store.keyring import Changed, Keyring
 from mbusgw.store.keys import ANY, MeterKey, StoredKey
 from mbusgw.store.vault import fingerprint
@@ -79,7 +80,8 @@ class KeyRoutes:
                 place = f"keys[{index}]" + (f".{error.field}" if error.field else "")
                 problems.append((place, str(error)))
         if problems:
-            return problems_response("bad_keys", f"{len(problems)} of {len(items)} keys are wrong", problems)
+            message = f"{len(problems)} of {counted(len(items), 'key')} cannot be taken"
+            return problems_response("bad_keys", message, problems)
         changed = self._set(keys)
         document = {"keys": len(keys), "changed": changed.keys, "retried": changed.retried}
         return json_response(200, document, headers=NO_STORE)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mbusgw.model.errors import ConfigError, Problem, RequestError
+from mbusgw.model.wording import counted
 from mbusgw.parsers.mapping import MappingFile, check_mapping, unknown_categories
 from mbusgw.runtime import exactjson
 from mbusgw.store.mappings import Mappings, StoredMapping
@@ -69,7 +70,7 @@ class MappingRoutes:
         if not problems and not request.flag("force"):
             problems = unknown_categories(request.body, _BODY)
         if problems:
-            message = f"the mapping has {len(problems)} faults; nothing changed"
+            message = f"the mapping has {counted(len(problems), 'fault')}; nothing changed"
             return problems_response("bad_mapping", message, [(one.key, _sentence(one)) for one in problems])
         text = exactjson.dumps({"mappings": exactjson.loads(request.body)["mappings"]})
         return json_response(200, _head(self._mappings.put(text)), headers=NO_STORE)

@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from mbusgw.mbus.tally import Tallies, Tally
+from mbusgw.model.wording import counted
 
 #: A share of spoilt answers from which something is worth a person's time.
 WORTH_SAYING = 0.02
@@ -68,11 +69,11 @@ def _of_the_line(line: Tallies, meters: Sequence[Examined], echo: str) -> Iterab
     if line.echoes and echo == "off":
         yield Finding("line", "the converter sends our own bytes back", "set `echo: auto`")
     if line.stray_bytes > sum(tally.requests for tally in asked):
-        yield Finding("line", f"{_counted(line.stray_bytes, 'byte')} came while nobody was asked",
+        yield Finding("line", f"{counted(line.stray_bytes, 'byte')} came while nobody was asked",
                       "another master on the bus, meters that answer late, or interference on the cable")  # fmt: skip
     spoilt = sum(tally.spoilt > WORTH_SAYING * tally.requests for tally in asked)
     if spoilt > 2 and spoilt > MOST * len(asked):
-        yield Finding("line", f"answers of {spoilt} of {len(asked)} meters are damaged now and then",
+        yield Finding("line", f"answers of {spoilt} of {counted(len(asked), 'meter')} are damaged now and then",
                       "the cable: its length, its ends, a short circuit, or more meters than the converter feeds")
 
 
@@ -81,10 +82,10 @@ def _of_a_meter(meter: Examined, meters: Sequence[Examined]) -> Iterable[Finding
     if not tally.requests:
         return
     who = f"{meter.device} (address {meter.address})"
-    asked = _counted(tally.requests, "request")
+    asked = counted(tally.requests, "request")
     others = any(other.tally.answers for other in meters if other is not meter)
     if not tally.answers and not tally.spoilt and others and not tally.unexpected:
-        yield Finding(who, f"never answered, {_counted(tally.timeouts, 'try', 'tries')}",
+        yield Finding(who, f"never answered, {counted(tally.timeouts, 'try', 'tries')}",
                       "is it connected and powered? is its address right, does it talk at this baud rate?")  # fmt: skip
     elif tally.answers and tally.timeouts > WORTH_SAYING * tally.requests:
         yield Finding(who, f"did not answer {tally.timeouts} of {asked}",
@@ -96,15 +97,11 @@ def _of_a_meter(meter: Examined, meters: Sequence[Examined]) -> Iterable[Finding
         yield Finding(who, f"the answers to {tally.spoilt} of {asked} were damaged",
                       "two meters may have this address (search the bus by secondary addresses), or its wiring is bad")
     if tally.unexpected:
-        yield Finding(who, f"{_counted(tally.unexpected, 'answer')} not to the question: {tally.last_unexpected}",
+        yield Finding(who, f"{counted(tally.unexpected, 'answer')} not to the question: {tally.last_unexpected}",
                       "two meters with one address, or one that answers too late")  # fmt: skip
     if tally.late:
         yield Finding(who, f"answered after the window, {_times(tally.late)}",
                       "slower than the standard allows; it is given more time now (`latency_ms` for converters)")
-
-
-def _counted(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def _times(number: int) -> str:

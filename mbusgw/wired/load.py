@@ -5,6 +5,8 @@ import logging
 import threading
 from dataclasses import dataclass
 
+from mbusgw.model.wording import counted
+
 log = logging.getLogger(__name__)
 
 #: A bus that is asked for more than its time is told of; below this share it keeps up again.
@@ -89,7 +91,7 @@ class Load:
 
 
 def _arithmetic(state: LoadState, intervals: set[float]) -> str:
-    sum_ = f"{state.meters} meters × {state.seconds_per_read:.2f} s a read are {state.round_s:.1f} s"
+    sum_ = f"{counted(state.meters, 'meter')} × {state.seconds_per_read:.2f} s a read are {state.round_s:.1f} s"
     if len(intervals) == 1:
         wanted = f"but each is to be read every {intervals.pop():g} s"
         advice = f"make the interval {_longer(state.round_s)} s or more"

@@ -16,6 +16,7 @@ from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import BusError, DecodeError, LinkError, MbusgwError, NoAnswer
 from mbusgw.model.ports import Delivery
 from mbusgw.model.settings import MeterSettings
+from mbusgw.model.wording import counted
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.condition import Condition
 from mbusgw.runtime.mailbox import Mailbox
@@ -184,7 +185,8 @@ class WiredMeter(Worker):
                 self._take_in(event)
         self._wishes.grant(BusError(f"the reading of {self.config.id} was broken off"))
         if self.stopping and len(self._handover):
-            log.warning("%s: %d readings were not stored before the stop", self.config.id, len(self._handover))
+            missing = counted(len(self._handover), "reading was", "readings were")
+            log.warning("%s: %s not stored before the stop", self.config.id, missing)
 
     def _listen(self, seconds: float) -> None:
         """Waits for an event. Raises ``Stopping``."""

@@ -9,6 +9,7 @@ from mbusgw.mbus.oracle import OracleRecord, decode_with_meterbus
 from mbusgw.model.errors import DecodeError
 from mbusgw.model.record import Record, Value
 from mbusgw.model.units import plain_text
+from mbusgw.model.wording import counted
 
 #: It computes with binary fractions; what differs by less is the same.
 TOLERANCE = Decimal("1e-6")
@@ -27,7 +28,7 @@ def differences(raw: bytes, records: Sequence[Record]) -> list[str]:
     except DecodeError as error:
         return [str(error)]
     if len(theirs) != len(records):
-        return [f"pyMeterBus finds {len(theirs)} records, mbusgw {len(records)}"]
+        return [f"pyMeterBus finds {counted(len(theirs), 'record')}, mbusgw {len(records)}"]
     return [
         f"pyMeterBus reads record {number} ({ours.quantity.slug}) as {_plain(other.value)}, not {_plain(ours.value)}"
         for number, (ours, other) in enumerate(zip(records, theirs, strict=True), start=1)

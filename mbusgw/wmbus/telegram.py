@@ -9,6 +9,7 @@ from enum import Enum
 
 from mbusgw.model.errors import FormatUnknown, KeyMissing, KeyWrong, ModeUnsupported
 from mbusgw.model.meter import MeterIdentity
+from mbusgw.model.wording import counted
 from mbusgw.wmbus.afl import AFL_CI, Authentication, parse_afl
 from mbusgw.wmbus.ell import is_extended_link, open_ell, parse_ell
 from mbusgw.wmbus.frame import LinkFrame
@@ -139,8 +140,8 @@ def _plain(header: TransportHeader, outer: _Outer, key: bytes | None) -> tuple[b
         return _plain_without_key(header, size)
     if len(header.rest) < size:
         raise FormatUnknown(
-            f"{header.encrypted_blocks} encrypted blocks ({size} bytes) announced,"
-            f" {len(header.rest)} bytes are there"
+            f"{counted(header.encrypted_blocks, 'encrypted block')} ({size} bytes) announced,"
+            f" {counted(len(header.rest), 'byte is', 'bytes are')} there"
         )
     require_key(key)
     return _mode_5(header, size, key) if header.mode == 5 else _mode_7(header, outer, size, key)

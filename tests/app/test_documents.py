@@ -81,7 +81,7 @@ def test_it_is_ready_only_with_a_broker(documents: Documents) -> None:
 
 def test_the_status_line_counts_meters_and_messages(base: Base, documents: Documents) -> None:
     base.registry.record(reading("meter_1", energy=5))
-    assert documents.status_line() == "1 of 1 meters online, broker away, 0 messages wait"
+    assert documents.status_line() == "1 of 1 meter online, broker away, 0 messages wait"
 
 
 def test_memory_and_files_are_measured_in_bytes(tmp_path: Path) -> None:

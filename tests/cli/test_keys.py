@@ -186,7 +186,7 @@ def test_what_waited_for_the_key_is_counted(run: Run, tmp_path: Path, capsys: py
             telegrams.settle("t1", Status.KEY_MISSING, meter_id="12345678", manufacturer="ELS"),
         )
     assert run("set", "12345678", given=KEY) == 0
-    assert "1 telegrams that waited for it are parsed" in capsys.readouterr().out
+    assert "1 telegram that waited for it is parsed" in capsys.readouterr().out
 
 
 def test_with_a_master_key_it_is_sealed_and_without_it_nothing_is_set_beside_it(
@@ -202,7 +202,7 @@ def test_with_a_master_key_it_is_sealed_and_without_it_nothing_is_set_beside_it(
     assert "encrypted with another master key" in capsys.readouterr().err
     assert run("list") == 0
     captured = capsys.readouterr()
-    assert MARK in captured.out and "1 keys cannot be opened" in captured.err
+    assert MARK in captured.out and "1 key cannot be opened" in captured.err
 
 
 def test_a_database_that_another_process_has_and_that_does_not_answer_is_told(

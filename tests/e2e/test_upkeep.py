@@ -124,7 +124,7 @@ def test_with_another_master_key_telegrams_wait_and_go_on_when_the_right_one_is_
         (tmp_path / "mbusgw-master-key").rename(master)
         daemon.start()
         component = daemon.get("/health")[1]["components"]["keys"]
-        assert component["status"] == "degraded" and "1 keys" in component["detail"]
+        assert component["status"] == "degraded" and "1 key is" in component["detail"]
         waiting = post(daemon, OMS_GAS)
         wait_until(lambda: status(daemon, waiting) == "deferred")
         assert "KeyLocked" in admin(daemon, "GET", f"/v1/admin/telegrams/{waiting}")[1]["reason"]
@@ -166,7 +166,7 @@ def test_while_the_gateway_is_stopped_the_shell_works_on_the_database_and_the_ne
         locked = post(daemon, OMS_GAS)
         wait_until(lambda: admin(daemon, "GET", f"/v1/admin/telegrams/{locked}")[1]["status"] == "key_missing")
         daemon.stop()
-        assert "1 telegrams that waited" in mbusgw(daemon, "keys", "set", "12345678", given=KEY.hex())
+        assert "1 telegram that waited" in mbusgw(daemon, "keys", "set", "12345678", given=KEY.hex())
         assert '"status": "received"' in mbusgw(daemon, "telegrams", "show", locked)
         daemon.start()
         wait_until(lambda: status(daemon, locked) == "published")

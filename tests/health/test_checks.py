@@ -31,7 +31,7 @@ def look(*workers: Worker) -> CheckResult:
 
 
 def test_workers_that_run_are_healthy(idle: tuple[Idle, TurnedClock]) -> None:
-    assert look(idle[0]) == CheckResult(Status.HEALTHY, "1 threads")
+    assert look(idle[0]) == CheckResult(Status.HEALTHY, "1 thread")
 
 
 def test_a_worker_without_progress_is_named(idle: tuple[Idle, TurnedClock]) -> None:

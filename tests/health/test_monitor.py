@@ -127,7 +127,7 @@ def test_a_trouble_is_logged_when_it_begins_worsens_and_ends(
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("WARNING", "mqtt is degraded: the broker is not connected"),
         ("ERROR", "mqtt is unhealthy: the broker refuses the password"),
-        ("INFO", "mqtt is healthy again after 120 s (unhealthy at 1 looks)"),
+        ("INFO", "mqtt is healthy again after 120 s (unhealthy at 1 look)"),
     ]
 
 

@@ -44,7 +44,7 @@ def test_a_time_point_is_read_by_the_length_of_its_data(raw: str, value: object)
         ("3b17ffcc", "no year"),
         ("008008162700", "invalid"),
         ("000000000000", "no time is set"),
-        ("00", "has 1 bytes"),
+        ("00", "has 1 byte"),
         ("0011223344556677", "has 8 bytes"),
     ],
 )

@@ -54,7 +54,7 @@ def test_data_that_do_not_fit_are_refused() -> None:
         ("105b015d16", "checksum is 5D"),
         ("105b015c17", "stop byte is 17"),
         ("105b01", "ends after 3 of 5"),
-        ("105b015c16e5", "1 bytes are left over"),
+        ("105b015c16e5", "1 byte is left over"),
         ("6803046808017079 16", "two L fields differ: 3 and 4"),
         ("6802026808017116", "L field is 2"),
         ("6803036908017079 16", "second start byte is 69"),

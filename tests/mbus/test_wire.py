@@ -7,6 +7,7 @@ from mbusgw.mbus.frames import RSP_UD, LongFrame, encode
 from mbusgw.mbus.tally import Tallies
 from mbusgw.mbus.wire import ANSWER_EXTRA_S, BITS_PER_BYTE, GAP_BITS, GROUP_BYTES, IDLE_BITS, Wire
 from mbusgw.model.errors import FrameDamaged
+from mbusgw.model.wording import counted
 from tests.fakes.clock import FakeClock
 
 BAUDRATE = 2400
@@ -96,7 +97,7 @@ def test_a_frame_that_breaks_off_is_given_up_at_most_a_group_of_bytes_late(heard
     clock = FakeClock()
     answer = encode(LongFrame(RSP_UD, 1, 0x72, bytes(90)))
     began = clock.mono()
-    with pytest.raises(FrameDamaged, match=f"broke off after {heard} bytes"):
+    with pytest.raises(FrameDamaged, match=f"broke off after {counted(heard, 'byte')}:"):
         wire_on(TricklingLine(clock, answer[:heard]), clock).next_frame(began + 1, 1)
     gap_s = (GAP_BITS + BITS_PER_BYTE) / BAUDRATE + ANSWER_EXTRA_S
     assert 0 <= clock.mono() - began - heard * BYTE_S - gap_s <= GROUP_BYTES * BYTE_S + 1e-9

@@ -153,7 +153,7 @@ def test_with_the_wrong_master_key_or_none_nothing_is_lost_and_nothing_is_overwr
     with started(path, RIGHT) as keyring:
         keyring.set([ELS])
     with started(path, vault) as keyring:
-        assert keyring.locked == 1 and "1 meter keys cannot be opened" in caplog.text
+        assert keyring.locked == 1 and "1 meter key cannot be opened" in caplog.text
         with pytest.raises(KeyLocked):
             opened(keyring)
         with pytest.raises(KeyLocked):
@@ -186,5 +186,5 @@ def test_how_keys_are_kept_is_said_at_the_start(path: Path, caplog: pytest.LogCa
     with started(path, PLAIN, ELS):
         assert "plain text" in caplog.text
     with started(path, RIGHT):
-        assert f"1 meter keys that were plain are encrypted with master key {RIGHT.name} now" in caplog.text
+        assert f"1 meter key that was plain is encrypted with master key {RIGHT.name} now" in caplog.text
     assert KEY.hex() not in caplog.text.lower()

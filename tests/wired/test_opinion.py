@@ -28,7 +28,7 @@ def test_another_value_is_named_with_both_readings() -> None:
 
 def test_another_number_of_records_is_said() -> None:
     raw = frame("0C13 79020000")
-    assert differences(raw, []) == ["pyMeterBus finds 1 records, mbusgw 0"]
+    assert differences(raw, []) == ["pyMeterBus finds 1 record, mbusgw 0"]
 
 
 def test_a_frame_that_it_cannot_read_is_said() -> None:
