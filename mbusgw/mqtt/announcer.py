@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 from mbusgw.commands.bucket import Bucket
 from mbusgw.commands.params import Params
 from mbusgw.model.command import Document, Tell
-from mbusgw.model.device import DeviceState
 from mbusgw.model.errors import RequestError
 from mbusgw.mqtt.announcement import Announcement
 from mbusgw.mqtt.client import Incoming
@@ -25,6 +24,7 @@ from mbusgw.mqtt.removal import with_leaving
 from mbusgw.mqtt.settling import Settling
 from mbusgw.mqtt.states import StateRecorder
 from mbusgw.mqtt.topics import Topics
+from mbusgw.mqtt.twins import Twins
 from mbusgw.registry.changes import Change
 from mbusgw.registry.registry import Registry
 from mbusgw.runtime import exactjson
@@ -100,6 +100,7 @@ class Announcer(Worker):
         self._uniform = uniform
         self._orders: Mailbox[str | _Order | _Unfinished] = Mailbox(100_000)
         self._unfinished: dict[str, str] = {}
+        self._twins = Twins(registry, discovery.topic)
         self._settling = Settling(registry, recorder, clock)
         self._rediscoveries = Bucket(clock, rate_per_s=1 / REDISCOVER_S, burst=2)
         self._announced: dict[str, _Told] = {}
@@ -193,9 +194,7 @@ class Announcer(Worker):
     def _announce_all(self) -> None:
         gateway = self._discovery.gateway()
         states = self._registry.snapshot()
-        # Of two names that one meter answered to, that under which it is heard now is announced: it comes last.
-        shown = [state for state in states.values() if state.read_at is not None and not state.hidden]
-        owners = {self._discovery.topic(state): state for state in sorted(shown, key=_heard)}
+        owners = self._twins.owners(states.values(), {topic: told.device_id for topic, told in self._announced.items()})
         # A meter that is configured and was not read yet in this run keeps what was said of it.
         unread = {device_id for device_id, state in states.items() if state.read_at is None}
         self._withdraw(
@@ -240,6 +239,9 @@ class Announcer(Worker):
             return
         announcement = self._discovery.meter(state, interval_s=self._interval_s(device_id))
         if announcement is None:
+            return
+        holder = self._announced.get(announcement.topic)
+        if self._twins.is_left_out(state, announcement.topic, holder.device_id if holder else None):
             return
         # Another meter under the same name: were both announced, the old one would show what the new one counts.
         new = _told(device_id, announcement.payload)
@@ -298,10 +300,8 @@ class Announcer(Worker):
             log.info("%s is gone and taken back from Home Assistant", self._announced[topic].device_id or topic)
             self._store.submit(write)
             del self._announced[topic]
-
-
-def _heard(state: DeviceState) -> tuple[bool, float]:
-    return state.online, state.read_at.timestamp() if state.read_at else 0.0
+            for device_id in self._twins.freed(topic):
+                self._orders.offer(device_id)
 
 
 def _told(device_id: str, payload: str) -> _Told:

@@ -286,6 +286,49 @@ def test_of_two_names_of_one_meter_that_is_announced_under_which_it_is_heard(
         assert energy["state_topic"] == "mbus/meter_0/energy"
 
 
+def test_one_meter_under_two_names_is_shown_under_the_first_and_told_in_the_log(
+    house: Callable[..., House], told: Subscriber, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = house("meter_1", "meter_2").start()
+    read_and_announced(one, told)
+    one.read("meter_2", ENERGY)
+    one.read("meter_2", ENERGY, POWER)
+    one.read("meter_1", ENERGY, POWER)
+    wait_until(lambda: len(told.payloads(DOCUMENT)) == 2)
+    shown = exactjson.loads(told.payloads(DOCUMENT)[1])["components"]
+    assert shown["power"]["state_topic"] == "mbus/meter_1/power"
+    warnings = [record.getMessage() for record in caplog.records if "are one meter" in record.getMessage()]
+    assert warnings == [
+        f"meter_1 and meter_2 are one meter ({METER.manufacturer} {METER.id}): Home Assistant is shown meter_1 only; "
+        "take the other one out, or hide it"
+    ]
+
+
+def test_when_the_one_that_is_shown_is_taken_out_the_other_one_is(
+    house: Callable[..., House], told: Subscriber
+) -> None:
+    one = house("meter_1", "meter_2").start()
+    read_and_announced(one, told)
+    one.read("meter_2", ENERGY)
+    wait_until(lambda: one.settled)
+    one.registry.forget("meter_1")
+    one.announcer.refresh("meter_1")
+    wait_until(lambda: announced(one).get(DOCUMENT) == "meter_2")
+    wait_until(lambda: "mbus/meter_2/energy" in told.payloads(DOCUMENT)[-1])
+
+
+def test_the_other_name_takes_over_from_one_that_is_silent(house: Callable[..., House], told: Subscriber) -> None:
+    one = house("meter_1")
+    one.registry.expect("meter_2", name="meter_2", ttl_s=0)
+    one.start()
+    wait_until(lambda: told.payloads(GATEWAY))
+    one.read("meter_2", ENERGY)
+    wait_until(lambda: announced(one).get(DOCUMENT) == "meter_2")
+    one.registry.expire()
+    one.read("meter_1", ENERGY)
+    wait_until(lambda: announced(one).get(DOCUMENT) == "meter_1")
+
+
 def test_a_birth_is_answered_with_discovery_then_availability_then_states(
     house: Callable[..., House], told: Subscriber
 ) -> None:
