@@ -78,18 +78,12 @@ class Desk:
         ``on_change`` is told every change from then on, the last one when it has ended. Raises ``RequestError``
         404 (no such command), 429 (too many), 503 (closed), and whatever the operation refuses the request with.
         """
-        command = self._commands.get(name)
-        if command is None:
-            raise RequestError(404, "unknown_command", f"there is no command {name[:40]!r}; {self._known()}")
-        if self._closed:
-            raise RequestError(503, "stopping", "mbusgw is stopping", retry_after_s=10)
-        self._bucket.take()
-        self._check_room()
         entry = _Entry(Task(secrets.token_hex(8), name, self._clock.now()), on_change or _ignore)
         try:
+            command = self._admitted(name)
             outcome = command.operation(params, self._tell(entry))
         except MbusgwError as error:
-            log.info("%s refused: %s", name, error)
+            log.info("request %.60r refused: %s", name, error)
             raise
         self._remember(entry)
         log.info("%s %s: %s", name, entry.task.id, _summary(params))
@@ -136,6 +130,16 @@ class Desk:
             entry.over.set()
 
     # -------------------------------------------------- entries
+    def _admitted(self, name: str) -> Command:
+        command = self._commands.get(name)
+        if command is None:
+            raise RequestError(404, "unknown_command", f"there is no command {name[:40]!r}; {self._known()}")
+        if self._closed:
+            raise RequestError(503, "stopping", "mbusgw is stopping", retry_after_s=10)
+        self._bucket.take()
+        self._check_room()
+        return command
+
     def _check_room(self) -> None:
         with self._lock:
             running = sum(not one.task.ended for one in self._entries.values())

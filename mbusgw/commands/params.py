@@ -14,6 +14,7 @@ from mbusgw.model.errors import RequestError
 T = TypeVar("T")
 
 TEXT_MAX = 200
+_DAY_S = 86400.0
 
 
 class Params:
@@ -80,7 +81,8 @@ class Params:
         value = self._take(name, None)
         if value is None:
             return None
-        wrong = _wrong(name, f'{name} is a time from {least_s:g} s to {most_s:g} s, such as 60 or "15m"')
+        most = f"{most_s:g} s" if most_s < 2 * _DAY_S else f"{most_s / _DAY_S:.0f} days"
+        wrong = _wrong(name, f'{name} is a time from {least_s:g} s to {most}, such as 60 or "15m"')
         if isinstance(value, bool) or not isinstance(value, (int, float, Decimal, str)):
             raise wrong
         try:

@@ -111,9 +111,13 @@ class MqttCommands(Worker):
         asker = _Asker(request.command)
         try:
             params = _parameters(request, asker)
-            task = self._desk.submit(request.command, params, lambda task: self._post(asker, task))
         except MbusgwError as error:
             log.info("request %.60r over MQTT refused: %s", request.command, error)
+            self._answer(asker, _failure(error))
+            return
+        try:
+            task = self._desk.submit(request.command, params, lambda task: self._post(asker, task))
+        except MbusgwError as error:  # the desk has said so in the log
             self._answer(asker, _failure(error))
         else:
             log.debug("request %s over MQTT is task %s", request.command, task.id)

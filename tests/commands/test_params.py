@@ -56,6 +56,12 @@ def test_what_is_wrong_is_named(value: object, take: Callable[[Params], Any]) ->
     assert caught.value.status == 400 and caught.value.field == "it"
 
 
+def test_a_time_that_is_no_time_is_told_with_bounds_that_a_person_reads() -> None:
+    with pytest.raises(RequestError) as caught:
+        Params({"interval": "-1"}).duration("interval", 1, 3660 * 86400)
+    assert str(caught.value) == 'interval is a time from 1 s to 3660 days, such as 60 or "15m"'
+
+
 def test_a_parameter_that_nobody_knows_is_named_with_those_there_are() -> None:
     params = Params({"bus": "main", "adress": 5})
     params.text("bus")

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any
@@ -126,6 +127,16 @@ def test_an_unknown_command_is_answered_with_those_there_are(party: Party) -> No
     party.ask("fly", {"transaction": 1})
     answer = party.answer("fly")
     assert answer["code"] == "unknown_command" and "echo, long" in answer["error"] and answer["transaction"] == 1
+
+
+def test_a_refusal_is_one_line_in_the_log(party: Party, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    party.ask("fly", {})
+    party.ask("echo", "{")
+    party.answer("fly")
+    party.answer("echo")
+    refused = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert [line.partition(":")[0] for line in refused] == ["request 'fly' refused", "request 'echo' over MQTT refused"]
 
 
 def test_a_retained_request_is_not_carried_out(party: Party) -> None:
