@@ -12,7 +12,7 @@ from mbusgw.model.meter import manufacturer_code
 from mbusgw.model.record import Function, Record
 from mbusgw.model.telegram import DecodedTelegram, Header
 from mbusgw.model.units import plain_text
-from mbusgw.model.wording import counted
+from mbusgw.model.wording import counted, in_words
 
 _STATUS_BITS = {
     0x04: "power low",
@@ -88,7 +88,7 @@ def _bytes_of(record: Record) -> str:
 
 
 def _meaning(record: Record) -> str:
-    words = [record.text_unit or record.quantity.title, *(word.replace("_", " ") for word in record.qualifiers)]
+    words = [record.text_unit or record.quantity.title, *map(in_words, record.qualifiers)]
     if record.function is not Function.INSTANTANEOUS:
         words.append(f"({record.function.value})")
     for word, number in (("storage", record.storage), ("tariff", record.tariff), ("subunit", record.subunit)):

@@ -9,6 +9,7 @@ from typing import Any
 from mbusgw.model.device import DeviceState
 from mbusgw.model.fields import slug
 from mbusgw.model.reading import Field
+from mbusgw.model.wording import in_words
 from mbusgw.mqtt.announcement import Announcement, Scribe, entity, object_id
 from mbusgw.mqtt.controls import Controls, Live
 from mbusgw.mqtt.gateway_entities import GatewayEntities, gateway_root
@@ -170,7 +171,7 @@ def _optional(shown: Look, field: Field) -> dict[str, Any]:
 def _difference(first: Field, other: Field) -> str:
     """What the name of ``other`` says more than that of ``first``, which would be shown alike."""
     rest = other.name.removeprefix(f"{first.name}_")
-    return other.unit if rest == slug(other.unit) else rest.replace("_", " ")
+    return other.unit if rest == slug(other.unit) else in_words(rest)
 
 
 def _shown(state: DeviceState) -> list[Field]:

@@ -13,6 +13,7 @@ from mbusgw.model.quantity import Kind, Quantity
 from mbusgw.model.reading import Field
 from mbusgw.model.record import Function, Record
 from mbusgw.model.wishes import RecordWish
+from mbusgw.model.wording import in_words
 from mbusgw.mqtt.words import QUALIFIERS, SUFFIXES, TITLES_DE
 from mbusgw.registry.counters import is_counter
 
@@ -190,7 +191,8 @@ def entity_name(field: Field, shown: Look, language: str, medium: int | None) ->
     words = [shown.name_de if german else shown.name]
     record = field.record
     if record is None:
-        return words[0] or field.name.replace("_", " ").capitalize()
+        plain = in_words(field.name)
+        return words[0] or plain[:1].upper() + plain[1:]
     if record.text_unit and record.text_unit.strip():
         words = [record.text_unit.strip()]  # the meter's own word says more than "plain-text VIF"
     for qualifier in record.qualifiers:
@@ -216,4 +218,4 @@ def _qualifier_words(qualifier: str, german: bool) -> str:
         return qualifier.replace("manufacturer_", "Hersteller ")
     if qualifier.startswith("profile_") and german:
         return qualifier.replace("profile_", "Profilwert ")
-    return qualifier.replace("_", " ")
+    return in_words(qualifier)

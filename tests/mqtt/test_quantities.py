@@ -125,6 +125,7 @@ def test_names_say_what_tells_a_field_from_its_siblings(
             "Meter time of power last end", "Zählerzeit (Leistung) zuletzt Ende",
         ),  # fmt: skip
         ("duration", "h", ("of_credit", "first"), "Duration of credit first", "Dauer (Guthaben) erstmals"),
+        ("duration", "h", ("of_hca",), "Duration of HCA", "Dauer (Verbrauchseinheiten)"),
         ("voltage", "V", ("manufacturer_02",), "Voltage manufacturer 02", "Spannung Hersteller 02"),
         ("week_number", "", (), "Week number", "Kalenderwoche"),
     ],
