@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when they are devices now. Raises ``MbusgwError``."""
+    """0 when they are devices now, 1 when one that was named cannot be. Raises ``MbusgwError``."""
     if args.all == bool(args.meters):
         raise RequestError(400, "bad_request", "name the meters, or write --all")
     remote = Remote.find(load(args.config, os.environ))
@@ -43,7 +43,12 @@ def run(args: argparse.Namespace) -> int:
         raise MbusgwError("no gateway runs with this configuration", hint="`mbusgw scan --adopt` does it without one")
     document = adopt_found(args.config, remote, None if args.all else args.meters, args.bus)
     print(dumps(document, indent=2) if args.json else describe(document, args.config))
-    return 0
+    return exit_code(document, named=bool(args.meters))
+
+
+def exit_code(document: Document, *, named: bool) -> int:
+    """1 where one that was asked for by name cannot be adopted; of all that were found, some never can."""
+    return 1 if named and document["refused"] else 0
 
 
 def adopt_found(

@@ -20,7 +20,10 @@ HELP = "examine a bus: how well its meters answer, and what is wrong"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own options."""
     parser.add_argument(
-        "bus", metavar="BUS", nargs="?", help="a bus of the configuration (may be left out where there is one)"
+        "bus",
+        metavar="BUS",
+        nargs="?",
+        help="a bus of the configuration, or its port (may be left out where there is one)",
     )
     parser.add_argument(
         "--rounds", metavar="N", type=int, default=ROUNDS, help=f"how often each meter is read (default {ROUNDS})"
@@ -30,18 +33,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when nothing is wrong, 1 when something is. Raises ``MbusgwError``."""
+    """0 when nothing is wrong, 1 when something is, or no meter is there to be read. Raises ``MbusgwError``."""
     config = tool_config(args.config)
     with asker_for(config, choose_bus(config, args.bus, option="")) as (asker, bus):
-        document = asker.run("doctor", {"bus": bus, "rounds": args.rounds}, _progress)
+        try:
+            document = asker.run("doctor", {"bus": bus, "rounds": args.rounds}, _progress)
+        finally:
+            _progress({})
     print(dumps(document, indent=2) if args.json else "\n".join(_lines(document)))
     return 1 if document["findings"] else 0
 
 
 def _progress(progress: Mapping[str, Any]) -> None:
+    """A line where a person looks, which goes away with the end of the work (nothing to tell)."""
     if sys.stderr.isatty():
-        end = "\n" if progress["done"] == progress["of"] else ""
-        print(f"\rread {progress['done']} of {progress['of']}", end=end, file=sys.stderr, flush=True)
+        text = f"read {progress['done']} of {progress['of']}" if progress else ""
+        print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def _lines(document: Mapping[str, Any]) -> Iterator[str]:
@@ -53,18 +60,18 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     if load["meters"]:
         yield f"  busy {load['busy_percent']:.0f} % of the time, {load['round_s']:.1f} s to read each meter once"
     yield ""
-    yield (f"{'meter':<20} {'address':>16} {'answers':>12} {'silent':>6} {'spoilt':>6}"
-           f" {'repeats':>7} {'answer after':>18}")  # fmt: skip
+    if document["meters"]:
+        yield (f"{'meter':<20} {'address':>16} {'answers':>12} {'silent':>6} {'spoilt':>6}"
+               f" {'repeats':>7} {'answer after':>18}")  # fmt: skip
     for meter in document["meters"]:
         spoilt = meter["damaged"] + meter["broken_off"] + meter["garbage"]
         answered = f"{meter['answers']} of {meter['requests']}"
         yield (f"{meter['device']:<20} {meter['address']:>16} {answered:>12} {meter['timeouts']:>6} {spoilt:>6}"
                f" {meter['repeats']:>7} {_delay(meter['answer_ms']):>18}")  # fmt: skip
-    yield ""
+    if document["meters"]:
+        yield ""
     if not document["findings"]:
-        yield "nothing is wrong" if document["meters"] else (
-            "no meter of this bus is in the configuration: `mbusgw scan` finds them, with --adopt it writes them down"
-        )
+        yield "nothing is wrong"
     for finding in document["findings"]:
         yield f"- {finding['about']}: {finding['what']}"
         yield f"  {finding['advice']}"

@@ -50,7 +50,10 @@ def choose_bus(config: Config, wanted: str | None, *, option: str = "--bus ") ->
         if bus.name == wanted or same_port(bus.port, wanted):
             return bus
     if "/" not in wanted:
-        raise RequestError(404, "unknown_bus", f"there is no bus {wanted!r}; the configuration has {names}")
+        unknown = RequestError(404, "unknown_bus", f"there is no bus {wanted!r}; the configuration has {names}")
+        if wanted.startswith("tty"):
+            unknown.hint = f"a port is written with its whole name: /dev/{wanted}"
+        raise unknown
     return _unnamed(wanted)
 
 

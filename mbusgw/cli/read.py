@@ -24,7 +24,8 @@ from mbusgw.wired.readout import decode_answer
 NAME = "read"
 HELP = "read a wired meter now, through the running gateway or directly"
 
-
+#: What is printed on a meter.
+NUMBER_DIGITS = 8
 METER_HELP = (
     "a device of the configuration, a primary address (0 to 250), or the 16 hex digits of a secondary one, "
     "in which F stands for any digit"
@@ -108,7 +109,10 @@ def _address(text: str) -> Address:
         return parse_address(text)
     except ValueError as error:
         known = "" if text[:1].isdecimal() else f"there is no device {text!r} in the configuration, and "
-        raise RequestError(400, "bad_request", f"{known}{text!r} is no address: {error}") from None
+        wrong = RequestError(400, "bad_request", f"{known}{text!r} is no address: {error}")
+        if len(text) == NUMBER_DIGITS and text.isdecimal():
+            wrong.hint = f"a meter is called by its number alone as {text}FFFFFFFF"
+        raise wrong from None
 
 
 def _text(document: Mapping[str, Any]) -> str:

@@ -19,11 +19,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--code",
         metavar="N",
-        type=lambda text: int(text, 0),
+        type=_number,
         help="the sub-code, 0 to 255 (0x10): which telegrams it sends from now on, where the meter knows that",
     )
     add_bus_options(parser)
     add_json_option(parser)
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number such as 16 or 0x10, not {text!r}") from None
 
 
 def run(args: argparse.Namespace) -> int:

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own options."""
     parser.add_argument("meter", metavar="OLD", help=METER_HELP)
     parser.add_argument("new", metavar="NEW", type=_primary, help="its new primary address, 1 to 250")
-    parser.add_argument("--yes", action="store_true", help="do not ask, also where the configuration knows the address")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
     add_bus_options(parser)
     add_json_option(parser)
 
@@ -40,13 +40,13 @@ def run(args: argparse.Namespace) -> int:
         where = place(target, bus, args.baud)
         there = asker.run("read", where)["header"]
         notes = _lines_to_change(config, args.config, target, there["address"], args.new)
-        for note in notes:
-            print(note, file=sys.stderr)
         if not args.yes and not _agreed(there, args.new):
             print("nothing was changed", file=sys.stderr)
             return 1
         document = asker.run("set_address", {**where, "new": args.new, "force": True})
     print(dumps(document, indent=2) if args.json else _text(document))
+    for note in notes:
+        print(note, file=sys.stderr)
     return 0
 
 
@@ -59,13 +59,17 @@ def _primary(text: str) -> int:
 def _agreed(there: Mapping[str, Any], new: int) -> bool:
     question = f"{_name(there)} at address {there['address']}: give it the address {new}? [y/N] "
     print(question, end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes", "j", "ja")
+    try:
+        return sys.stdin.readline().strip().lower() in ("y", "yes", "j", "ja")
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        raise
 
 
 def _lines_to_change(config: Config, file: Path, target: Target, old: int | None, new: int) -> list[str]:
-    """Which lines of the configuration speak of the old address, and whether one speaks of the new one.
+    """Which lines of the configuration must follow, as they speak of the old address.
 
-    Raises ``MbusgwError`` where another device is configured at the new address: the two would be taken for each other.
+    Raises ``MbusgwError`` where a device is configured at the new address: the two would be taken for each other.
     """
     notes = []
     for number, device in enumerate(config.wired_devices):
@@ -74,7 +78,8 @@ def _lines_to_change(config: Config, file: Path, target: Target, old: int | None
         place_of = f"{file}:{_line(file, number)}"
         if device.address == new:
             raise MbusgwError(
-                f"{place_of}: device {device.id} is configured at address {new}", hint="choose another address"
+                f"{place_of}: device {device.id} is configured at address {new}, so nothing was changed",
+                hint="choose another address, or give that device another one there first",
             )
         if device.address == old:
             notes.append(f"{place_of}: device {device.id} is read at {old}; change that line to `address: {new}`")

@@ -5,6 +5,7 @@ While it runs it takes orders on stdin, one a line (``simulator.orders``).
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 from contextlib import ExitStack
 from pathlib import Path
@@ -67,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--chaos", metavar="SEED:RATE", type=_chaos, help="spoil that share of answers at random")
     parser.add_argument("--log", metavar="FILE", type=Path, help="keep every frame and every value said, as JSON lines")
-    parser.add_argument("--duration", metavar="SECONDS", type=float, default=None, help="end by itself")
+    parser.add_argument("--duration", metavar="SECONDS", type=_duration, default=None, help="end by itself")
     simulate_lobaro.add_arguments(parser)
 
 
@@ -158,6 +159,16 @@ def _whole(text: str, first: int, last: int) -> int:
 
 def _baud(text: str) -> int:
     return _whole(text, 300, 115200)
+
+
+def _duration(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, not {text!r}")
+    return seconds
 
 
 def _meters(text: str) -> int:

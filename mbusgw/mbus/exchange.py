@@ -93,6 +93,15 @@ class Exchange:
         """Waits for the silence that must precede a request; what came before it."""
         return self._wire.await_idle()
 
+    def await_late(self, seconds: float) -> None:
+        """Gives whoever was asked just now, in vain, so much time after the request.
+
+        A late answer tells how slow its meter is, and comes into no other one's.
+        """
+        until_mono = self._wire.last_byte_mono + seconds
+        while self._unanswered is not None and self._wire.overhear(until_mono):
+            pass
+
     def hear(self, request: bytes, *, patience: int = 1, enough: bytes = b"") -> tuple[bytes, bytes]:
         """Sends ``request`` and judges nothing: what came before it unasked, and everything that came after it.
 

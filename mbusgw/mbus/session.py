@@ -144,6 +144,10 @@ class Session:
         """Another meter may be at this address from now on: its link is initialised anew."""
         self._services.known.forget(address)
 
+    def await_late(self, seconds: float) -> None:
+        """After ``NoAnswer``: waits so long after the request for the answer, which tells how slow the meter is."""
+        self._exchange.await_late(seconds)
+
     def rest(self) -> bytes:
         """Waits for the silence between two exchanges; what came before it, after the last answer."""
         return self._exchange.await_idle()

@@ -218,6 +218,13 @@ class Wire:
                     echo, deadline_mono = b"", max(deadline_mono, self._last_byte_mono + window_s)
         return bytes(heard)
 
+    def overhear(self, until_mono: float) -> bool:
+        """Takes what comes before then as something that nobody asked for; whether anything came."""
+        some = self._line.read(4096, until_mono - self._mono())
+        if some:
+            self._dropped(some)
+        return bool(some)
+
     def await_quiet(self) -> None:
         """After a damaged frame: until its remains have passed, or as long as the longest frame takes."""
         limit_mono = self._mono() + LONGEST_FRAME_BYTES * BITS_PER_BYTE * self._bit_s

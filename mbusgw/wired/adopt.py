@@ -14,6 +14,7 @@ from mbusgw.model.command import Document
 from mbusgw.model.errors import ConfigUnchanged, RequestError
 from mbusgw.model.found import FoundMeter
 from mbusgw.wired.finds import configured_as
+from mbusgw.wired.operations import of_bus
 
 #: Addresses that a meter keeps for itself; 0 is that of meters which were given none yet.
 PRIMARY_FIRST, PRIMARY_LAST = 1, 250
@@ -45,11 +46,14 @@ def adopt(
     """Writes the ``wanted`` of ``found`` (None: all, perhaps of one ``bus`` only) into the configuration file, and
     ``new_bus`` with them, where they are on one that is not there yet.
 
-    Raises ``RequestError`` 404 for one that was not found, ``ConfigError`` and ``ConfigUnchanged`` as
-    ``config.edit.add`` does. **any thread**, any process
+    A list with a name that was not found is not carried out in part: who has mistyped one wants to put that right,
+    and not to find out what was done. Raises ``RequestError`` 404, which names all of those, and for a bus that is not
+    there; ``ConfigError`` and ``ConfigUnchanged`` as ``config.edit.add`` does. **any thread**, any process
     """
-    chosen = choose(found, wanted, bus)
     config = load(path, environ) if path.exists() else Config()
+    if bus is not None:
+        of_bus(bus, {name: None for name in (*(one.name for one in config.buses), *(meter.bus for meter in found))})
+    chosen = choose(found, wanted, bus)
     buses = [] if new_bus is None else [new_bus]
     adoption = plan(config.model_copy(update={"buses": (*config.buses, *buses)}), chosen, found)
     if adoption.entries:
@@ -67,8 +71,10 @@ def choose(found: Iterable[FoundMeter], wanted: Collection[str] | None, bus: str
     chosen = [meter for meter in here if names & _names(meter)]
     missing = sorted(names - {name for meter in chosen for name in _names(meter)})
     if missing:
-        known = ", ".join(meter.device_id for meter in here) or "none; scan first"
-        raise RequestError(404, "unknown_meter", f"no scan has found {missing[0]}; found: {known}", field="meters")
+        on_bus = "" if bus is None else f" on bus {bus}"
+        known = ", ".join(dict.fromkeys(meter.device_id for meter in here)) or "none; scan first"
+        text = f"no scan has found {', '.join(missing)}{on_bus}, so nothing was adopted; found: {known}"
+        raise RequestError(404, "unknown_meter", text, field="meters")
     return chosen
 
 

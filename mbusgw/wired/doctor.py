@@ -12,6 +12,9 @@ from mbusgw.model.wording import counted
 #: A share of spoilt answers from which something is worth a person's time.
 WORTH_SAYING = 0.02
 MOST = 0.5
+#: Said of the line where many meters have the same trouble; it is not said of each of them then.
+OF_MANY = "are damaged now and then"
+DOUBLED = "two meters may have this address: `mbusgw scan --secondary` tells them apart; or its wiring is bad"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,12 @@ class Finding:
 
 def findings(line: Tallies, meters: Sequence[Examined], *, echo: str = "auto") -> list[Finding]:
     """What there is to say, what concerns the whole line first. Any thread."""
-    return [*_of_the_line(line, meters, echo), *(finding for meter in meters for finding in _of_a_meter(meter, meters))]
+    if not meters:
+        return [Finding("bus", "no meter of it is in the configuration",
+                        "`mbusgw scan` finds them, with --adopt it writes them down")]  # fmt: skip
+    of_the_line = list(_of_the_line(line, meters, echo))
+    common = any(finding.what.endswith(OF_MANY) for finding in of_the_line)
+    return [*of_the_line, *(found for meter in meters for found in _of_a_meter(meter, meters, common=common))]
 
 
 def _of_the_line(line: Tallies, meters: Sequence[Examined], echo: str) -> Iterable[Finding]:
@@ -68,40 +76,49 @@ def _of_the_line(line: Tallies, meters: Sequence[Examined], echo: str) -> Iterab
                       "a meter or the converter holds the line: take meters off one by one until it ends")  # fmt: skip
     if line.echoes and echo == "off":
         yield Finding("line", "the converter sends our own bytes back", "set `echo: auto`")
-    if line.stray_bytes > sum(tally.requests for tally in asked):
+    if line.stray_bytes > sum(tally.requests for tally in asked) and not any(tally.late for tally in asked):
         yield Finding("line", f"{counted(line.stray_bytes, 'byte')} came while nobody was asked",
-                      "another master on the bus, meters that answer late, or interference on the cable")  # fmt: skip
+                      "another master on the bus, or interference on the cable")  # fmt: skip
     spoilt = sum(tally.spoilt > WORTH_SAYING * tally.requests for tally in asked)
     if spoilt > 2 and spoilt > MOST * len(asked):
-        yield Finding("line", f"answers of {spoilt} of {counted(len(asked), 'meter')} are damaged now and then",
+        yield Finding("line", f"answers of {spoilt} of {len(asked)} meters {OF_MANY}",
                       "the cable: its length, its ends, a short circuit, or more meters than the converter feeds")
 
 
-def _of_a_meter(meter: Examined, meters: Sequence[Examined]) -> Iterable[Finding]:
+def _of_a_meter(meter: Examined, meters: Sequence[Examined], *, common: bool) -> Iterable[Finding]:
+    """``common``: what is damaged now and then is the line's trouble."""
     tally = meter.tally
     if not tally.requests:
         return
     who = f"{meter.device} (address {meter.address})"
     asked = counted(tally.requests, "request")
     others = any(other.tally.answers for other in meters if other is not meter)
-    if not tally.answers and not tally.spoilt and others and not tally.unexpected:
+    if not (tally.answers or tally.spoilt or tally.unexpected or tally.late) and others:
         yield Finding(who, f"never answered, {counted(tally.timeouts, 'try', 'tries')}",
                       "is it connected and powered? is its address right, does it talk at this baud rate?")  # fmt: skip
-    elif tally.answers and tally.timeouts > WORTH_SAYING * tally.requests:
-        yield Finding(who, f"did not answer {tally.timeouts} of {asked}",
+    elif tally.answers and tally.timeouts - tally.late > WORTH_SAYING * tally.requests:
+        yield Finding(who, f"did not answer {tally.timeouts - tally.late} of {asked}",
                       "a loose contact, or it rests between reads: read it less often")  # fmt: skip
     if tally.collisions:
         yield Finding(who, f"several meters answered at once, {_times(tally.collisions)}",
                       "write more of its secondary address; equal meters need different addresses")  # fmt: skip
-    if tally.spoilt > WORTH_SAYING * tally.requests and others:
-        yield Finding(who, f"the answers to {tally.spoilt} of {asked} were damaged",
-                      "two meters may have this address (search the bus by secondary addresses), or its wiring is bad")
-    if tally.unexpected:
-        yield Finding(who, f"{counted(tally.unexpected, 'answer')} not to the question: {tally.last_unexpected}",
-                      "two meters with one address, or one that answers too late")  # fmt: skip
+    damaged = tally.spoilt > WORTH_SAYING * tally.requests and others
+    if tally.unexpected or damaged and (not common or tally.spoilt >= MOST * tally.requests):
+        parts = [f"the answers to {tally.spoilt} of {asked} were damaged"] if damaged else []
+        if tally.unexpected:
+            parts.append(f"{counted(tally.unexpected, 'answer')} not to the question: {tally.last_unexpected}")
+        late = [other.device for other in meters if other is not meter and other.tally.late]
+        yield Finding(who, "; ".join(parts), _who_disturbs(tally, late))
     if tally.late:
         yield Finding(who, f"answered after the window, {_times(tally.late)}",
                       "slower than the standard allows; it is given more time now (`latency_ms` for converters)")
+
+
+def _who_disturbs(tally: Tally, late: Sequence[str]) -> str:
+    """The likeliest cause of answers that are damaged, or another's."""
+    if tally.spoilt + tally.unexpected >= MOST * tally.requests or tally.unexpected and not late:
+        return DOUBLED
+    return "its wiring, or a disturbance near it" + (f"; or {', '.join(late)}, late, talked into it" if late else "")
 
 
 def _times(number: int) -> str:

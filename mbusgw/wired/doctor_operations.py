@@ -1,7 +1,7 @@
 """What can be asked of a bus: how it is, after every meter was read a few times."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
 from typing import Any, Protocol
@@ -10,10 +10,10 @@ from mbusgw.commands.params import Params
 from mbusgw.config.models import DeviceConfig
 from mbusgw.mbus.answer import Answer
 from mbusgw.mbus.session import Session
-from mbusgw.mbus.tally import total
+from mbusgw.mbus.tally import Tally, total
 from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.command import Document, Tell
-from mbusgw.model.errors import BusError, LinkError, MbusgwError
+from mbusgw.model.errors import BusError, LinkError, MbusgwError, NoAnswer
 from mbusgw.runtime.clock import Clock
 from mbusgw.wired.bus import Bus
 from mbusgw.wired.doctor import Examined, findings
@@ -25,6 +25,8 @@ from mbusgw.wired.turns import Urgency
 ROUNDS, ROUNDS_MAX = 3, 100
 #: A read of the examination may wait for its turn so long, even on a bus that is always busy.
 PATIENCE_S = 600.0
+#: How long a meter that did not answer in time is listened to.
+LATE_S = 2.0
 
 
 class Lane(Protocol):
@@ -76,6 +78,8 @@ class _Examination:
         self._devices = devices
         self._left = [device for _ in range(rounds) for device in devices]
         self._total = len(self._left)
+        self._looked = not rounds or bool(devices)  # whether the port is there, else nobody would know
+        self._mute: set[str] = set()  # those that are not late, but silent
         self._tell = tell
         self._clock = clock
 
@@ -83,39 +87,53 @@ class _Examination:
         """The next read, or the diagnosis."""
         if self.result.cancelled():
             return
-        if not self._left:
+        if not self._looked:
+            self._looked = True
+            self._submit(lambda session: None)
+        elif not self._left:
             if self.result.set_running_or_notify_cancel():
                 self.result.set_result(examined(self._bus, [device for device, _ in self._devices]))
-            return
-        device, speed = self._left.pop(0)
-        job = self._bus.submit(
-            lambda session: _read(session, device, speed),
-            deadline_mono=self._clock.mono() + PATIENCE_S,
-            urgency=Urgency.ROUTINE,
-        )
+        else:
+            device, speed = self._left.pop(0)
+            self._submit(lambda session: self._read(session, device, speed))
+
+    def _submit(self, work: Callable[[Session], None]) -> None:
+        job = self._bus.submit(work, deadline_mono=self._clock.mono() + PATIENCE_S, urgency=Urgency.ROUTINE)
         job.add_done_callback(self._done)
 
     def _done(self, job: Future[None]) -> None:
-        self._tell({"done": self._total - len(self._left), "of": self._total})
+        if self._total:
+            self._tell({"done": self._total - len(self._left), "of": self._total})
         error = job.exception() if not job.cancelled() else BusError("the examination was broken off")
         if error is not None and self.result.set_running_or_notify_cancel():
             self.result.set_exception(error if isinstance(error, MbusgwError) else BusError(str(error)))
         elif error is None:
             self.go_on()
 
+    def _read(self, session: Session, device: DeviceConfig, speed: MeterSpeed) -> None:
+        """What goes wrong with the meter is counted; that is what it is for. A late answer is waited for: it would come
+        into the next meter's, and that one be blamed."""
 
-def _read(session: Session, device: DeviceConfig, speed: MeterSpeed) -> None:
-    """What goes wrong with the meter is counted; that is what it is for."""
+        def read(reset: bool) -> Answer:
+            try:
+                return session.read_user_data(
+                    device.address, reset=reset, max_telegrams=device.max_telegrams, meter=device.meter
+                )
+            except NoAnswer:
+                self._await_late(session, device)
+                raise
 
-    def read(reset: bool) -> Answer:
-        return session.read_user_data(
-            device.address, reset=reset, max_telegrams=device.max_telegrams, meter=device.meter
-        )
+        try:
+            speed.read(session, device.address, read, reset=False)
+        except LinkError:
+            return
 
-    try:
-        speed.read(session, device.address, read, reset=False)
-    except LinkError:
-        return
+    def _await_late(self, session: Session, device: DeviceConfig) -> None:
+        if device.id not in self._mute:
+            before = _tally(self._bus, device).late
+            session.await_late(LATE_S)
+            if _tally(self._bus, device).late == before:
+                self._mute.add(device.id)
 
 
 def examined(bus: Bus, devices: Sequence[DeviceConfig]) -> dict[str, Any]:
@@ -138,9 +156,12 @@ def examined(bus: Bus, devices: Sequence[DeviceConfig]) -> dict[str, Any]:
 
 def _examined(bus: Bus, device: DeviceConfig) -> Examined:
     own = device.own_baudrate or bus.config.baudrate
+    return Examined(device.id, address_text(device.address), own, _tally(bus, device))
+
+
+def _tally(bus: Bus, device: DeviceConfig) -> Tally:
     counted = list(bus.tallies.meters.items())
-    tally = total(tally for (_, address), tally in counted if _is_of(address, device.address))
-    return Examined(device.id, address_text(device.address), own, tally)
+    return total(tally for (_, address), tally in counted if _is_of(address, device.address))
 
 
 def _is_of(counted: Address, configured: Address) -> bool:

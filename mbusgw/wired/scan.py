@@ -184,7 +184,9 @@ class Scanner(Worker):
                     raise
             except BusError as error:
                 away_mono = self.clock.mono() if away_mono is None else away_mono
-                if not self._begun or self.clock.mono() - away_mono > AWAY_MAX_S:
+                if not self._begun:
+                    raise
+                if self.clock.mono() - away_mono > AWAY_MAX_S:
                     raise BusError(f"{error}; the scan can be gone on with", hint=error.hint) from error
                 self._tell(order, survey, waits=str(error))
                 self._rest(order, AWAY_PAUSE_S)

@@ -47,6 +47,16 @@ def test_what_is_wrong_is_named_with_advice(
     assert "water" in finding["about"] and "damaged" in finding["what"] and finding["advice"]
 
 
+def test_a_bus_without_meters_is_exit_1_and_so_is_a_port_that_is_away(
+    segment: Segment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bus-doctor", segment.port]) == 1
+    text = capsys.readouterr().out
+    assert "- bus: no meter of it is in the configuration" in text and "answer after" not in text
+    assert main(["bus-doctor", "/nowhere/at/all"]) == 1
+    assert "/nowhere/at/all does not exist" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("rounds", ["-1", "101"])
 def test_a_number_of_rounds_that_makes_no_sense_is_refused(
     config: Path, rounds: str, capsys: pytest.CaptureFixture[str]

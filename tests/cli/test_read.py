@@ -80,6 +80,7 @@ def test_nobody_there_is_exit_1_with_advice(config: Path, capsys: pytest.Capture
         (["cellar"], "no device 'cellar' in the configuration"),
         (["251"], "a primary address is 0 to 250"),
         (["123456789"], "this one has 9"),
+        (["12345678"], "by its number alone as 12345678FFFFFFFF"),
         ([], "name an address or a device"),
         (["1", "--any"], "name an address or a device"),
         (["1"], "which bus? Name it with --bus NAME, or its port (/dev/ttyUSB0); the configuration has main, attic"),

@@ -113,6 +113,7 @@ def test_adopting_from_a_port_writes_its_bus_too(tmp_path: Path, segment: Segmen
     ("arguments", "words"),
     [
         (["cellar"], "no bus 'cellar'"),
+        (["ttyUSB0"], "with its whole name: /dev/ttyUSB0"),
         (["--mask", "12XX"], "up to 16 hex digits"),
         (["--primary", "--mask", "12"], "a mask is for the search by secondary address"),
         (["--resume", "--hex"], "hex cannot be chosen"),

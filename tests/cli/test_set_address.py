@@ -86,15 +86,17 @@ def test_an_address_that_the_configuration_gives_to_another_is_refused(
     config: Path, segment: Segment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert set_address(config, 2, 50, "--yes") == 1
-    assert f"{config}:6: device spare is configured at address 50" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"{config}:6: device spare is configured at address 50, so nothing was changed" in told
     assert segment.meters[1].address == 2
 
 
 def test_an_address_that_a_meter_has_is_refused(
     config: Path, segment: Segment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert set_address(config, 2, 3, "--yes") == 1
-    assert "a meter answers at address 3 already" in capsys.readouterr().err
+    assert set_address(config, "heat", 3, "--yes") == 1
+    told = capsys.readouterr().err
+    assert "a meter answers at address 3 already" in told and "change that line" not in told
 
 
 @pytest.mark.parametrize("new", ["0", "251", "-1", "seven"])
@@ -123,7 +125,8 @@ def test_a_reset_of_nobody_fails(config: Path, arguments: list[str], code: int) 
     assert main(["reset", *arguments, "-c", str(config)]) == code
 
 
-def test_a_sub_code_is_a_number(config: Path) -> None:
+def test_a_sub_code_is_a_number(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["reset", "1", "--code", "x", "-c", str(config)])
     assert caught.value.code == 2
+    assert "expected a number such as 16 or 0x10, not 'x'" in capsys.readouterr().err

@@ -122,6 +122,8 @@ def test_found_meters_are_adopted_and_read_while_everything_else_goes_on(
             assert status == 200 and answer["added"] == [] and len(answer["already"]) == 5
             done = mbusgw("adopt", "--all", "-c", str(daemon.file))
             assert done.returncode == 0 and "is configured already" in done.stdout, done.stderr
+            done = mbusgw("adopt", ids[0], "els_1", "els_2", "-c", str(daemon.file))
+            assert done.returncode == 2 and "no scan has found els_1, els_2" in done.stderr
 
 
 def mbusgw(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -510,6 +510,21 @@ def test_a_meter_has_its_whole_window_after_the_late_answer_of_another() -> None
     assert len(line.written) == 2
 
 
+def test_a_late_answer_can_be_waited_for_and_a_silent_meter_not_for_ever() -> None:
+    line = PacedLine([(0.02, b"\xE5")], [(0.5, ANSWER)], [(0.5, ANSWER)])
+    session = Session(line, baudrate=9600, mono=line.mono)
+    with pytest.raises(NoAnswer):
+        session.read_user_data(1)
+    session.await_late(2)
+    assert line.now - line.began[-1] < 1, "its answer was there"
+    assert session.read_user_data(1).frames == (ANSWER,)
+    with pytest.raises(NoAnswer):
+        session.read_user_data(1)
+    asked = line.began[-1]
+    session.await_late(2)
+    assert line.now - asked == pytest.approx(2 + 55 / 9600)
+
+
 def test_one_late_answer_tells_how_much_time_a_slow_meter_needs() -> None:
     line = PacedLine([(0.02, b"\xE5")], [(0.5, ANSWER)], [(0.5, ANSWER)])
     session = Session(line, baudrate=9600, mono=line.mono)

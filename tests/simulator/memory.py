@@ -33,16 +33,16 @@ class SkippingClock:
 
     def __init__(self) -> None:
         self._real = SystemClock()
-        self._skipped_s = 0.0
+        self.skipped_s = 0.0
 
     def mono(self) -> float:
-        return self._real.mono() + self._skipped_s
+        return self._real.mono() + self.skipped_s
 
     def now(self) -> datetime:
-        return self._real.now() + timedelta(seconds=self._skipped_s)
+        return self._real.now() + timedelta(seconds=self.skipped_s)
 
     def advance(self, seconds: float) -> None:
-        self._skipped_s += seconds
+        self.skipped_s += seconds
 
 
 class MemoryPort(VirtualLine):

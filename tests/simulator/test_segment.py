@@ -194,6 +194,7 @@ def test_the_command_takes_orders_and_keeps_a_log(tmp_path: Path) -> None:
         (["--kinds", "heat,steam"], 2, "no such kind: 'steam'"),
         (["--log", "/nowhere/log"], 1, "cannot write /nowhere/log"),
         (["--meters-file", "/nowhere/meters.yaml"], 3, "/nowhere/meters.yaml"),
+        (["--duration", "-1"], 2, "a number of seconds above 0"),
     ],
 )
 def test_a_wrong_option_of_the_command_is_explained(options: list[str], code: int, message: str) -> None:

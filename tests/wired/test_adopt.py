@@ -101,10 +101,25 @@ def test_only_those_that_are_wanted_are_added(file: Path) -> None:
     found = [find(5, 5), find(6, 6), find(7, 7)]
     document = adopted(file, *found, wanted=["pad_00000006", "0000000724400107"])
     assert [entry["id"] for entry in document["added"]] == ["pad_00000006", "pad_00000007"]
-    with pytest.raises(RequestError, match="no scan has found els_1; found: pad_00000005") as refused:
-        adopted(file, *found, wanted=["pad_00000005", "els_1"])
-    assert refused.value.status == 404 and len(load(file, {}).devices) == 3
-    assert adopted(file, *found, bus="attic")["added"] == []
+
+
+def test_with_names_that_nobody_has_found_nothing_is_done_and_all_of_them_are_told(file: Path) -> None:
+    found = [find(5, 5), find(6, 6)]
+    told = "no scan has found els_1, els_2, so nothing was adopted; found: pad_00000005, pad_00000006"
+    with pytest.raises(RequestError, match=told) as refused:
+        adopted(file, *found, wanted=["ELS_2", "pad_00000005", "els_1"])
+    assert (refused.value.status, refused.value.code) == (404, "unknown_meter")
+    assert file.read_text() == TEXT
+
+
+def test_only_those_of_a_bus_that_there_is_are_added(file: Path) -> None:
+    found = [find(5, 5), find(6, 6, bus="attic")]
+    with pytest.raises(RequestError, match="there is no bus 'cellar'; there are attic, main") as refused:
+        adopted(file, *found, bus="cellar")
+    assert refused.value.code == "unknown_bus"
+    with pytest.raises(RequestError, match="no scan has found pad_00000006 on bus main, so"):
+        adopted(file, *found, wanted=["pad_00000006"], bus="main")
+    assert [entry["id"] for entry in adopted(file, *found, bus="main")["added"]] == ["pad_00000005"]
 
 
 def test_what_cannot_be_made_out_is_refused_with_the_reason(file: Path) -> None:
