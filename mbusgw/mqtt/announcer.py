@@ -1,16 +1,10 @@
 """Tells Home Assistant what there is, and takes back what is gone."""
 from __future__ import annotations
 
-import hashlib
 import logging
 import random
-import sqlite3
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
-from contextlib import closing
 from enum import Enum
-from functools import partial
-from typing import Any, NamedTuple
 
 from mbusgw.commands.bucket import Bucket
 from mbusgw.commands.params import Params
@@ -20,19 +14,17 @@ from mbusgw.mqtt.announcement import Announcement
 from mbusgw.mqtt.client import Incoming
 from mbusgw.mqtt.controls import Live, gateway_message, settings_messages
 from mbusgw.mqtt.discovery import Discovery
-from mbusgw.mqtt.removal import with_leaving
+from mbusgw.mqtt.ledger import Ledger, Unfinished
 from mbusgw.mqtt.settling import Settling
 from mbusgw.mqtt.states import StateRecorder
 from mbusgw.mqtt.topics import Topics
 from mbusgw.mqtt.twins import Twins
 from mbusgw.registry.changes import Change
 from mbusgw.registry.registry import Registry
-from mbusgw.runtime import exactjson
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.mailbox import Mailbox
 from mbusgw.runtime.worker import Worker
-from mbusgw.store import announced, outbox
-from mbusgw.store.outbox import Message
+from mbusgw.store import outbox
 from mbusgw.store.writer import Store
 
 log = logging.getLogger(__name__)
@@ -49,27 +41,8 @@ class _Order(Enum):
     TELL_ANEW = "discovery, then states"
 
 
-class _Unfinished(NamedTuple):
-    """Entities were named by their platform alone; when that is sent, ``topic`` is announced without them."""
-
-    topic: str
-    device_id: str
-
-
-class _Told(NamedTuple):
-    """What is remembered of an announcement: a document is some ten kilobytes, and there may be 50,000 of them.
-
-    ``meter`` is maker and number, which tell two meters apart, and not one that names now this medium, now that
-    (heating and cooling): its entities must not come and go with every telegram.
-    """
-
-    device_id: str
-    digest: bytes
-    meter: str
-
-
 class Announcer(Worker):
-    """Owns the discovery topics, and the table that remembers what was announced.
+    """Owns the discovery topics: who is announced when, and what is said after it.
 
     ``changed``, ``refresh``, ``birth``, ``everything``: **any thread** (they only post); the rest: **own thread**
     """
@@ -98,12 +71,12 @@ class Announcer(Worker):
         self._topics = topics
         self._live = live
         self._uniform = uniform
-        self._orders: Mailbox[str | _Order | _Unfinished] = Mailbox(100_000)
+        self._orders: Mailbox[str | _Order | Unfinished] = Mailbox(100_000)
         self._unfinished: dict[str, str] = {}
         self._twins = Twins(registry, discovery.topic)
         self._settling = Settling(registry, recorder, clock)
         self._rediscoveries = Bucket(clock, rate_per_s=1 / REDISCOVER_S, burst=2)
-        self._announced: dict[str, _Told] = {}
+        self._ledger = Ledger(store, clock, half_told=self._orders.offer)
         self._born_mono: float | None = None
 
     # -------------------------------------------------- any thread
@@ -154,13 +127,7 @@ class Announcer(Worker):
     # -------------------------------------------------- own thread
     def setup(self) -> None:
         """Reads what was announced by this or an earlier run."""
-        reader = self._store.reader()
-        try:
-            self._announced = {
-                topic: _told(device_id, payload) for topic, device_id, payload in announced.rows(reader)
-            }
-        finally:
-            reader.close()
+        self._ledger.load()
 
     def step(self) -> None:
         """One order, or a birth that is due."""
@@ -170,7 +137,7 @@ class Announcer(Worker):
         elif order is _Order.TELL_ANEW:
             log.info("telling Home Assistant everything anew, as asked for")
             self._tell_anew()
-        elif isinstance(order, _Unfinished):
+        elif isinstance(order, Unfinished):
             self._unfinished[order.topic] = order.device_id
         elif order is _Order.GATEWAY:
             self._announce_gateway()
@@ -178,7 +145,7 @@ class Announcer(Worker):
             self._announce_device(order)
             self._tell_settings(order)
             self._settling.spare(order)
-        if order is None or isinstance(order, _Unfinished):
+        if order is None or isinstance(order, Unfinished):
             self._finish()
         self._settling.settle()
         if self._born_mono is not None and self.clock.mono() >= self._born_mono:
@@ -194,14 +161,14 @@ class Announcer(Worker):
     def _announce_all(self) -> None:
         gateway = self._discovery.gateway()
         states = self._registry.snapshot()
-        owners = self._twins.owners(states.values(), {topic: told.device_id for topic, told in self._announced.items()})
+        owners = self._twins.owners(states.values(), self._ledger.holders())
         # A meter that is configured and was not read yet in this run keeps what was said of it.
         unread = {device_id for device_id, state in states.items() if state.read_at is None}
         self._withdraw(
             [
                 topic
-                for topic, told in self._announced.items()
-                if topic not in owners and topic != gateway.topic and told.device_id not in unread
+                for topic, device_id in self._ledger.holders().items()
+                if topic not in owners and topic != gateway.topic and device_id not in unread
             ]
         )
         self._announce(gateway)
@@ -214,7 +181,7 @@ class Announcer(Worker):
 
     def _announce_gateway(self) -> None:
         announcement = self._discovery.gateway()
-        if self._announced.get(announcement.topic) != _told("", announcement.payload):
+        if not self._ledger.knows(announcement):
             self._announce(announcement)
         self._tell_settings("")
 
@@ -235,76 +202,32 @@ class Announcer(Worker):
             return
         state = self._registry.get(device_id)
         if state is None:
-            self._withdraw([topic for topic, told in self._announced.items() if told.device_id == device_id])
+            self._withdraw([topic for topic, holder in self._ledger.holders().items() if holder == device_id])
             return
         announcement = self._discovery.meter(state, interval_s=self._interval_s(device_id))
         if announcement is None:
             return
-        holder = self._announced.get(announcement.topic)
-        if self._twins.is_left_out(state, announcement.topic, holder.device_id if holder else None):
+        if self._twins.is_left_out(state, announcement.topic, self._ledger.holder(announcement.topic)):
             return
         # Another meter under the same name: were both announced, the old one would show what the new one counts.
-        new = _told(device_id, announcement.payload)
-        if announcement.topic not in self._announced:
-            replaced = [
-                topic
-                for topic, told in self._announced.items()
-                if told.device_id == device_id and told.meter != new.meter
-            ]
-            self._withdraw(replaced)
-        if announcement.topic == again or self._announced.get(announcement.topic) != new:
+        self._withdraw(self._ledger.replaced_by(announcement))
+        if announcement.topic == again or not self._ledger.knows(announcement):
             self._announce(announcement)
 
     def _announce(self, announcement: Announcement) -> None:
-        now, topic = self.clock.now(), announcement.topic
-        device_id, payload = announcement.device_id, announcement.payload
-
-        def write(connection: sqlite3.Connection) -> bool:
-            previous, waits = announced.payload(connection, topic), announced.waits(connection, topic)
-            sent = with_leaving(payload, previous, previous_waits=waits)
-            if waits and sent == previous:
-                return sent != payload  # it keeps its place, before the values that wait behind it
-            announced.remember(connection, topic, device_id, sent, now)
-            outbox.put(connection, [Message(topic, sent, retain=True)], now)
-            return sent != payload
-
-        self._store.submit(write).add_done_callback(partial(self._is_written, _Unfinished(topic, device_id)))
-        told = _told(device_id, payload)
-        if device_id and self._announced.get(topic, told) != told:
-            self._settling.owe(device_id)
-        self._announced[topic] = told
-
-    def _is_written(self, unfinished: _Unfinished, future: Future[list[Any]]) -> None:
-        """The store's thread."""
-        if future.exception() is None and future.result()[0]:
-            self._orders.offer(unfinished)
+        if self._ledger.tell(announcement):
+            self._settling.owe(announcement.device_id)
 
     def _finish(self) -> None:
         """The second step of what leaves, once the first has been sent."""
         if not self._unfinished:
             return
-        with closing(self._store.reader()) as reader:
-            sent = [topic for topic in self._unfinished if not announced.waits(reader, topic)]
-        for topic in sent:
+        for topic in self._ledger.sent(self._unfinished):
             self._announce_device(self._unfinished.pop(topic), again=topic)
 
     def _withdraw(self, topics: Iterable[str]) -> None:
-        """Takes back what is not any more: an empty retained message removes the device."""
-        now = self.clock.now()
+        """Takes back what is not any more."""
         for topic in topics:
-
-            def write(connection: sqlite3.Connection, gone: str = topic) -> None:
-                announced.forget(connection, gone)
-                outbox.put(connection, [Message(gone, "", retain=True)], now)
-
-            log.info("%s is gone and taken back from Home Assistant", self._announced[topic].device_id or topic)
-            self._store.submit(write)
-            del self._announced[topic]
+            self._ledger.withdraw(topic)
             for device_id in self._twins.freed(topic):
                 self._orders.offer(device_id)
-
-
-def _told(device_id: str, payload: str) -> _Told:
-    device = exactjson.loads(payload)["device"]
-    meter = f"{device.get('manufacturer')} {device.get('serial_number')}"
-    return _Told(device_id, hashlib.blake2b(payload.encode(), digest_size=16).digest(), meter)
