@@ -190,7 +190,10 @@ def _is_a_with_wrong_length(raw: bytes) -> bool:
     if rest < 3:
         return False
     length = len(raw) - 1 - 2 - 2 * -(-rest // (_BLOCK_A + 2))
-    return size_a(length) == len(raw) and not _split_a(bytes((length,)) + raw[1:])[1]
+    first = bytes((length,)) + raw[1:_HEAD]
+    if crc_field(first) != raw[_HEAD : _HEAD + 2]:  # nearly always: the rest is not looked at
+        return False
+    return size_a(length) == len(raw) and not _split_a(first + raw[_HEAD:])[1]
 
 
 def _is_a_cut_short(raw: bytes) -> bool:
