@@ -4,7 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-SILENCES_MAX = 6  # tries in vain after which a meter's longer window is forgotten
+SILENCES_MAX = 3  # tries in vain after which a meter's longer window is forgotten; a late answer earns it again
 IN_TIME_MIN = 4  # answers in time after which it is forgotten too; twice as many with each time it was late
 RELAPSES_MAX = 7  # that are counted
 STEP_MAX = 16  # windows that one late answer can earn: it may have come late through a queue

@@ -1,6 +1,8 @@
 """How much time a meter is given: more after a late answer, and no longer than it needs it."""
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from mbusgw.mbus.pace import SILENCES_MAX, STEP_MAX, Pace
@@ -52,6 +54,22 @@ def test_one_that_is_silent_loses_it() -> None:
     for n in range(SILENCES_MAX):
         pace.missed(float(n))
     assert pace.patience == 1
+
+
+def test_a_slow_meter_that_falls_silent_costs_its_longer_window_three_times_and_then_the_standards() -> None:
+    meter = build_meter("heat", 1, clock=CLOCK)
+    line = VirtualLine(Cable([meter], baudrate=2400))
+    session = Session(line, baudrate=2400, mono=line.mono)
+    meter.fault = Fault(FaultKind.LATE, delay_s=1.0)
+    while not meter.readouts:
+        with suppress(NoAnswer):
+            session.read_user_data(1)
+        line.sleep_until(line.mono() + 2)
+        session.look()
+    session.read_user_data(1)
+    meter.fault = Fault(FaultKind.SILENT)
+    windows = [window_of(session, 1) for _ in range(5)]
+    assert windows[0] == windows[2] != "192 ms" and windows[3:] == ["192 ms"] * 2
 
 
 def test_one_that_only_acknowledges_loses_it_too() -> None:
