@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mbusgw.mbus.decode import decode_frame
+from mbusgw.mbus.answer import more_records_follow, parse_long
+from mbusgw.mbus.decode import decode_frame, identity_of, is_application_error
 from mbusgw.mbus.frames import ShortFrame, encode, parse
 from mbusgw.mbus.session import Session
+from mbusgw.model.address import Address, SecondaryAddress
 from mbusgw.model.errors import DecodeError, LinkError, MbusgwError
 from mbusgw.simulator.cable import Cable
 from mbusgw.simulator.catalogue import build_meters
@@ -22,6 +24,8 @@ from tests.simulator.wire import CLOCK
 
 #: Bus time after which a read has hung: the longest frame, each of four tries, at 2400 baud.
 LONGEST_READ_S = 60.0
+#: Who sends most of the frames made by hand.
+METER = SecondaryAddress.parse("123456782D2C0804")
 
 
 def damaged(frame: bytes) -> Iterator[bytes]:
@@ -47,12 +51,24 @@ class PlayedLine(VirtualLine):
         self.cable.inject(answer, self.now_mono + len(data) * 11 / 2400 + 0.02)
 
 
-def read(*answers: bytes, address: int = 1, repeats: int = 0) -> tuple[bytes, ...]:
+def forged(frame: bytes) -> Iterator[bytes]:
+    """``frame`` with each single bit of its content turned over, and the checksum of what it is then."""
+    for bit in range(8 * 4, 8 * (len(frame) - 2)):
+        spoiled = bytearray(frame)
+        spoiled[bit // 8] ^= 1 << bit % 8
+        spoiled[-2] = sum(spoiled[4:-2]) % 256
+        yield bytes(spoiled)
+
+
+def read(
+    *answers: bytes, address: Address = 1, repeats: int = 0, meter: SecondaryAddress | None = None
+) -> tuple[bytes, ...]:
     """What a read of ``address`` takes from ``answers``; nothing if it fails with one of our errors."""
     line = PlayedLine(*answers)
+    session = Session(line, baudrate=2400, mono=line.mono)
     began_mono = line.mono()
     try:
-        return Session(line, baudrate=2400, mono=line.mono).read_user_data(address, repeats=repeats).frames
+        return session.read_user_data(address, repeats=repeats, meter=meter).frames
     except LinkError:
         return ()
     finally:
@@ -73,6 +89,36 @@ def test_a_damaged_answer_is_asked_for_again_and_the_right_one_is_taken() -> Non
     for spoiled in list(damaged(frame))[1::37]:
         if frame not in spoiled:
             assert read(spoiled, frame, frame, address=1, repeats=2)[:1] in ((frame,), ())
+
+
+@pytest.mark.parametrize(
+    "frame", [one for one in OWN_FRAMES if identity_of(parse_long(one)) is not None and not more_records_follow(one)]
+)
+def test_a_wrong_frame_with_a_right_checksum_is_taken_from_the_meter_that_was_asked_only(frame: bytes) -> None:
+    """By its primary address and who it must be, and by selection. What an application error says has no value."""
+    identity = identity_of(parse_long(frame))
+    assert identity is not None
+    meter = SecondaryAddress.of(identity)
+    known_bits = 8 * 4 if identity.manufacturer is None else 8 * 8  # the number alone, or all that names a meter
+    for address in (frame[5], meter):
+        assert read(frame, frame, frame, address=address, meter=meter) == (frame,)
+        refused = 0
+        for spoiled in forged(frame):
+            taken = read(spoiled, spoiled, spoiled, address=address, meter=meter)
+            refused += not taken
+            for raw in map(parse_long, taken):
+                sender = identity_of(raw)
+                assert is_application_error(raw) or sender is not None and meter.matches(sender)
+                assert raw.address == address or isinstance(address, SecondaryAddress)
+        assert refused >= known_bits + (8 if address == frame[5] else 0)
+
+
+@given(st.binary(max_size=40), st.binary(max_size=40))
+def test_what_comes_before_and_after_an_answer_makes_no_other_of_it(before: bytes, after: bytes) -> None:
+    frame = OWN_FRAMES[1]
+    for raw in read(before + frame + after, frame, frame, repeats=2, meter=METER):
+        assert METER.matches(identity_of(parse_long(raw)))  # type: ignore[arg-type]
+        assert raw == frame or before, "only what came first can have swallowed the answer"
 
 
 @given(st.binary(max_size=300))
@@ -153,6 +199,6 @@ def test_recorded_frames_are_refused_ending_at_each_byte_or_with_a_flipped_bit(d
         for spoiled in damaged(frame):
             with pytest.raises(DecodeError):
                 decode_frame(spoiled)
-    for frame in whole[::4]:  # on the bus each costs its time
+    for frame in whole:  # on the bus each costs its time
         for spoiled in list(damaged(frame))[::7]:
             assert read(spoiled, address=frame[5]) == ()
