@@ -187,14 +187,8 @@ class ParseWorker(WorkerWithView):
         else:
             status = Status.FAILED
         writes: list[Write] = [
-            telegrams.settle(
-                telegram.ingest_id,
-                status,
-                meter_id=sender.meter_id if sender else telegram.hint_meter_id,
-                manufacturer=sender.manufacturer if sender else telegram.hint_manufacturer,
-                reason=_reason(error),
-                retry_at=retry_at,
-                waits_for=_waits_for(error) if retry_at else None,
+            _settled(
+                telegram, status, error, sender, retry_at=retry_at, waits_for=_waits_for(error) if retry_at else None
             )
         ]
         if isinstance(error, (KeyMissing, KeyWrong)):
@@ -222,13 +216,7 @@ class ParseWorker(WorkerWithView):
         done = self._commit(
             lambda: self._store.submit(
                 telegrams.hand_over(telegram.ingest_id, error.gateways),
-                telegrams.settle(
-                    telegram.ingest_id,
-                    Status.FAILED,
-                    meter_id=sender.meter_id if sender else None,
-                    manufacturer=sender.manufacturer if sender else None,
-                    reason=_reason(error),
-                ),
+                _settled(telegram, Status.FAILED, error, sender),
                 outbox.enqueue([*self._raw(telegram, attempts), message], self.clock.now()),
             )
         )
@@ -269,6 +257,20 @@ class ParseWorker(WorkerWithView):
             return None
         self._store_pause.reset()
         return done
+
+
+def _settled(
+    telegram: ReceivedTelegram, status: str, error: MbusgwError, sender: Sender | None, **wait: Any
+) -> Write:
+    """The outcome of a try without a reading. Who cannot be identified is who the request said."""
+    return telegrams.settle(
+        telegram.ingest_id,
+        status,
+        meter_id=sender.meter_id if sender else telegram.hint_meter_id,
+        manufacturer=sender.manufacturer if sender else telegram.hint_manufacturer,
+        reason=_reason(error),
+        **wait,
+    )
 
 
 def _reason(error: MbusgwError) -> str:
