@@ -72,7 +72,6 @@ class Scanner(Worker):
         self._orders: Mailbox[_Order] = Mailbox(1)
         self._lock = threading.Lock()
         self._order: _Order | None = None
-        self._survey: Survey | None = None
         self._progress: ScanProgress | None = None
         self._kept_mono = 0.0
         self._begun = False  # the scan under way has spoken
@@ -132,7 +131,7 @@ class Scanner(Worker):
 
     def _ended(self, order: _Order, outcome: ScanResult | MbusgwError) -> None:
         with self._lock:  # first: whoever hears of the end may ask for the next scan at once
-            self._order = self._survey = self._progress = None
+            self._order = self._progress = None
         if isinstance(outcome, ScanResult):
             order.future.set_result(outcome)
         else:
@@ -142,7 +141,7 @@ class Scanner(Worker):
     def _scan(self, order: _Order) -> ScanResult:
         """Raises ``MbusgwError`` where it cannot go on, ``Stopping``; its place is kept then."""
         name = self.bus.config.name
-        survey = self._survey = self._begin(order.request)
+        survey = self._begin(order.request)
         self._finds.keep_place(name, survey.place())
         log.info("bus %s: a scan begins", name)
         try:
