@@ -52,7 +52,7 @@ LOOKS: Mapping[str, Look] = {
     "mass_flow": Look("Mass flow", "Massenstrom", None, _GAUGE),
     "flow_temperature": Look("Flow temperature", "Vorlauftemperatur", "temperature", _GAUGE, precision=1),
     "return_temperature": Look("Return temperature", "Rücklauftemperatur", "temperature", _GAUGE, precision=1),
-    # The class temperature_delta is refused by Home Assistant before late 2025; unit and state class serve alike.
+    # The class temperature_delta is refused by Home Assistant before 2025.11; unit and state class serve alike.
     "temperature_difference": Look("Temperature difference", "Temperaturdifferenz", None, _GAUGE, precision=2),
     "external_temperature": Look("External temperature", "Außentemperatur", "temperature", _GAUGE, precision=1),
     "pressure": Look("Pressure", "Druck", "pressure", _GAUGE),

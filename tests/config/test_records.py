@@ -72,7 +72,9 @@ def test_what_is_wrong_is_told_with_line_and_key(line: str, key: str, says: str)
         "dimensionless: {unit: m³, device_class: water}",
         "energy: {device_class: none, state_class: none}",
         "co2: {unit: ppm, device_class: carbon_dioxide}",
-        "temperature_difference: {device_class: temperature}",
+        "temperature_difference: {device_class: temperature_delta}",
+        "reactive_energy: {device_class: reactive_energy}",
+        "power: {factor: 0.000001, unit: MW, device_class: power}",
     ],
 )
 def test_what_home_assistant_takes_is_right(line: str) -> None:

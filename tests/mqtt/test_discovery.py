@@ -272,6 +272,25 @@ def test_entities_are_called_and_classed_as_wanted_and_keep_their_ids() -> None:
     assert not water.keys() & {"entity_category", "enabled_by_default"}
 
 
+def test_a_class_of_a_newer_home_assistant_is_sent_when_somebody_asks_for_it() -> None:
+    records = (
+        Record(QUANTITIES["temperature_difference"], "K", Decimal("21.5"), dib=b"\x02", vib=b"\x62"),
+        Record(QUANTITIES["reactive_energy"], "varh", Decimal("5000"), dib=b"\x04", vib=b"\xfb\x82\x75"),
+    )
+    state = meter(fields=MappingProxyType(name_fields(records)))
+    assert all("device_class" not in document(state)["components"][field] for field in state.fields)
+    asked = RecordWishes(
+        (
+            ("temperature_difference", RecordWish(device_class="temperature_delta")),
+            ("reactive_energy", RecordWish(device_class="reactive_energy")),
+        )
+    )
+    components = document(state.wanted(MeterWishes(None, asked)))["components"]
+    delta, reactive = components["temperature_difference"], components["reactive_energy"]
+    assert (delta["device_class"], delta["unit_of_measurement"]) == ("temperature_delta", "K")
+    assert (reactive["device_class"], reactive["state_class"]) == ("reactive_energy", "total_increasing")
+
+
 def test_a_class_that_does_not_go_with_the_unit_of_the_meter_is_left_out() -> None:
     component = document(wanted(power=RecordWish(device_class="energy")))["components"]["power"]
     assert "device_class" not in component
