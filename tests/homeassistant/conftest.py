@@ -39,42 +39,53 @@ class World:
 @pytest.fixture(scope="package", params=["en", "de"])
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One for all tests of a language: Home Assistant's first start takes its time."""
-    program = os.environ.get("MBUSGW_HASS")
-    if not program:
-        pytest.skip("no Home Assistant is named by MBUSGW_HASS")
-    language, folder, clock = request.param, tmp_path_factory.mktemp("homeassistant"), SystemClock()
     with ExitStack() as stack:
-        broker = Mosquitto(_below(folder, "mosquitto"))
-        broker.start()
-        stack.callback(broker.stop)
-        wired = [
-            build_meter(kind, number, clock=clock, number=number, telegrams=USUAL_TELEGRAMS.get(kind, 1))
-            for number, kind in enumerate(ALL_KINDS, 1)
-        ]
-        segment = Segment(PtyLine(folder / "bus"), wired, clock=clock, baudrate=9600)
-        segment.start()
-        stack.callback(segment.join, PATIENCE_S)
-        stack.callback(segment.stop)
-        transmitters = build_transmitters(clock=clock)
-        lines = [f"gateway: {{language: {language}}}", f"buses: [{{name: main, port: {folder}/bus, baudrate: 9600}}]"]
-        lines += ["keys:", *(f"  - {{meter_id: '{one.identity.id}', key: {one.key.hex()}}}" for one in transmitters)]
-        lines += ["devices:"]
-        lines += [f"  - {{id: meter_{one.address}, bus: main, address: {one.address}, interval: 5}}" for one in wired]
-        daemon = Daemon(_below(folder, "gateway"), "\n".join(lines) + "\n", broker=broker.url)
-        daemon.start()
-        stack.callback(lambda: daemon.process and daemon.stop())
-        radio = RadioGateway(
-            SimulatedGateway(f"http://127.0.0.1:{daemon.http_port}", "gw1", KEY), transmitters, clock=clock
-        )
-        radio.start()
-        stack.callback(radio.join, PATIENCE_S)
-        stack.callback(radio.stop)
-        hass = HomeAssistant(program, folder / "hass", language=language)
-        stack.callback(hass.stop)
-        hass.start()
-        hass.add_mqtt(broker.port)
-        meters = (*(f"meter_{one.address}" for one in wired), *RADIO)
-        yield World(language, broker, daemon, hass, meters, tuple(wired))
+        folder = tmp_path_factory.mktemp("homeassistant")
+        yield build_world(stack, folder, program("MBUSGW_HASS"), language=request.param)
+
+
+def program(variable: str) -> str:
+    """The Home Assistant that ``variable`` names; without one the test is skipped."""
+    named = os.environ.get(variable)
+    if not named:
+        pytest.skip(f"no Home Assistant is named by {variable}")
+    return named
+
+
+def build_world(stack: ExitStack, folder: Path, hass_program: str, *, language: str) -> World:
+    """All of it, running, until ``stack`` is closed."""
+    clock = SystemClock()
+    broker = Mosquitto(_below(folder, "mosquitto"))
+    broker.start()
+    stack.callback(broker.stop)
+    wired = [
+        build_meter(kind, number, clock=clock, number=number, telegrams=USUAL_TELEGRAMS.get(kind, 1))
+        for number, kind in enumerate(ALL_KINDS, 1)
+    ]
+    segment = Segment(PtyLine(folder / "bus"), wired, clock=clock, baudrate=9600)
+    segment.start()
+    stack.callback(segment.join, PATIENCE_S)
+    stack.callback(segment.stop)
+    transmitters = build_transmitters(clock=clock)
+    lines = [f"gateway: {{language: {language}}}", f"buses: [{{name: main, port: {folder}/bus, baudrate: 9600}}]"]
+    lines += ["keys:", *(f"  - {{meter_id: '{one.identity.id}', key: {one.key.hex()}}}" for one in transmitters)]
+    lines += ["devices:"]
+    lines += [f"  - {{id: meter_{one.address}, bus: main, address: {one.address}, interval: 5}}" for one in wired]
+    daemon = Daemon(_below(folder, "gateway"), "\n".join(lines) + "\n", broker=broker.url)
+    daemon.start()
+    stack.callback(lambda: daemon.process and daemon.stop())
+    radio = RadioGateway(
+        SimulatedGateway(f"http://127.0.0.1:{daemon.http_port}", "gw1", KEY), transmitters, clock=clock
+    )
+    radio.start()
+    stack.callback(radio.join, PATIENCE_S)
+    stack.callback(radio.stop)
+    hass = HomeAssistant(hass_program, folder / "hass", language=language)
+    stack.callback(hass.stop)
+    hass.start()
+    hass.add_mqtt(broker.port)
+    meters = (*(f"meter_{one.address}" for one in wired), *RADIO)
+    return World(language, broker, daemon, hass, meters, tuple(wired))
 
 
 def _below(folder: Path, name: str) -> Path:

@@ -7,16 +7,20 @@ import json
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from mbusgw.runtime.clock import iso
 from tests.homeassistant.websocket import WebSocket
 from tests.mosquitto import free_port
 from tests.wait import PATIENCE_S, wait_until
 
 #: The first start of an installation looks for what it needs.
 START_S = 180.0
+#: Set when the recorder is to be waited for.
+_MARK = "sensor.recorder_mark"
 _CLIENT = "http://127.0.0.1/"
 _OURS = ("sensor", "binary_sensor", "button", "number", "select", "switch")
 
@@ -55,6 +59,10 @@ class HomeAssistant:
                 stdout=out, stderr=out, env={"HOME": str(self._folder), "PATH": "/usr/bin:/bin"},
             )  # fmt: skip
         wait_until(self._is_ready, timeout=START_S, what=lambda: f"Home Assistant does not start:\n{self.log}")
+
+    def upgrade(self, program: str) -> None:
+        """Another version in the same folder, from the next start on."""
+        self._program = program
 
     def stop(self) -> None:
         if self._process is not None:
@@ -95,9 +103,17 @@ class HomeAssistant:
     def add_mqtt(self, broker_port: int) -> None:
         """Settings → Devices & services → Add integration → MQTT."""
         flow = self.post("/api/config/config_entries/flow", {"handler": "mqtt", "show_advanced_options": False})
-        broker = {"broker": "127.0.0.1", "port": broker_port}
+        broker: dict[str, Any] = {"broker": "127.0.0.1", "port": broker_port}
+        if any(one["name"] == "other_settings" for one in flow["data_schema"]):  # a section of the newer form
+            broker["other_settings"] = {"set_client_cert": False, "set_ca_cert": "off"}
         done = self.post(f"/api/config/config_entries/flow/{flow['flow_id']}", broker)
         assert done["type"] == "create_entry", done
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """``(2026, 11)``, while it runs."""
+        year, month = self.get("/api/config")["version"].split(".")[:2]
+        return int(year), int(month)
 
     # -------------------------------------------------- HTTP
     def get(self, path: str) -> Any:
@@ -159,6 +175,18 @@ class HomeAssistant:
         """Every entity of the MQTT integration that is shown, by entity id."""
         registry = {entry["entity_id"] for entry in self.entities().values() if entry["disabled_by"] is None}
         return {one["entity_id"]: one for one in self.get("/api/states") if one["entity_id"] in registry}
+
+    def history(self, entity_ids: Sequence[str], since: datetime) -> list[list[State]]:
+        """What each has shown since then, when the recorder, which writes one after the other, has come to now."""
+        mark = str(next(self._ids))
+        self.post(f"/api/states/{_MARK}", {"state": mark})
+        wait_until(lambda: any(one["state"] == mark for of_it in self._period([_MARK], since) for one in of_it))
+        return self._period(entity_ids, since)
+
+    def _period(self, entity_ids: Sequence[str], since: datetime) -> list[list[State]]:
+        query = f"filter_entity_id={','.join(entity_ids)}&no_attributes&significant_changes_only=0"
+        found: list[list[State]] = self.get(f"/api/history/period/{iso(since)}?{query}")
+        return found
 
     def state(self, entity_id: str) -> str:
         """What an entity shows; ``missing`` of one that is not there."""
