@@ -2,20 +2,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any
 
 from mbusgw.mbus.masks import DECIMAL, HEXADECIMAL
 from mbusgw.mbus.session import Session
-from mbusgw.mbus.sweep import DOUBLED, SHARED, PrimarySweep, SecondarySweep, Sighting, Sweep
+from mbusgw.mbus.sweep import PrimarySweep, SecondarySweep, Sighting, Sweep
 from mbusgw.mbus.wire import ANSWER_BITS, ANSWER_EXTRA_S, IDLE_BITS
 from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import MbusgwError, TransportOpenFailed
 from mbusgw.model.found import FoundMeter
-from mbusgw.model.products import product_name
 from mbusgw.runtime.clock import Clock
 from mbusgw.store.found import MALFORMED, from_document, to_document
+from mbusgw.wired.sightings import Sightings
 
 PRIMARY, SECONDARY = "primary", "secondary"
 #: Probes of a sweep of which nothing is known yet, for the estimate.
@@ -24,8 +23,6 @@ USUAL_PROBES = {PRIMARY: 251, SECONDARY: 100}
 PROBE_BITS = {PRIMARY: 5 * 11 + IDLE_BITS, SECONDARY: 17 * 11 + IDLE_BITS}
 #: Before so much is done, the pace of a sweep says nothing.
 TELLING_SHARE = 0.02
-
-ALSO_AT = "answers at {baudrate} baud too"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +84,28 @@ class ScanResult:
 
 
 class Survey:
-    """Steps through the sweeps of one request and puts together what they bring. **own thread** of the scanner
+    """Steps through the sweeps of one request; ``Sightings`` puts together what they bring.
 
-    ``step`` runs in the thread of the bus, while the scanner waits for it.
+    **own thread** of the scanner. ``step`` runs in the thread of the bus, while the scanner waits for it.
     """
 
     def __init__(self, bus: str, request: ScanRequest, *, baudrate: int, clock: Clock) -> None:
         self.bus = bus
         self.request = request
-        self.meters: dict[str, FoundMeter] = {}
         self.probes = 0
         self.elapsed_s = 0.0
-        self._home = baudrate
-        self._clock = clock
+        self._sightings = Sightings(bus, baudrate=baudrate, clock=clock)
         self._parts = [(rate, kind) for rate in request.baudrates or (baudrate,) for kind in request.kinds]
         self._part = 0
         self._sweep = self._new_sweep()
         self._took_s: dict[str, float] = {}  # what the last sweep of a kind took, at the pace of one bit a second
         self._part_began_s = 0.0
         self._resumed_at = 0.0
+
+    @property
+    def meters(self) -> dict[str, FoundMeter]:
+        """What it has brought so far, by key."""
+        return self._sightings.meters
 
     # -------------------------------------------------- steps
     @property
@@ -137,15 +137,7 @@ class Survey:
         baudrate = self.baudrate
         if self._sweep.done:
             self._next_part()
-        changed = [self._found(sighting, baudrate) for sighting in sightings]
-        gone: list[str] = []
-        for meter in list(changed):
-            doubled = [one for one in self._at(meter.primary, baudrate) if one.identity is not None]
-            if meter.primary is not None and len(doubled) > 1:
-                changed += self._told_apart(doubled)
-                gone += self._drop_nameless(meter.primary, baudrate)
-        newest = {meter.key: self.meters[meter.key] for meter in changed if meter.key in self.meters}
-        return list(newest.values()), gone
+        return self._sightings.note(sightings, baudrate)
 
     def _next_part(self) -> None:
         baudrate, kind = self._parts[self._part]
@@ -159,48 +151,6 @@ class Survey:
         if self._parts[self._part][1] == PRIMARY:
             return PrimarySweep()
         return SecondarySweep.of(self.request.mask, digits=HEXADECIMAL if self.request.letters else DECIMAL)
-
-    # -------------------------------------------------- finds
-    def _found(self, sighting: Sighting, baudrate: int) -> FoundMeter:
-        now = self._clock.now()
-        meter = _meter(self.bus, sighting, baudrate, now)
-        known = self.meters.get(meter.key)
-        if known is not None:
-            meter = self._merged(known, meter)
-        self.meters[meter.key] = meter
-        return meter
-
-    def _merged(self, known: FoundMeter, now: FoundMeter) -> FoundMeter:
-        """The same meter heard once more: by another kind of address, or at another speed."""
-        first, second = (known, now) if now.baudrate == known.baudrate or now.baudrate != self._home else (now, known)
-        notes = [first.note, second.note]
-        if first.baudrate != second.baudrate:
-            notes.append(ALSO_AT.format(baudrate=second.baudrate))
-        return replace(
-            first,
-            primary=first.primary if first.primary is not None else second.primary,
-            secondary=first.secondary or second.secondary,
-            found_at=now.found_at,
-            note=_joined(notes),
-        )
-
-    def _at(self, primary: int | None, baudrate: int) -> list[FoundMeter]:
-        return [meter for meter in self.meters.values() if (meter.primary, meter.baudrate) == (primary, baudrate)]
-
-    def _told_apart(self, doubled: list[FoundMeter]) -> list[FoundMeter]:
-        for meter in doubled:
-            others = sorted(other.device_id for other in doubled if other.key != meter.key)
-            others_note = SHARED.format(address=meter.primary, others=", ".join(others))
-            kept = [note for note in meter.note.split("; ") if not note.startswith(SHARED.split("{")[0])]
-            self.meters[meter.key] = replace(meter, note=_joined([*kept, others_note]))
-        return [self.meters[meter.key] for meter in doubled]
-
-    def _drop_nameless(self, primary: int, baudrate: int) -> list[str]:
-        """The sign of several at that address, now that they are known."""
-        keys = [one.key for one in self._at(primary, baudrate) if one.identity is None and one.note == DOUBLED]
-        for key in keys:
-            del self.meters[key]
-        return keys
 
     @property
     def is_whole(self) -> bool:
@@ -277,7 +227,8 @@ class Survey:
             survey._part = int(place["part"])
             kind = survey._parts[survey._part][1]
             survey._sweep = (PrimarySweep if kind == PRIMARY else SecondarySweep).at(place["sweep"])
-            survey.meters = {meter.key: meter for meter in map(from_document, place["meters"])}
+            known = map(from_document, place["meters"])
+            survey._sightings = Sightings(bus, baudrate=baudrate, clock=clock, known=known)
             survey.probes = int(place["probes"])
             survey.elapsed_s = survey._part_began_s = float(place["elapsed_s"])
             survey._resumed_at = survey._sweep.progress
@@ -290,15 +241,3 @@ class Survey:
 
 def _silent_probe_s(baudrate: int, kind: str) -> float:
     return (PROBE_BITS[kind] + ANSWER_BITS) / baudrate + ANSWER_EXTRA_S
-
-
-def _meter(bus: str, sighting: Sighting, baudrate: int, now: datetime) -> FoundMeter:
-    product = None if sighting.identity is None else product_name(sighting.identity)
-    return FoundMeter(
-        bus, sighting.identity, sighting.primary, sighting.secondary, baudrate, now, product, sighting.note
-    )
-
-
-def _joined(notes: Sequence[str]) -> str:
-    parts = [part for note in notes for part in note.split("; ") if part]
-    return "; ".join(dict.fromkeys(parts))
