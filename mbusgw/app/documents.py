@@ -19,6 +19,7 @@ from mbusgw.model.document import fields_document, meter_document, radio_documen
 from mbusgw.model.errors import StoreError
 from mbusgw.model.format import format_document
 from mbusgw.model.quarantine import quarantine_document
+from mbusgw.model.status import status_flags
 from mbusgw.model.wording import counted
 from mbusgw.mqtt.client import Broker
 from mbusgw.outputs.couriers import Couriers
@@ -184,6 +185,7 @@ class Documents:
             "read_at": state.read_at,
             "meter": meter_document(state.meter),
             "status": state.status,
+            "status_flags": status_flags(state.status),
             "gateway_id": state.gateway_id,
             "rssi_dbm": state.rssi_dbm,
             "radio": radio_document(state.radio),

@@ -10,16 +10,10 @@ from mbusgw.model.errors import DecodeError
 from mbusgw.model.fields import field_names
 from mbusgw.model.meter import manufacturer_code
 from mbusgw.model.record import Function, Record
+from mbusgw.model.status import MANUFACTURERS, status_flags
 from mbusgw.model.telegram import DecodedTelegram, Header
 from mbusgw.model.units import plain_text
 from mbusgw.model.wording import counted, in_words
-
-_STATUS_BITS = {
-    0x04: "power low",
-    0x08: "permanent error",
-    0x10: "temporary error",
-}
-_APPLICATION_STATUS = {1: "application busy", 2: "application error", 3: "alarm"}
 
 
 def explanation(raw: bytes, telegram: DecodedTelegram, *, telegrams: int = 1) -> str:
@@ -57,11 +51,9 @@ def _header_lines(raw: bytes, telegram: DecodedTelegram, telegrams: int) -> list
 
 
 def _status_words(status: int) -> str:
-    """EN 13757-3, table 7."""
-    words = [_APPLICATION_STATUS[status & 3]] if status & 3 else []
-    words += [word for bit, word in _STATUS_BITS.items() if status & bit]
-    if status & 0xE0:
-        words.append(f"manufacturer's bits {status & 0xE0:02X}")
+    words = [flag.replace("_", " ") for flag in status_flags(status) or ()]
+    if status & MANUFACTURERS:
+        words.append(f"manufacturer's bits {status & MANUFACTURERS:02X}")
     return ", ".join(words) or "no errors"
 
 

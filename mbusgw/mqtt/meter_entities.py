@@ -6,6 +6,7 @@ from typing import Any
 from mbusgw.model.device import DeviceState
 from mbusgw.model.fields import slug
 from mbusgw.model.reading import Lane
+from mbusgw.model.status import BUSY
 from mbusgw.mqtt.announcement import entity
 from mbusgw.mqtt.controls import Controls, Live
 from mbusgw.mqtt.radio import radio_entities
@@ -13,12 +14,12 @@ from mbusgw.mqtt.topics import Topics
 from mbusgw.registry.counters import is_counter
 
 _NAMES = {
-    "en": {"status": "Status", "last_reading": "Last reading", "polling": "Polling", "closed": "normal",
-           "half_open": "trying again", "open": "suspended", "paused": "paused",
-           "quarantine": "Quarantined values"},
-    "de": {"status": "Status", "last_reading": "Letzte Ablesung", "polling": "Abfrage", "closed": "normal",
-           "half_open": "neuer Versuch", "open": "ausgesetzt", "paused": "angehalten",
-           "quarantine": "Zurückgehaltene Werte"},
+    "en": {"status": "Status", "last_reading": "Last reading", "problem": "Problem",
+           "polling": "Polling", "closed": "normal", "half_open": "trying again", "open": "suspended",
+           "paused": "paused", "quarantine": "Quarantined values"},
+    "de": {"status": "Status", "last_reading": "Letzte Ablesung", "problem": "Störung",
+           "polling": "Abfrage", "closed": "normal", "half_open": "neuer Versuch", "open": "ausgesetzt",
+           "paused": "angehalten", "quarantine": "Zurückgehaltene Werte"},
 }
 _BREAKER = ("closed", "half_open", "open", "paused")
 
@@ -48,7 +49,7 @@ class MeterEntities:
     def last(self, state: DeviceState, root: str) -> Components:
         """What stands behind them."""
         components = self._radio(state, root) if state.radio is not None else {}
-        told = {}
+        told = {"problem": self._problem(state)}
         if any(map(is_counter, state.fields.values())):
             told["quarantine"] = self._quarantine(state)
         if state.lane is Lane.WIRED:
@@ -78,6 +79,19 @@ class MeterEntities:
         # Of an empty message (the device is forgotten) there is no value_json, which would be logged as an error.
         template = "{{ value_json.read_at if value_json is defined else None }}"
         return {**self._attribute(state, template), "device_class": "timestamp"}
+
+    def _problem(self, state: DeviceState) -> dict[str, Any]:
+        """Whether the meter says that it is not well, by its status byte; unknown where it has none."""
+        flags = "value_json.get('status_flags')"
+        known = f"None if value_json is not defined or {flags} is none"
+        some = f"{flags} | reject('eq', '{BUSY}') | list"
+        return {
+            **self._attribute(state, f"{{{{ {known} else 'ON' if {some} else 'OFF' }}}}"),
+            "platform": "binary_sensor",
+            "device_class": "problem",
+            "json_attributes_topic": self._topics.attributes(state.device_id),
+            "json_attributes_template": f"{{{{ {{'flags': {flags}}} | tojson if value_json is defined else '{{}}' }}}}",
+        }
 
     def _polling(self, state: DeviceState) -> dict[str, Any]:
         """Whether the meter is asked, or left alone for a while because it does not answer."""

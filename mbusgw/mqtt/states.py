@@ -14,6 +14,7 @@ from mbusgw.model.format import format_document
 from mbusgw.model.ports import Write
 from mbusgw.model.quarantine import quarantine_document
 from mbusgw.model.reading import Field, Lane, Reading
+from mbusgw.model.status import status_flags
 from mbusgw.model.units import plain_text
 from mbusgw.mqtt.history import history_message
 from mbusgw.mqtt.topics import Topics
@@ -115,6 +116,7 @@ def attributes(state: DeviceState) -> dict[str, Any]:
         "meter": meter_document(state.meter),
         "access_no": state.access_no,
         "status": state.status,
+        "status_flags": status_flags(state.status),
         "gateway_id": state.gateway_id,
         "rssi_dbm": state.rssi_dbm,
         "radio": radio_document(state.radio),

@@ -7,6 +7,7 @@ from typing import Any
 from mbusgw.model.document import fields_document, meter_document
 from mbusgw.model.errors import KeyWrong, MbusgwError
 from mbusgw.model.reading import Reading
+from mbusgw.model.status import status_flags
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.mqtt.topics import Topics
 from mbusgw.parsers.base import ParsedTelegram
@@ -93,6 +94,7 @@ def reading_document(reading: Reading) -> dict[str, Any]:
         "read_at": reading.read_at,
         "access_no": reading.header.access_no,
         "status": reading.header.status,
+        "status_flags": status_flags(reading.header.status),
         "fields": fields_document(reading.fields),
         "manufacturer_data": reading.manufacturer_data,
         "problems": reading.problems,

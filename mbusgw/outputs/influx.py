@@ -26,8 +26,8 @@ _NAME = dict.fromkeys((*_BREAKS, ord(" ")), "\\ ") | {
 }
 _TEXT = dict.fromkeys(_BREAKS, " ") | {ord("\\"): "\\\\", ord('"'): '\\"'}
 
-#: A field may not be called like a tag, or like the time of a point.
-_TAKEN = frozenset({"time", "device", "id", "manufacturer", "medium"})
+#: A field may not be called like a tag, like the time of a point, or like what is known of it besides its values.
+_TAKEN = frozenset({"time", "device", "id", "manufacturer", "medium", "status"})
 
 
 class Influx:
@@ -67,6 +67,8 @@ class Influx:
             fields.append(f"rssi_dbm={reading.rssi_dbm}")
         if not fields:
             return ""
+        if reading.status is not None:
+            fields.append(f"status={reading.status}")
         tags = "".join(f",{name}={value.translate(_NAME)}" for name, value in _tags(reading) if value)
         return f"{self._config.measurement}{tags} {','.join(fields)} {self._time(reading.read_at)}"
 

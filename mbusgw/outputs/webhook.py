@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from mbusgw.config.outputs import WebhookConfig
 from mbusgw.model.document import meter_document
+from mbusgw.model.status import status_flags
 from mbusgw.runtime import exactjson
 from mbusgw.runtime.http import Request
 from mbusgw.store.readings import KeptReading
@@ -44,6 +45,8 @@ class Webhook:
             "read_at": reading.read_at,
             "lane": "wireless" if reading.ingest_id else "wired",
             "meter": meter_document(reading.meter),
+            "status": reading.status,
+            "status_flags": status_flags(reading.status),
             "ingest_id": reading.ingest_id,
             "gateway_id": reading.gateway_id,
             "rssi_dbm": reading.rssi_dbm,

@@ -19,7 +19,8 @@ class KeptReading:
     """A reading as the history has it. **immutable**
 
     ``values``: value and unit by field; dates and times are ISO text. ``gateway_id`` and ``rssi_dbm`` are those of a
-    radio telegram, as long as that is kept. ``id`` grows from one reading to the next.
+    radio telegram, as long as that is kept. ``status`` is the byte of the meter's header. ``id`` grows from one reading
+    to the next.
     """
 
     id: int
@@ -30,6 +31,7 @@ class KeptReading:
     ingest_id: str | None = None
     gateway_id: str | None = None
     rssi_dbm: float | None = None
+    status: int | None = None
 
 
 def add(connection: sqlite3.Connection, reading: Reading) -> None:
@@ -49,13 +51,15 @@ def add(connection: sqlite3.Connection, reading: Reading) -> None:
             (reading.device_id, iso(reading.read_at), reading.ingest_id),
         )
     connection.execute(
-        "INSERT INTO readings (device_id, read_at, ingest_id, fields_json, meter_json) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO readings (device_id, read_at, ingest_id, fields_json, meter_json, status)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
         (
             reading.device_id,
             iso(reading.read_at),
             reading.ingest_id,
             exactjson.dumps(fields),
             exactjson.dumps([meter.id, meter.manufacturer, meter.version, meter.medium]) if meter else None,
+            reading.header.status,
         ),
     )
 
@@ -63,7 +67,7 @@ def add(connection: sqlite3.Connection, reading: Reading) -> None:
 def after(connection: sqlite3.Connection, last_id: int, limit: int) -> list[KeptReading]:
     """The next readings in the order in which they were stored, at most ``limit``."""
     rows = connection.execute(
-        "SELECT readings.id, device_id, read_at, meter_json, fields_json, ingest_id, gateway_id, rssi"
+        "SELECT readings.id, device_id, read_at, meter_json, fields_json, ingest_id, gateway_id, rssi, readings.status"
         " FROM readings LEFT JOIN telegrams USING (ingest_id) WHERE readings.id > ? ORDER BY readings.id LIMIT ?",
         (last_id, limit),
     )
@@ -74,7 +78,7 @@ def after(connection: sqlite3.Connection, last_id: int, limit: int) -> list[Kept
             parse_iso(row[2]),
             MeterIdentity(*exactjson.loads(row[3])) if row[3] else None,
             {name: (value, unit) for name, (value, unit) in exactjson.loads(row[4]).items()},
-            *row[5:8],
+            *row[5:9],
         )
         for row in rows
     ]

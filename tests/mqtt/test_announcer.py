@@ -75,7 +75,9 @@ def test_gateway_and_known_meters_are_announced_when_the_broker_is_there(
     assert not told.payloads(DOCUMENT)  # it has not said who it is
     first.read("meter_1", ENERGY)
     wait_until(lambda: told.payloads(DOCUMENT))
-    assert components(told.payloads(DOCUMENT)[0]) == {"status", "last_reading", "polling", "quarantine", "energy"}
+    assert components(told.payloads(DOCUMENT)[0]) == {
+        "status", "last_reading", "problem", "polling", "quarantine", "energy"
+    }
     wait_until(lambda: announced(first) == {GATEWAY: "", DOCUMENT: "meter_1"})
 
 

@@ -134,6 +134,15 @@ def test_an_empty_message_makes_a_value_unknown() -> None:
     assert components["last_reading"]["value_template"].endswith("if value_json is defined else None }}")
 
 
+@pytest.mark.parametrize(("language", "name"), [("en", "Problem"), ("de", "Störung")])
+def test_what_the_meter_says_of_itself_is_a_problem_or_none(language: str, name: str) -> None:
+    problem = document(meter(), language)["components"]["problem"]
+    assert (problem["platform"], problem["device_class"], problem["name"]) == ("binary_sensor", "problem", name)
+    assert problem["state_topic"] == "mbus/meter_1/attributes"
+    # Attributes that an older mbusgw has left on the broker know no flags.
+    assert "value_json.get('status_flags') is none" in problem["value_template"]
+
+
 @pytest.mark.parametrize(("language", "model"), [("en", "electricity meter"), ("de", "Stromzähler")])
 def test_the_device_speaks_the_language_of_its_entities(language: str, model: str) -> None:
     state = meter(device_id="els_12345678", name="els_12345678")

@@ -162,9 +162,9 @@ def test_attributes_explain_the_values(registry: Registry) -> None:
     state = change(registry, energy(None), POWER).after
     document = exactjson.loads(payloads(all_messages(TOPICS, state))["attributes"])
     assert set(document) == {
-        "name", "read_at", "stale", "version", "lane", "meter", "access_no", "status", "gateway_id", "rssi_dbm",
-        "radio", "format",
-        "units", "records", "quarantine", "manufacturer_data", "problems", "breaker",
+        "name", "read_at", "stale", "version", "lane", "meter", "access_no", "status", "status_flags",
+        "gateway_id", "rssi_dbm", "radio", "format", "units", "records", "quarantine",
+        "manufacturer_data", "problems", "breaker",
     }  # fmt: skip
     assert document["read_at"] == "2026-03-01T12:00:00.000Z"
     assert (document["name"], document["stale"], document["version"], document["lane"]) == ("Heat", False, 1, "wired")

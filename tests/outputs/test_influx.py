@@ -44,6 +44,7 @@ def test_a_reading_is_a_line_with_exact_numbers_in_nanoseconds() -> None:
 def test_what_is_not_known_is_left_out() -> None:
     line = influx().line(kept(meter=None, energy=1))
     assert line == "mbus,device=meter_1 energy=1 1772366400000000000"
+    assert " energy=1,status=36 " in influx().line(replace(kept(energy=1), status=0x24))
     assert "rssi_dbm=-71.5 " in influx().line(replace(kept(energy=1), rssi_dbm=-71.5))
 
 
@@ -53,8 +54,8 @@ def test_a_reading_without_values_has_no_line_and_nothing_is_asked_for_it() -> N
 
 
 def test_fields_called_like_a_tag_or_the_time_get_names_of_their_own() -> None:
-    (point,) = parse(influx().line(kept(time="12:00:00", medium=4, manufacturer="x", id=1)) + "\n")
-    assert point.fields.keys() == {"time_value", "medium_value", "manufacturer_value", "id_value"}
+    (point,) = parse(influx().line(kept(time="12:00:00", medium=4, manufacturer="x", id=1, status=2)) + "\n")
+    assert point.fields.keys() == {"time_value", "medium_value", "manufacturer_value", "id_value", "status_value"}
     assert point.tags["medium"] == "warm water"
 
 

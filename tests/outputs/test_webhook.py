@@ -22,7 +22,7 @@ def request(one: KeptReading, keys: str = "") -> Request:
 
 
 def test_a_reading_is_one_object_with_exact_numbers() -> None:
-    asked = request(kept(4711, energy=Decimal("48211.40"), error_flags=0, unit="kWh"))
+    asked = request(replace(kept(4711, energy=Decimal("48211.40"), error_flags=0, unit="kWh"), status=0x24))
     assert asked.url == "https://example.org/hook/?id=1" and asked.content_type == "application/json"
     assert asked.body is not None and b'"value":48211.40' in asked.body
     assert exactjson.loads(asked.body) == {
@@ -36,6 +36,8 @@ def test_a_reading_is_one_object_with_exact_numbers() -> None:
         "ingest_id": None,
         "gateway_id": None,
         "rssi_dbm": None,
+        "status": 0x24,
+        "status_flags": ["power_low"],
         "values": {"energy": {"value": Decimal("48211.40"), "unit": "kWh"}, "error_flags": {"value": 0, "unit": "kWh"}},
     }
 
