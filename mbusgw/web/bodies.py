@@ -96,6 +96,10 @@ def _lenient_id(value: object) -> str | None:
     return value.upper() if isinstance(value, str) and _HEX_ID.fullmatch(value) else None
 
 
+def _lenient_decibels(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and -250 <= value <= 100 else None
+
+
 def _lenient_maker(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 0xFFFF:
         return None
@@ -155,7 +159,7 @@ class FieldGatewayBody(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
     gateway: GatewayId
     logical_hex: TelegramHex
-    rssi: Decibels | None = None
+    rssi: Annotated[float | None, BeforeValidator(_lenient_decibels)] = None
     id: Annotated[str | None, BeforeValidator(_lenient_id)] = None
     manuf: Annotated[str | None, BeforeValidator(_lenient_maker)] = None
 

@@ -21,6 +21,8 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _VERSION = re.compile(r"HTTP/(\d)\.(\d)")
+#: What a client begins with that takes this port for one of HTTPS (RFC 8446, 5.1).
+_TLS_HANDSHAKE = 0x16
 #: Headers that must not come twice: two of them would mean two things.
 _SINGLE = frozenset({"host", "content-length", "authorization", "content-type"})
 
@@ -131,6 +133,8 @@ class Framing:
         buffer, limits = self._buffer, self._limits
         if buffer.find(b"\n\n", max(0, self._searched - 1)) >= 0 or buffer[:1] == b"\n":
             raise RequestError(400, "bad_request", "the lines of a request end in CR LF, not in LF alone")
+        if buffer and buffer[0] != 0x0D and not _TOKEN.match(chr(buffer[0])):  # no need to wait for the rest
+            raise _no_request(buffer[0])
         line_bytes = buffer.find(b"\r\n", 0, limits.line_bytes + 2)
         if line_bytes < 0 and len(buffer) > limits.line_bytes + 1:
             raise self._line_too_long()
@@ -173,6 +177,12 @@ class Framing:
         return RequestError(
             431, "headers_too_large", f"more than {limits.head_bytes} bytes or {limits.headers} lines of headers"
         )
+
+
+def _no_request(first_byte: int) -> RequestError:
+    if first_byte == _TLS_HANDSHAKE:
+        return RequestError(400, "plain_http", "this port speaks HTTP, not HTTPS: write http:// instead of https://")
+    return RequestError(400, "bad_request", "that is no request of HTTP")
 
 
 def _request_line(line: str) -> tuple[str, str, bool]:

@@ -143,11 +143,14 @@ class TelegramRoutes:
 
     def _read(self, request: Request) -> _Post:
         permission = self._identified(request)
-        _check_content_type(request)
         try:
+            _check_content_type(request)
             telegrams, batch = read_body(request.body)
-        except RequestError:
+        except RequestError as error:
             self._metrics.telegram(permission.label, "refused")
+            # Once for each kind: of what a gateway hears, this and that may be refused again and again.
+            if self._wrongs.begins(error.code, permission.label):
+                log.warning("what gateway %s (%s) posts is refused: %s", permission.label, request.peer, error)
             raise
         self._check_names(telegrams, permission, request.peer)
         self._check_rates(telegrams)

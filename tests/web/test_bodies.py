@@ -82,8 +82,15 @@ def test_the_body_of_the_field_gateways_is_read() -> None:
 
 
 def test_a_field_gateway_is_not_refused_for_a_hint_that_is_none() -> None:
-    [telegram] = read({"gateway": "gw", "logical_hex": HEX, "manuf": 70000, "id": "?", "status": None})
-    assert (telegram.hint_manufacturer, telegram.hint_meter_id) == (None, None)
+    wrong = {"manuf": 70000, "id": "?", "status": None, "rssi": "-70"}
+    [telegram] = read({"gateway": "gw", "logical_hex": HEX, **wrong})
+    assert (telegram.hint_manufacturer, telegram.hint_meter_id, telegram.rssi_dbm) == (None, None, None)
+
+
+@pytest.mark.parametrize("rssi,known", [(-67.5, -67.5), (-70, -70.0), (999, None), (-1e300, None), ([], None)])
+def test_a_field_gateway_is_not_refused_for_a_signal_strength_that_is_none(rssi: object, known: float | None) -> None:
+    [telegram] = read({"gateway": "gw", "logical_hex": HEX, "rssi": rssi})
+    assert telegram.rssi_dbm == known
 
 
 def test_an_array_is_a_batch() -> None:

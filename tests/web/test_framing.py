@@ -137,6 +137,11 @@ def test_what_is_no_clear_request_is_refused(data: bytes, status: int) -> None:
     assert refused(data).status == status
 
 
+@pytest.mark.parametrize("first,code", [(b"\x16", "plain_http"), (b"\x00", "bad_request"), (b"\xff", "bad_request")])
+def test_what_cannot_become_a_request_is_refused_at_its_first_byte(first: bytes, code: str) -> None:
+    assert refused(first).code == code
+
+
 def test_too_many_query_options_are_refused() -> None:
     framing = Framing(Limits())
     framing.feed(b"GET /?" + b"a=&" * 60 + b" HTTP/1.1\r\nHost: x\r\n\r\n")

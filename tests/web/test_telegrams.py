@@ -271,6 +271,17 @@ def test_a_wrong_key_is_logged_when_it_begins_and_when_it_ends(
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
+def test_each_kind_of_refused_body_is_logged_once_for_its_gateway(
+    ingress: Ingress, caplog: pytest.LogCaptureFixture
+) -> None:
+    short, odd = {**TELEGRAM, "raw_hex": "00" * 5}, {**TELEGRAM, "raw_hex": "0" * 41}
+    with caplog.at_level(logging.INFO, logger="mbusgw.web.telegrams"):
+        for document in (short, TELEGRAM, short, odd, TELEGRAM, odd):
+            ingress.post(document)
+    said = [record.getMessage() for record in caplog.records]
+    assert [("too short" in text or "5 bytes" in text, "gw1" in text) for text in said] == [(True, True), (False, True)]
+
+
 # ------------------------------------------------------------------ many at once
 @contextmanager
 def crowd(disk: SlowDisk, bodies: list[str]) -> Iterator[list[Client]]:
