@@ -32,7 +32,7 @@ demo: $(STAMP) broker  ## simulated meters, a broker and the real gateway in thi
 test: $(STAMP) broker tools  ## all tests
 	@$(PYTEST)
 
-fast: $(STAMP) broker  ## the tests that take less than a minute together
+fast: $(STAMP) broker  ## the quick tests: a minute or two
 	@$(PYTEST) -m "not slow"
 
 explore: $(STAMP) broker tools  ## the tests that draw their examples, with new ones
