@@ -6,8 +6,8 @@ The parts that speak MQTT, as the daemon has them, and a real mosquitto. One aft
 decoded reading to the PUBACK of its last message (goal: p99 50 ms); as many waiting messages as ``--waiting``,
 drained after a restart of the broker, from the connection to the last PUBACK. Beside it, in the same run, over such a
 table: a bare paho loop that hands over all at once, with several windows (goal: 1.1 times the best), and one
-``wait_for_publish`` after the other (goal: a third). Both remove what was acknowledged, as ours does: the bare loop a
-hundred rows a commit, the other each row, and a hundred rows for comparison. Then the announcement of so many meters of
+``wait_for_publish`` after the other (goal: a third). Both remove what was acknowledged, as ours does: the bare loop as
+many rows a commit, the other each row, and as many as ours for comparison. Then the announcement of so many meters of
 ten values to Home Assistant (goal: 10 s) and how long a reading takes meanwhile (goal: 1 s); ``/metrics`` of these
 meters (goal: 50 ms, or 0.15 times a plain ``generate_latest`` of as many series).
 """
@@ -45,7 +45,7 @@ from mbusgw.model.telegram import Header
 from mbusgw.mqtt.announcer import Announcer
 from mbusgw.mqtt.client import Broker
 from mbusgw.mqtt.discovery import Discovery
-from mbusgw.mqtt.sender import Sender
+from mbusgw.mqtt.sender import GATHER_MAX, Sender
 from mbusgw.mqtt.states import StateRecorder
 from mbusgw.mqtt.topics import Topics
 from mbusgw.registry.registry import Registry
@@ -58,7 +58,7 @@ from mbusgw.store.writer import Store
 READINGS = 300
 WINDOWS = (20, 100, 400)
 ROUNDS = 5
-GROUP = 100  # rows removed in one commit
+GROUP = GATHER_MAX  # rows removed in one commit, as ours does
 VALUES = {"energy": "Wh", "volume": "m³", "power": "W", "volume_flow": "m³/h", "flow_temperature": "°C"}
 CLOCK = SystemClock()
 WAIT_S = 120.0
@@ -99,12 +99,13 @@ class House:
         self.up_mono = time.perf_counter()
         self.sender.ring()
 
-    def _acknowledged(self) -> None:
+    def _acknowledged(self, mid: int) -> bool:
         self.acked += 1
         self.acked_mono = time.perf_counter()
-        self.sender.acknowledged()
+        handed = self.sender.acknowledged(mid)
         if self.acked == self.awaited:
             self.reached.set()
+        return handed
 
     def empty(self) -> None:
         """Returns when nothing waits."""

@@ -11,6 +11,8 @@ log = logging.getLogger(__name__)
 
 #: Linux: what is received is acknowledged to the other side's TCP at once. It holds for a while only (tcp(7)).
 QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+#: Linux: what is written goes out in full packets, and the rest of it when this ends, after 200 ms at most (tcp(7)).
+CORK: int | None = getattr(socket, "TCP_CORK", None)
 
 
 class HasFile(Protocol):
@@ -23,14 +25,16 @@ class HasFile(Protocol):
 class Channel:
     """What TCP can do and neither TLS nor a websocket knows, for one connection after the other.
 
-    ``opened``, ``closed``, ``hurry``: one thread (paho's). ``open``, ``cut``: **any thread**
+    ``opened``, ``closed``, ``hurry``, ``gather``, ``release``: one thread (paho's). ``open``, ``cut``: **any thread**
     """
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
+        self._gathers = False
 
     def opened(self, connection: HasFile) -> None:
         """There is a new one."""
+        self._gathers = False
         self._socket = socket.socket(fileno=os.dup(connection.fileno()))
 
     def closed(self) -> None:
@@ -60,6 +64,22 @@ class Channel:
         40 ms for each reading. For each acknowledgement of the broker: once a burst would not do, for what was kept
         back comes as one packet, and what the broker says meanwhile waits for that one.
         """
-        if self._socket is not None and QUICKACK is not None:
+        self._set(QUICKACK, 1)
+
+    def gather(self) -> None:
+        """What is written until ``release`` goes out together: a packet for each message would cost us, and the
+        broker that is woken by it, more than the message. What came before is acknowledged with it."""
+        if not self._gathers:
+            self._gathers = True
+            self._set(CORK, 1)
+
+    def release(self) -> None:
+        """All is written that was to go out together."""
+        if self._gathers:
+            self._gathers = False
+            self._set(CORK, 0)
+
+    def _set(self, option: int | None, value: int) -> None:
+        if self._socket is not None and option is not None:
             with suppress(OSError):  # that it has ended is told elsewhere
-                self._socket.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
+                self._socket.setsockopt(socket.IPPROTO_TCP, option, value)

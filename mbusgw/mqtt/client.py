@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -50,8 +50,7 @@ TOLD_BY_US = ("Client is not connected", "failed to receive on socket", "timeout
 ASIDE_MAX = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledgement:
+class Acknowledgement(NamedTuple):
     """The broker's word on one message: ``refused`` is its reason, or None when it took it. **immutable**"""
 
     mid: int
@@ -72,7 +71,8 @@ class Broker:
 
     What is handed to ``publish`` is under way until it is acknowledged or the connection ends;
     then it is forgotten here, and its owner hands it over again (``connection`` counts them).
-    Acknowledgements gather in ``acks``; the callbacks only append and ring.
+    Acknowledgements gather in ``acks``; the callbacks only append, ring and hand over what is next: ``on_ack`` says
+    whether it did.
     Its own will's topic is among what it subscribes to. ``start``, ``stop``, ``say_goodbye``: the main thread.
     ``publish``, ``connected``, ``watch``, ``renew``: **any thread**
     """
@@ -93,7 +93,7 @@ class Broker:
         self.connection = 0  # how many there have been
         self.thrown_out: str | None = None  # why the other side ended the last one; None: for nothing we sent
         self.on_up: Callable[[], None] = _nothing
-        self.on_ack: Callable[[], None] = _nothing
+        self.on_ack: Callable[[int], bool] = _nobody
         self.on_message: Callable[[Incoming], None] = _ignore
         self._config = config
         self._clock = clock
@@ -218,8 +218,8 @@ class Broker:
             return None
         quality = min(self._config.qos if qos is None else qos, self.limits.qos)
         retained = retain and self._config.retain and self.limits.retain
-        size_bytes, most_bytes = packet_bytes(topic, payload), self.limits.packet_bytes
-        if most_bytes is not None and size_bytes > most_bytes:
+        most_bytes = self.limits.packet_bytes
+        if most_bytes is not None and (size_bytes := packet_bytes(topic, payload)) > most_bytes:
             raise OutputError(f"Packet too large: {size_bytes} bytes, the broker takes {most_bytes}", retryable=False)
         try:
             info = self._client.publish(topic, payload, qos=quality, retain=retained)
@@ -276,6 +276,7 @@ class Broker:
         client.on_pre_connect = self._begin
         client.on_socket_open = self._opened
         client.on_socket_close = self._closed
+        client.on_socket_unregister_write = self._written
         client.on_connect = self._connected
         client.on_connect_fail = self._connect_failed
         client.on_disconnect = self._disconnected
@@ -383,8 +384,13 @@ class Broker:
         self, _client: paho.Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         self.acks.append(Acknowledgement(mid, str(reason) if reason.is_failure else None))
-        self._channel.hurry()
-        self.on_ack()
+        if self.on_ack(mid):
+            self._channel.gather()  # until paho, which reads on first, has written all of it
+        else:
+            self._channel.hurry()
+
+    def _written(self, _client: paho.Client, _userdata: Any, _connection: HasFile) -> None:
+        self._channel.release()
 
     def _received(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
         self.on_message(Incoming(message.topic, bytes(message.payload), message.retain))
@@ -433,6 +439,10 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 def _nothing() -> None:
     pass
+
+
+def _nobody(_mid: int) -> bool:
+    return False
 
 
 def _ignore(_message: Incoming) -> None:

@@ -2,16 +2,14 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 from collections import deque
 from concurrent.futures import Future
 from typing import Any
 
-from mbusgw.model.errors import OutputError
 from mbusgw.model.ports import Write
 from mbusgw.mqtt.client import Broker
-from mbusgw.mqtt.suspicion import Suspicion
+from mbusgw.mqtt.window import Window
 from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
@@ -21,24 +19,22 @@ from mbusgw.store.writer import Store
 
 log = logging.getLogger(__name__)
 
-#: Rows read at once. More than a window, so that an acknowledgement finds the next message at hand.
+#: Rows read at once, when less than half as many are at hand: an acknowledgement finds the next message there.
 PREFETCH = 400
 #: What the broker has acknowledged is gathered for so long, or up to so many rows, and removed in one go: each row by
 #: itself would cost a commit, and wear out the card of a small computer.
-GATHER_S, GATHER_MAX = 0.5, 100
-#: More acknowledgements than there can be.
-NEVER = sys.maxsize
+GATHER_S, GATHER_MAX = 0.5, 400
 #: A broker that acknowledges nothing for so long, while it owes us something, gets a new connection; each time later.
 SILENCE_S = (30.0, 300.0)
 
 
 class Sender(WorkerWithView):
-    """The owner of the way out: the only one who hands outbox rows to the broker.
+    """The owner of the way out: the only one who takes outbox rows to the broker.
 
-    Every row is handed over once per connection, in order; one that was not acknowledged is still in
-    the outbox (unless something newer has replaced it) and is sent again on the next one. At most
-    ``Broker.window`` rows are under way; one alone, after a connection that the broker has ended, of those that were
-    (``suspicion``). ``quiet`` is set when, after ``hasten``, nothing waits.
+    Every row is handed over once per connection, in order (``window``); one that was not acknowledged is still in
+    the outbox (unless something newer has replaced it) and is sent again on the next one. Of those that were under
+    way when the broker ended a connection, one at a time (``suspicion``). ``quiet`` is set when, after ``hasten``,
+    nothing waits.
     ``ring``, ``committed``, ``acknowledged``, ``hasten``, ``idle``: **any thread**; the rest: **own thread**
     """
 
@@ -48,17 +44,14 @@ class Sender(WorkerWithView):
         self._metrics = metrics
         self.quiet = threading.Event()
         self._bell = threading.Event()
-        self._ahead: deque[outbox.Waiting] = deque()
-        self._under_way: dict[int, outbox.Waiting] = {}  # by mid
+        self._window = Window(broker)
         self._unwritten: deque[Write] = deque()  # what the broker said of rows, not yet stored
         self._last_id = 0  # the last row fetched
-        self._handed_id = 0  # up to this row all was handed over, or was replaced before
-        self._connection = 0
-        self._suspicion = Suspicion()
+        self._more = True  # rows may wait after it
+        self._counted = 0  # so many of those handed over are in the metrics
         self._queued = 0  # rows that the store had taken in when the bell was last rung for them
         self._taken: list[int] = []  # rows that the broker has, and the store does not know it yet
         self._taken_mono = 0.0  # since when there are such
-        self._wanted = NEVER  # so many acknowledgements are worth a round, because more waits for their places
         self._hasty = False
         self._reasons: set[str] = set()  # why messages were set aside: each is told once
         self._silence = Backoff(*SILENCE_S, jitter=0)
@@ -76,10 +69,16 @@ class Sender(WorkerWithView):
             self._queued = queued
             self._bell.set()
 
-    def acknowledged(self) -> None:
-        """paho's thread: the broker has acknowledged something; that can wait where nothing waits for it."""
-        if self._hasty or len(self._broker.acks) >= self._wanted:
+    def acknowledged(self, mid: int) -> bool:
+        """paho's thread: the broker has acknowledged something; says whether anything was handed over in its place.
+
+        A round of ours is due only where that was not to be, when rows run short, or when much is to be removed.
+        """
+        handed, ahead = self._window.answered(mid), self._window.ahead
+        stuck, short = ahead and not handed, self._more and ahead < PREFETCH // 2
+        if stuck or short or self._hasty or len(self._broker.acks) >= GATHER_MAX:
             self._bell.set()
+        return handed
 
     def hasten(self) -> None:
         """From now on nothing is gathered: the end is near."""
@@ -94,11 +93,11 @@ class Sender(WorkerWithView):
     @property
     def idle(self) -> bool:
         """Nothing waits and nothing is under way."""
-        return not self._under_way and self._store.count("outbox") == 0
+        return not self._window.under_way and self._store.count("outbox") == 0
 
     def step(self) -> None:
         """Waits for the bell, then settles what was acknowledged and sends what fits in the window."""
-        soon = self._taken or self._under_way and self._broker.connected
+        soon = self._taken or self._window.under_way and self._broker.connected
         self._bell.wait(GATHER_S if soon else 5.0)
         self._bell.clear()
         self.quiet.clear()
@@ -117,17 +116,18 @@ class Sender(WorkerWithView):
             self._silence.reset()
             self._patience_s = self._silence.next_s()
             self._progress_mono = self.clock.mono()
+        taken = 0
         while self._broker.acks:
             ack = self._broker.acks.popleft()
-            row = self._under_way.pop(ack.mid, None)
-            self._suspicion.acknowledged(row=row is not None)
+            row = self._window.settle(ack.mid)
             if row is None:
-                continue  # not of the outbox (the bridge's own state)
+                continue
             if ack.refused is None:
                 self._took(row.id)
-                self._metrics.published()
+                taken += 1
             else:
                 self._refused(row.id, ack.refused)
+        self._metrics.published(taken)
         self._remove()
 
     def _took(self, row_id: int) -> None:
@@ -167,59 +167,33 @@ class Sender(WorkerWithView):
 
     # -------------------------------------------------- sending
     def _follow(self) -> None:
-        """On a new connection begins anew with the first row that was not acknowledged."""
-        if self._broker.connection == self._connection:
-            return
-        self._connection = self._broker.connection
-        under_way = sorted(self._under_way.values(), key=lambda row: row.id)
-        self._under_way.clear()
-        self._ahead.clear()
-        if under_way:
-            self._handed_id = under_way[0].id - 1
-        self._last_id = self._handed_id
-        self._suspicion.connected(under_way, self._broker.thrown_out, self.clock.mono())
+        if self._window.outdated:
+            self._settle()  # all that was acknowledged on the last connection is told by now
+            self._last_id = self._window.renew(self.clock.mono())
+            self._more = True
 
     def _send(self) -> None:
-        full = self._fill()
-        # Most of a window at once: two threads that change places for each message would do little else.
-        self._wanted = max(1, len(self._under_way) * 2 // 3) if full else NEVER
-        if len(self._broker.acks) >= self._wanted:  # they came before anybody could know that they are waited for
-            self._bell.set()
-
-    def _fill(self) -> bool:
-        """Hands over what may be under way; says whether more waits for that."""
-        while self._broker.connected:
-            if not self._ahead and not self._fetch():
-                return False
-            message, mono = self._ahead[0], self.clock.mono()
-            if len(self._under_way) >= self._suspicion.window(message.id, self._broker.window, mono):
-                return True
-            reason = self._suspicion.barred(message, mono)
-            if reason is not None:
-                self._ahead.popleft()
-                self._refused(message.id, reason)
-                continue
-            try:
-                mid = self._broker.publish(message.topic, message.payload, retain=message.retain)
-            except OutputError as error:
-                self._ahead.popleft()
-                self._refused(message.id, str(error))
-                continue
-            if mid is None:
-                return False  # the connection is gone; the row stays first in line
-            self._ahead.popleft()
-            if not self._under_way:
+        self._more = True
+        while self._broker.connected and (self._window.ahead or self._fetch()):
+            mono = self.clock.mono()
+            if not self._window.under_way:
                 self._progress_mono = mono
-            self._under_way[mid] = message
-            self._handed_id = message.id
-            self._metrics.sent()
-        return False
+            refusal = self._window.fill(mono)
+            if refusal is not None:
+                self._refused(refusal.row_id, refusal.reason)
+            elif self._window.ahead:
+                break  # no place is free; the rest goes when there is
+        if self._broker.connected and self._window.ahead < PREFETCH // 2:
+            self._fetch()
+        handed = self._window.handed
+        self._metrics.sent(handed - self._counted)
+        self._counted = handed
 
     def _watch(self) -> None:
         """A broker that takes messages and never acknowledges one would hold up everything for ever."""
         self._broker.watch()
         mono = self.clock.mono()
-        if not self._under_way or not self._broker.connected:
+        if not self._window.under_way or not self._broker.connected:
             self._progress_mono = mono
         elif mono - self._progress_mono >= self._patience_s:
             self._broker.renew(f"it has acknowledged nothing for {self._patience_s:.0f} s")
@@ -227,7 +201,12 @@ class Sender(WorkerWithView):
             self._progress_mono = mono
 
     def _fetch(self) -> bool:
-        self._ahead.extend(outbox.after(self.view, self._last_id, PREFETCH))
-        if self._ahead:
-            self._last_id = self._ahead[-1].id
-        return bool(self._ahead)
+        """Takes the next rows to hand; says whether there were any."""
+        if not self._more:
+            return False
+        rows = outbox.after(self.view, self._last_id, PREFETCH)
+        self._more = len(rows) == PREFETCH
+        if rows:
+            self._last_id = rows[-1].id
+            self._window.feed(rows)
+        return bool(rows)

@@ -19,7 +19,8 @@ BARRED_S = 3600.0
 
 
 class Suspicion:
-    """Watches what is under way when connections end. **own thread** (the sender's)"""
+    """Watches what is under way when connections end. ``suspects``: **any thread**; the rest: **own thread** (the
+    sender's)"""
 
     def __init__(self) -> None:
         self._alone_to = 0  # up to this row one at a time
@@ -60,6 +61,10 @@ class Suspicion:
             return why
         del self._barred[message.topic]
         return None
+
+    def suspects(self, message: Waiting) -> bool:
+        """Something is, or may be, known against ``message``: it is not simply sent."""
+        return message.id <= self._alone_to or message.topic in self._barred
 
     def window(self, row_id: int, usual: int, mono: float) -> int:
         """How many messages may be under way when ``row_id`` is sent."""

@@ -135,9 +135,9 @@ class Metrics:
         """The broker acknowledged (or refused) so many messages."""
         self._child(self._publishes, "success" if success else "failure").inc(count)
 
-    def sent(self) -> None:
-        """A message was handed over; the broker has not acknowledged it yet."""
-        self._sent.inc()
+    def sent(self, count: int) -> None:
+        """So many messages were handed over; the broker has not acknowledged them yet."""
+        self._sent.inc(count)
 
     def set_aside(self) -> None:
         """A message was taken out of the outbox because the broker will never take it."""

@@ -26,6 +26,7 @@ def test_after_a_connection_that_brought_nothing_forward_what_was_under_way_goes
     assert suspicion.window(3, WINDOW, 0.0) == 0, "the broker has not shown yet that it is well"
     suspicion.acknowledged(row=False)
     assert [suspicion.window(number, WINDOW, 0.0) for number in (3, 4, 5, 6)] == [1, 1, 1, WINDOW]
+    assert [suspicion.suspects(row(number)) for number in (5, 6)] == [True, False]
 
 
 def test_a_broker_that_does_not_say_that_it_is_well_is_not_waited_for_for_ever() -> None:
@@ -50,6 +51,7 @@ def test_what_was_under_way_alone_often_enough_is_barred_for_its_topic_and_size(
     assert suspicion.barred(row(1), 0.0) is None
     ended(suspicion, row(1))
     assert WHY in str(suspicion.barred(row(1), 0.0)) and suspicion.barred(row(7, size=11), 0.0)
+    assert suspicion.suspects(row(8, size=9)), "the size is looked at when it is its turn"
     assert suspicion.barred(row(8, size=9), 0.0) is None and suspicion.barred(row(9, topic="u"), 0.0) is None
     assert suspicion.barred(row(1), BARRED_S) is None and suspicion.barred(row(1), 0.0) is None
 
