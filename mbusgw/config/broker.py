@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from mbusgw.config.kinds import Duration, FilePath, Period, Topic, check_printable
-from mbusgw.config.section import Count, Section, check_port
+from mbusgw.config.section import Count, Section, check_exclusive, check_port
 
 MQTT_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 
@@ -93,8 +93,7 @@ class MqttConfig(Section):
 
     @model_validator(mode="after")
     def _check_pairs(self) -> MqttConfig:
-        if self.password is not None and self.password_file is not None:
-            raise ValueError("password and password_file exclude each other")
+        check_exclusive(self, "password", "password_file")
         if self.key_file is not None and self.cert_file is None:
             raise ValueError("key_file needs cert_file, the certificate that belongs to it")
         if self.reconnect_max < self.reconnect_min:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,6 +30,17 @@ def written_as(pattern: str, sentence: str) -> Callable[[Any], str]:
         return text
 
     return check
+
+
+def positive(value: Any, sentence: str) -> Decimal:
+    """A number above 0, exact. Raises ``ValueError`` with ``sentence``. **any thread**"""
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        raise ValueError(sentence) from None
+    if isinstance(value, bool) or not number.is_finite() or number <= 0:
+        raise ValueError(sentence)
+    return number
 
 
 DURATION_UNITS_S = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

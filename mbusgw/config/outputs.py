@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag, model_validator
 
 from mbusgw.config.kinds import FilePath, HeaderText, Name, Period, WebUrl, written_as
-from mbusgw.config.section import Section
+from mbusgw.config.section import Section, check_exclusive
 
 Measurement = Annotated[str, BeforeValidator(written_as(
     r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "1 to 64 letters, digits, and . _ - only, a letter or digit first"
@@ -33,8 +33,7 @@ class OutputSection(Section):
 
     @model_validator(mode="after")
     def _check_token(self) -> OutputSection:
-        if self.token is not None and self.token_file is not None:
-            raise ValueError("token and token_file exclude each other")
+        check_exclusive(self, "token", "token_file")
         return self
 
 
@@ -60,8 +59,7 @@ class InfluxConfig(OutputSection):
             raise ValueError("`org` belongs to `bucket`")
         if urlsplit(self.url).query:
             raise ValueError("the url ends before the ?: bucket, org and database have keys of their own")
-        if self.password is not None and self.password_file is not None:
-            raise ValueError("password and password_file exclude each other")
+        check_exclusive(self, "password", "password_file")
         if self.username is not None and (self.token is not None or self.token_file is not None):
             raise ValueError("`token` and `username` exclude each other")
         if self.username is None and (self.password is not None or self.password_file is not None):

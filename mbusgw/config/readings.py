@@ -1,12 +1,12 @@
 """What is made of readings: which values are believed, and which are news."""
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from mbusgw.config.kinds import DeviceId, written_as
+from mbusgw.config.kinds import DeviceId, positive, written_as
 from mbusgw.config.section import Count, Section
 from mbusgw.model.quantity import QUANTITIES, Kind
 
@@ -18,21 +18,11 @@ def _limit(value: Any) -> Decimal:
     # YAML reads off, without quotes, as false.
     if value is False or str(value).strip().lower() == "off":
         return UNGUARDED
-    return _positive(value, "must be a number above 0, the most that it may count in an hour, or off")
+    return positive(value, "must be a number above 0, the most that it may count in an hour, or off")
 
 
 def _band(value: Any) -> Decimal:
-    return _positive(value, "must be a number above 0, in the unit of the topic")
-
-
-def _positive(value: Any, what: str) -> Decimal:
-    try:
-        number = Decimal(str(value).strip())
-    except InvalidOperation:
-        raise ValueError(what) from None
-    if isinstance(value, bool) or not number.is_finite() or number <= 0:
-        raise ValueError(what)
-    return number
+    return positive(value, "must be a number above 0, in the unit of the topic")
 
 
 def _check_counter(slug: str) -> str:

@@ -2,14 +2,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cache
 from itertools import chain
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from mbusgw.config.kinds import Label, written_as
+from mbusgw.config.kinds import Label, positive, written_as
 from mbusgw.config.section import Section
 from mbusgw.mbus import vif_tables
 from mbusgw.model.classes import SENSOR_CLASSES, STATE_CLASSES
@@ -39,11 +39,8 @@ def _state_class(value: str) -> str:
 
 def _factor(value: Any) -> Decimal:
     what = "must be a number above 0, such as 10 or 0.001"
-    try:
-        number = Decimal(str(value).strip())
-    except InvalidOperation:
-        raise ValueError(what) from None
-    if isinstance(value, bool) or not number.is_finite() or not 1 / _LARGEST <= number <= _LARGEST:
+    number = positive(value, what)
+    if not 1 / _LARGEST <= number <= _LARGEST:
         raise ValueError(what)
     return Decimal(format(number, "f"))
 

@@ -15,6 +15,12 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+def check_exclusive(section: Section, first: str, second: str) -> None:
+    """Raises ``ValueError`` where both keys are given. **any thread**"""
+    if getattr(section, first) is not None and getattr(section, second) is not None:
+        raise ValueError(f"{first} and {second} exclude each other")
+
+
 def check_port(parts: SplitResult) -> None:
     """Raises ``ValueError`` when what follows the host's colon is no port."""
     try:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from mbusgw.config.address import parse_address
 from mbusgw.config.loader import loads
-from mbusgw.config.models import DeviceConfig
 from mbusgw.model.address import Address, SecondaryAddress
-from mbusgw.model.errors import ConfigError, Problem
+from mbusgw.model.errors import Problem
+from tests.config.refusals import only
 
 BUS = "buses: [{name: main, port: /dev/x}]\n"
 
@@ -22,10 +22,7 @@ def address_of(written: str) -> Address:
 
 def problem_of(*written: str) -> Problem:
     items = ", ".join(f"{{id: m{n}, bus: main, address: {text}}}" for n, text in enumerate(written))
-    with pytest.raises(ConfigError) as caught:
-        loads(f"{BUS}devices: [{items}]\n", {})
-    (problem,) = caught.value.problems
-    return problem
+    return only(f"{BUS}devices: [{items}]\n")
 
 
 @pytest.mark.parametrize(
@@ -118,14 +115,13 @@ def test_whatever_is_written_is_an_address_or_refused_with_a_reason(value: Any) 
 
 
 # ------------------------------------------------------------------ who must answer
-def meter_of(address: str, meter: str) -> DeviceConfig:
-    text = f"{BUS}devices:\n  - {{id: m, bus: main, address: {address}, meter: {meter}}}\n"
-    return loads(text, {}).devices[0]
+def with_meter(address: str, meter: str) -> str:
+    return f"{BUS}devices:\n  - {{id: m, bus: main, address: {address}, meter: {meter}}}\n"
 
 
 @pytest.mark.parametrize("written", ["'1234567824401007'", "{id: 12345678, manufacturer: PAD, version: 16, medium: 7}"])
 def test_the_meter_at_a_primary_address_may_be_named(written: str) -> None:
-    assert str(meter_of("5", written).meter) == "1234567824401007"
+    assert str(loads(with_meter("5", written), {}).devices[0].meter) == "1234567824401007"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +134,5 @@ def test_the_meter_at_a_primary_address_may_be_named(written: str) -> None:
     ],
 )
 def test_a_meter_that_is_named_wrongly_is_told_what_is_wrong(address: str, written: str, words: str) -> None:
-    with pytest.raises(ConfigError) as refused:
-        meter_of(address, written)
-    [problem] = refused.value.problems
+    problem = only(with_meter(address, written))
     assert problem.key == "devices[0].meter" and words in problem.message

@@ -11,20 +11,9 @@ from hypothesis import strategies as st
 from mbusgw.config.loader import load, loads, with_state_dir
 from mbusgw.config.models import Config
 from mbusgw.model.errors import ConfigError, Problem
+from tests.config.refusals import only, problems
 
 BUS = "buses: [{name: main, port: /dev/ttyUSB0}]\n"
-
-
-def problems(text: str, **environ: str) -> list[Problem]:
-    with pytest.raises(ConfigError) as caught:
-        loads(text, environ, source="f.yaml")
-    return caught.value.problems
-
-
-def only(text: str, **environ: str) -> Problem:
-    found = problems(text, **environ)
-    assert len(found) == 1, found
-    return found[0]
 
 
 # ------------------------------------------------------------------ right files

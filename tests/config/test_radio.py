@@ -5,7 +5,7 @@ import pytest
 
 from mbusgw.config.difference import IN_PLACE, changed_keys
 from mbusgw.config.loader import loads
-from mbusgw.model.errors import ConfigError
+from tests.config.refusals import problems
 
 BOTH = """
 buses: [{name: main, port: /dev/ttyUSB0}]
@@ -14,12 +14,6 @@ devices:
   - {id: water, radio: ELS 12345678, name: Water kitchen}
   - {id: neighbour, radio: tch_87654321, hidden: true}
 """
-
-
-def problems(text: str) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        loads(text, {})
-    return [str(problem) for problem in caught.value.problems]
 
 
 def test_devices_are_on_a_bus_or_heard() -> None:
@@ -48,14 +42,14 @@ def test_devices_are_on_a_bus_or_heard() -> None:
 )
 def test_what_is_wrong_is_said_with_its_line_and_key(entry: str, said: str) -> None:
     text = f"buses: [{{name: main, port: /dev/x}}]\ndevices:\n  - {{id: meter_1, bus: main, address: 1}}\n  - {entry}\n"
-    found = problems(text)
+    found = [str(problem) for problem in problems(text)]
     assert any(said in problem for problem in found), found
     assert all(":4" in problem and "[radio]" not in problem and "[wired]" not in problem for problem in found)
 
 
 def test_one_meter_cannot_be_two_devices() -> None:
     text = "devices: [{id: a, radio: els_12345678}, {id: b, radio: els_12345678}]"
-    assert any("devices[0]" in problem for problem in problems(text))
+    assert any("devices[0]" in str(problem) for problem in problems(text))
 
 
 def test_another_name_of_a_radio_meter_needs_a_new_start_and_leaves_wired_ones_alone() -> None:

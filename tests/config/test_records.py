@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from mbusgw.config.loader import loads
-from mbusgw.model.errors import ConfigError
 from mbusgw.model.wishes import RecordWish
+from tests.config.refusals import only
 
 HEAD = """\
 buses: [{name: main, port: /dev/ttyUSB0}]
@@ -57,9 +57,7 @@ def test_wired_and_radio_meters_have_records_and_an_area() -> None:
     ],
 )
 def test_what_is_wrong_is_told_with_line_and_key(line: str, key: str, says: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        loads(f"{HEAD}      {line}\n", {})
-    [problem] = caught.value.problems
+    problem = only(f"{HEAD}      {line}\n")
     assert problem.line == 7 and problem.key == f"devices[0].records.{key}"
     assert says in problem.message
 
