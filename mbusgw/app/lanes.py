@@ -14,6 +14,7 @@ from mbusgw.ingest.fleet import Fleet
 from mbusgw.ingest.intake import Intake
 from mbusgw.ingest.parsing import TelegramParser
 from mbusgw.ingest.pool import ParseWorker, format_name
+from mbusgw.ingest.reasons import Reasons
 from mbusgw.ingest.receptions import Receptions
 from mbusgw.ingest.signatures import FormatWatch
 from mbusgw.mqtt.telegrams import TelegramMessages
@@ -66,7 +67,7 @@ def build_wireless_lane(base: Base) -> WirelessLane:
     def recall() -> None:
         base.store.submit(telegrams.recall(clock.now()), confirmations.recall(clock.now()))
 
-    fleet, receptions = Fleet(clock), Receptions(base.registry.heard)
+    fleet, receptions, reasons = Fleet(clock), Receptions(base.registry.heard), Reasons()
     base.registry.observe(FormatWatch(metrics).changed)
     stop, lobaro = threading.Event(), CircuitBreaker(clock, max_pause_s=LOBARO_PAUSE_MAX_S, on_close=recall)
     formats = FormatMemory(on_new=partial(_format_heard, base))
@@ -99,6 +100,7 @@ def build_wireless_lane(base: Base) -> WirelessLane:
             messages=messages,
             delivery=base.recorder,
             receptions=receptions,
+            reasons=reasons,
             max_outbox=config.mqtt.max_queue,
             keyring=base.keyring,
             metrics=metrics,

@@ -12,6 +12,7 @@ from mbusgw.ingest.backlog import Backlog
 from mbusgw.ingest.guard import guarded
 from mbusgw.ingest.keys import names
 from mbusgw.ingest.parsing import TelegramParser
+from mbusgw.ingest.reasons import Reasons
 from mbusgw.ingest.receptions import Receptions
 from mbusgw.model.errors import (
     FormatPending,
@@ -78,6 +79,7 @@ class ParseWorker(WorkerWithView):
         messages: TelegramMessages,
         delivery: Delivery,
         receptions: Receptions,
+        reasons: Reasons,
         max_outbox: int,
         keyring: Keyring,
         metrics: Metrics,
@@ -90,6 +92,7 @@ class ParseWorker(WorkerWithView):
         self._messages = messages
         self._delivery = delivery
         self._receptions = receptions
+        self._reasons = reasons
         self._max_outbox = max_outbox
         self._keyring = keyring
         self._metrics = metrics
@@ -203,10 +206,7 @@ class ParseWorker(WorkerWithView):
         writes.append(outbox.enqueue(messages, self.clock.now()))
         if self._commit(lambda: self._store.submit(*writes)) is not None:
             self._metrics.telegram(telegram.gateway_id, status)
-            log.log(
-                logging.INFO if news else logging.DEBUG,
-                "telegram %s of gateway %s: %s: %s", telegram.ingest_id, telegram.gateway_id, status, error,
-            )
+            self._reasons.tell(telegram, sender, status, error)
 
     def _excluded(
         self, telegram: ReceivedTelegram, error: GatewayExcluded, attempts: int, sender: Sender | None

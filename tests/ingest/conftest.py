@@ -14,6 +14,7 @@ from mbusgw.ingest.fleet import Fleet
 from mbusgw.ingest.intake import Intake
 from mbusgw.ingest.parsing import TelegramParser
 from mbusgw.ingest.pool import ParseWorker
+from mbusgw.ingest.reasons import Reasons
 from mbusgw.ingest.receptions import Receptions
 from mbusgw.model.guests import GuestList
 from mbusgw.model.submission import Submission
@@ -52,6 +53,7 @@ class Lane:
         self.registry = Registry(clock, radio_ttl_s=3600, guests=self.guests)
         self.fleet = Fleet(clock)
         self.receptions = Receptions(self.registry.heard)
+        self.reasons = Reasons()
         topics = Topics(MqttConfig(), HomeAssistantConfig())
         self.messages = TelegramMessages(topics)
         self.delivery = StateRecorder(self.registry, store, topics, clock=clock)
@@ -98,6 +100,7 @@ class Lane:
             messages=self.messages,
             delivery=self.delivery,
             receptions=self.receptions,
+            reasons=self.reasons,
             max_outbox=self.max_outbox,
             keyring=self.keyring,
             metrics=self.metrics,

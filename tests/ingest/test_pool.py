@@ -246,7 +246,8 @@ def test_an_outage_is_said_when_it_begins_and_what_follows_when_it_ends(
     lane.work()
     assert [document["status"] for _, document in lane.sent("errors")] == ["deferred", "failed"]
     assert len(lane.sent("raw")) == 1
-    assert len([record for record in caplog.records if "telegram" in record.message]) == 2
+    (said,) = [record.message for record in caplog.records if "telegram" in record.message]
+    assert "failed: null" in said, "that the service is away is told by whoever asks it"
 
 
 # ------------------------------------------------------------------ keys

@@ -1,0 +1,49 @@
+"""Why telegrams are not read, in the log: a gateway hears a whole neighbourhood, all day long."""
+from __future__ import annotations
+
+import logging
+import threading
+
+from mbusgw.model.errors import MbusgwError, ParserError
+from mbusgw.model.telegram import ReceivedTelegram
+from mbusgw.parsers.sender import Sender
+
+log = logging.getLogger(__name__)
+
+#: So many kinds of failure, one for each meter, are remembered; noise may have any number.
+REMEMBERED = 10_000
+
+
+class Reasons:
+    """Tells each kind of failure of each meter once a run, at level INFO, all others at DEBUG. **any thread**
+
+    All of them are in the table of telegrams and on the error topics. A service that is away is told of by whoever
+    asks it, not with every telegram that waits for it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._told: set[tuple[str, str]] = set()
+
+    def tell(self, telegram: ReceivedTelegram, sender: Sender | None, status: str, error: MbusgwError) -> None:
+        """``telegram`` was not read, because of ``error``, and is in ``status`` now."""
+        waits_for_a_service = isinstance(error, ParserError) and error.retryable
+        first = not waits_for_a_service and self._is_first(sender.natural_id if sender else "", type(error).__name__)
+        log.log(
+            logging.INFO if first else logging.DEBUG,
+            "telegram %s of gateway %s: %s: %s%s",
+            telegram.ingest_id,
+            telegram.gateway_id,
+            status,
+            error,
+            f" (more of this kind: mbusgw telegrams list --status {status})" if first else "",
+        )
+
+    def _is_first(self, who: str, kind: str) -> bool:
+        with self._lock:
+            if (who, kind) in self._told:
+                return False
+            if len(self._told) >= REMEMBERED:
+                self._told.clear()
+            self._told.add((who, kind))
+            return True
