@@ -16,7 +16,7 @@ def secret_values(config: Config) -> frozenset[str]:
 def read_secret(file: Path) -> SecretStr:
     """The first line of ``file``. Raises ``ValueError`` naming the file, never what is in it."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise ValueError(f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
