@@ -120,6 +120,7 @@ def build(
 
     checks = build_checks(
         config,
+        source,
         store=base.store,
         broker=out.broker,
         lane=wired,

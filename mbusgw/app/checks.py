@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from mbusgw.config.models import Config
+from mbusgw.config.source import ConfigSource
 from mbusgw.health import checks
 from mbusgw.health.checks import Check
 from mbusgw.ingest.fleet import Fleet
@@ -20,6 +21,7 @@ from mbusgw.wired.lane import WiredLane
 
 def build_checks(
     config: Config,
+    source: ConfigSource,
     *,
     store: Store,
     broker: Broker,
@@ -36,6 +38,7 @@ def build_checks(
     ``lobaro`` is the breaker of its API, ``serving`` says whether the HTTP server has its port.
     """
     table: dict[str, Check] = {
+        "configuration": checks.in_force(lambda: source.trouble),
         "store": checks.writable(store.check),
         "mqtt": checks.connection("the broker", lambda: broker.connected, trouble=lambda: broker.trouble),
         "http": checks.connection(f"HTTP on {config.http.listen}", serving),

@@ -127,7 +127,7 @@ def _report_problems(error: ConfigError) -> None:
     for problem in error.problems:
         _complain(str(problem))
     problems = counted(len(error.problems), "problem")
-    _complain(f"mbusgw: the configuration has {problems}; nothing was started")
+    _complain(f"mbusgw: the configuration has {problems}")
 
 
 def _complain(text: str, hint: str = "") -> None:

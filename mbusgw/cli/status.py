@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -58,7 +58,7 @@ def page(health: Mapping[str, Any], state: Mapping[str, Any], now: datetime) -> 
     if state["buses"]:
         lines += ["", *_table(("bus", "port", "state", "requests", "errors", "last error"), _buses(state["buses"]))]
     if state["devices"]:
-        head = ("meter", "name", "state", "read", "last error")
+        head = ("meter", "name", "state", "read", "remarks")
         lines += ["", *_table(head, [_meter(name, one, now) for name, one in state["devices"].items()])]
     return lines
 
@@ -92,7 +92,17 @@ def _meter(device_id: str, device: Mapping[str, Any], now: datetime) -> tuple[st
     read_at = device["read_at"]
     ago = f"{duration((now - parse_iso(read_at)).total_seconds())} ago" if read_at else "never"
     state = "online" if device["online"] else "offline"
-    return device_id, _short(device["name"], 30), state, ago, _short(device["last_error"])
+    return device_id, _short(device["name"], 30), state, ago, _short("; ".join(_remarks(device)))
+
+
+def _remarks(device: Mapping[str, Any]) -> Iterator[str]:
+    """What is not as it should be: why it cannot be read, what it says of itself, what is not believed."""
+    if device["last_error"]:
+        yield str(device["last_error"])
+    if device.get("status_flags"):
+        yield "it says: " + ", ".join(flag.replace("_", " ") for flag in device["status_flags"])
+    if device.get("quarantine"):
+        yield f"in quarantine: {', '.join(device['quarantine'])}"
 
 
 def _short(text: object, length: int = 70) -> str:

@@ -8,18 +8,21 @@ from pathlib import Path
 from mbusgw.config.difference import Stamp
 from mbusgw.config.loader import load, with_state_dir
 from mbusgw.config.models import Config
+from mbusgw.model.errors import ConfigError
 
 
 class ConfigSource:
     """The file that the gateway was started with, and what overrides it. **own thread** (the main one)
 
     ``changed`` is to be called again and again, a second or so apart: a file that is just being written
-    is not looked at before it has been the same for two looks.
+    is not looked at before it has been the same for two looks. ``trouble`` (**any thread**) is why what was loaded last
+    cannot be used; empty where it can.
     """
 
     def __init__(self, path: Path, environ: Mapping[str, str], *, state_dir: Path | None = None) -> None:
         self.path = path
         self.environ = environ
+        self.trouble = ""
         self._state_dir = state_dir
         self._stamp: Stamp = None
         self._seen: bytes | None = None
@@ -28,7 +31,13 @@ class ConfigSource:
     def load(self) -> Config:
         """The configuration as it is now. Raises ``ConfigError``; what it was raised for counts as seen."""
         self._stamp, self._seen, self._unsettled = self._look(), self._digest(), False
-        config = load(self.path, self.environ)
+        try:
+            config = load(self.path, self.environ)
+        except ConfigError as error:
+            more = len(error.problems) - 1
+            self.trouble = str(error.problems[0]) + (f" (and {more} more)" if more else "")
+            raise
+        self.trouble = ""
         return with_state_dir(config, self._state_dir) if self._state_dir else config
 
     def changed(self) -> bool:

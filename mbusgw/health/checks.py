@@ -98,6 +98,18 @@ def gateways_heard(known: Callable[[], int], gone: Callable[[], Sequence[str]]) 
     return check
 
 
+def in_force(trouble: Callable[[], str]) -> Check:
+    """What the configuration file says is what is done. ``trouble`` is why it cannot be."""
+
+    def check() -> CheckResult:
+        wrong = trouble()
+        if wrong:
+            return CheckResult(Status.DEGRADED, f"the file cannot be used, what it said before stays in force: {wrong}")
+        return CheckResult(Status.HEALTHY, "as the file says")
+
+    return check
+
+
 def keys_open(trouble: Callable[[], str], locked: Callable[[], int]) -> Check:
     """The meters' keys can be used: telegrams of those that cannot wait."""
 

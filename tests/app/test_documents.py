@@ -16,6 +16,7 @@ from mbusgw.app.settings import LiveSettings
 from mbusgw.app.wayout import build_outputs, build_way_out
 from mbusgw.commands.desk import Desk
 from mbusgw.config.loader import loads
+from mbusgw.config.source import ConfigSource
 from mbusgw.health import checks
 from mbusgw.health.report import Status
 from mbusgw.ingest.fleet import Fleet
@@ -95,6 +96,7 @@ def test_the_checks_name_store_broker_http_queues_threads_and_every_bus(base: Ba
     lane = build_wired_lane(base)
     table = build_checks(
         base.config,
+        ConfigSource(Path("mbusgw.yaml"), {}),
         store=base.store,
         broker=build_way_out(base, lane.interval_s, Desk(base.clock), settings(lane)).broker,
         lane=lane,
@@ -107,6 +109,7 @@ def test_the_checks_name_store_broker_http_queues_threads_and_every_bus(base: Ba
     )
     found = {name: result.status for name, result in checks.run(table()).items()}
     assert found == {
+        "configuration": Status.HEALTHY,
         "store": Status.HEALTHY,
         "mqtt": Status.DEGRADED,
         "http": Status.DEGRADED,

@@ -21,7 +21,10 @@ STATE: dict[str, Any] = {
     "queues": {"outbox": 3},
     "buses": {"main": {**BUS, "last_error": "no answer"}},
     "devices": {
-        "heat": {"name": "Heat", "online": True, "read_at": "2026-03-01T12:00:00.000Z", "last_error": None},
+        "heat": {
+            "name": "Heat", "online": True, "read_at": "2026-03-01T12:00:00.000Z", "last_error": None,
+            "status_flags": ["power_low", "alarm"], "quarantine": {"energy": {}},
+        },
         "cold": {"name": "Cold", "online": False, "read_at": None, "last_error": "no answer from\naddress 2" * 20},
     },
 }
@@ -33,7 +36,7 @@ def test_the_page_has_everything_in_a_line_each() -> None:
     assert lines[0] == "mbusgw 0.1.0  degraded  up 1 d 1 h  1 of 2 meters online"
     assert "  mqtt            degraded" in lines and "waiting: outbox 3" in lines
     assert "main  /dev/ttyUSB1  open   7         1       no answer" in text
-    assert "heat   Heat  online   30 s ago" in text
+    assert "heat   Heat  online   30 s ago  it says: power low, alarm; in quarantine: energy" in text
     assert "cold   Cold  offline  never     no answer from address 2" in text and max(map(len, lines)) < 130
 
 

@@ -32,6 +32,16 @@ def test_a_file_that_stays_has_not_changed(source: ConfigSource) -> None:
     assert looks(source) == [False, False, False]
 
 
+def test_why_it_cannot_be_used_is_known_until_it_can(source: ConfigSource, file: Path) -> None:
+    file.write_text("mqtt: {qos: 9}\ngatway: {}\n")
+    with pytest.raises(ConfigError):
+        source.load()
+    assert source.trouble == f"{file}:1: mqtt.qos: must be at most 2; found `9` (and 1 more)"
+    file.write_text("mqtt: {qos: 2}\n")
+    source.load()
+    assert source.trouble == ""
+
+
 def test_a_change_is_told_once_and_only_when_the_file_stands_still(source: ConfigSource, file: Path) -> None:
     file.write_text("gateway: {id")
     assert not source.changed()

@@ -124,6 +124,12 @@ def test_keys_that_cannot_be_opened_are_a_reason_to_look(
     assert (result.status, result.detail) == (status, detail)
 
 
+def test_a_configuration_that_cannot_be_used_is_a_reason_to_look() -> None:
+    assert checks.in_force(lambda: "")().status is Status.HEALTHY
+    refused = checks.in_force(lambda: "mbusgw.yaml:1: mqtt.qos: must be at most 2")()
+    assert refused.status is Status.DEGRADED and refused.detail.endswith("mbusgw.yaml:1: mqtt.qos: must be at most 2")
+
+
 def test_a_radio_gateway_that_stopped_is_named() -> None:
     silent: list[str] = []
     check = checks.gateways_heard(lambda: 3, lambda: silent)
