@@ -36,7 +36,7 @@ from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.simulator.radio import RadioMeter, Security, telegram
-from mbusgw.store import telegrams
+from mbusgw.store import arrivals
 from mbusgw.store.writer import Store
 
 RATE = 300
@@ -224,7 +224,7 @@ def _fill(database: Path, count: int) -> None:
             one = ReceivedTelegram(
                 str(uuid.uuid4()), GATEWAYS[number // 2 % 2], raw=_raw(number), rx_time=now, created_at=now
             )
-            telegrams.insert(connection, [one], dedup_window_s=None)
+            arrivals.insert(connection, [one], dedup_window_s=None)
 
     store.prepare(write)
     store.close()

@@ -19,7 +19,7 @@ from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.condition import Condition
 from mbusgw.runtime.identifier import new_id
 from mbusgw.runtime.metrics import Metrics
-from mbusgw.store import outbox, telegrams
+from mbusgw.store import arrivals, outbox, telegrams
 from mbusgw.store.outbox import Message
 from mbusgw.store.vault import PLAIN, Vault
 from mbusgw.store.writer import Store
@@ -124,7 +124,7 @@ class Intake:
                 raise RequestError(
                     503, "backlog_full", "too many telegrams wait for the parser", retry_after_s=RETRY_AFTER_S
                 )
-            accepted = telegrams.insert(
+            accepted = arrivals.insert(
                 connection, received, dedup_window_s=self._dedup_window_s, contents=contents, vault=self._vault
             )
             # They are not parsed again, but whoever counts what was acknowledged must find them.

@@ -31,7 +31,7 @@ from mbusgw.parsers.sender import Sender, identify
 from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
-from mbusgw.store import confirmations, differences, outbox, telegrams
+from mbusgw.store import arrivals, confirmations, differences, outbox, telegrams
 from mbusgw.store.keyring import Keyring
 from mbusgw.store.outbox import Message
 from mbusgw.store.telegrams import Status
@@ -215,7 +215,7 @@ class ParseWorker(WorkerWithView):
         message = self._messages.error(telegram, error, status=Status.FAILED, retry_at=None)
         done = self._commit(
             lambda: self._store.submit(
-                telegrams.hand_over(telegram.ingest_id, error.gateways),
+                arrivals.hand_over(telegram.ingest_id, error.gateways),
                 _settled(telegram, Status.FAILED, error, sender),
                 outbox.enqueue([*self._raw(telegram, attempts), message], self.clock.now()),
             )

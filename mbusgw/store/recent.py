@@ -42,7 +42,7 @@ class Original:
 def find(connection: sqlite3.Connection, contents: Sequence[bytes], since: str) -> dict[bytes, Original]:
     """The newest telegrams with ``contents``, by these. The store's thread.
 
-    Where another one stands for the first by now (``telegrams.hand_over``), that. All from ``since`` on are known, some
+    Where another one stands for the first by now (``arrivals.hand_over``), that. All from ``since`` on are known, some
     from before it may be.
     """
     if not connection.execute("SELECT 1 FROM temp.sqlite_master WHERE name = 'recent'").fetchone():

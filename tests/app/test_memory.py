@@ -11,7 +11,7 @@ from mbusgw.app.memory import Memory
 from mbusgw.config.loader import loads
 from mbusgw.model.reading import Lane
 from mbusgw.parsers.formats import FormatMemory
-from mbusgw.store import telegrams
+from mbusgw.store import arrivals, telegrams
 from mbusgw.store.telegrams import Status
 from mbusgw.wired.finds import Finds
 from tests.fakes.clock import FakeClock
@@ -103,7 +103,7 @@ def test_a_key_that_is_configured_opens_what_waited_for_it(path: Path, clock: Fa
     with running_store(path, clock) as store:
         write(
             store,
-            lambda connection: telegrams.insert(connection, [received("t1")], dedup_window_s=None),
+            lambda connection: arrivals.insert(connection, [received("t1")], dedup_window_s=None),
             telegrams.settle("t1", Status.KEY_MISSING, meter_id="12345678"),
         )
     later = Run(path, clock, f"keys: [{{meter_id: '12345678', manufacturer: ELS, key: {KEY}}}]\n")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mbusgw.cli.main import main
-from mbusgw.store import telegrams
+from mbusgw.store import arrivals, telegrams
 from mbusgw.store.telegrams import Status
 from mbusgw.store.vault import fingerprint
 from tests.fakes.stores import running_store, write
@@ -182,7 +182,7 @@ def test_what_waited_for_the_key_is_counted(run: Run, tmp_path: Path, capsys: py
     with running_store(tmp_path / "keys.db") as store:
         write(
             store,
-            lambda connection: telegrams.insert(connection, [received("t1")], dedup_window_s=None),
+            lambda connection: arrivals.insert(connection, [received("t1")], dedup_window_s=None),
             telegrams.settle("t1", Status.KEY_MISSING, meter_id="12345678", manufacturer="ELS"),
         )
     assert run("set", "12345678", given=KEY) == 0

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mbusgw.cli.main import main
-from mbusgw.store import keys, telegrams
+from mbusgw.store import arrivals, keys, telegrams
 from mbusgw.store.keys import MeterKey
 from mbusgw.store.vault import Vault, master_name
 from tests.fakes.clock import START
@@ -37,7 +37,7 @@ def database(tmp_path: Path) -> Path:
         write(
             store,
             lambda connection: keys.put(connection, known, START, vault),
-            lambda connection: telegrams.insert(
+            lambda connection: arrivals.insert(
                 connection, [received("t1", key=METER_KEY)], dedup_window_s=None, vault=vault
             ),
         )

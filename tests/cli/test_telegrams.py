@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mbusgw.cli.main import main
-from mbusgw.store import telegrams
+from mbusgw.store import arrivals, telegrams
 from mbusgw.store.telegrams import Status
 from tests.fakes.stores import one, opened_store, running_store, write
 from tests.fakes.telegrams import received
@@ -24,7 +24,7 @@ def file(tmp_path: Path) -> Path:
     with running_store(tmp_path / "x.db") as store:
         for name, hours in (("t1", 24), ("t2", 1), ("t3", 0)):
             telegram = received(name, raw=name.encode() * 10, at=NOW - timedelta(hours=hours))
-            write(store, lambda connection, one=telegram: telegrams.insert(connection, [one], dedup_window_s=None))
+            write(store, lambda connection, one=telegram: arrivals.insert(connection, [one], dedup_window_s=None))
         meter = {"meter_id": "12345678", "manufacturer": "ELS"}
         write(store, telegrams.settle("t1", Status.FAILED, reason="FormatUnknown: damaged", **meter))
         write(store, telegrams.settle("t2", Status.KEY_MISSING, reason="KeyMissing: no key", **meter))

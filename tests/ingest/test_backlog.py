@@ -11,7 +11,7 @@ from mbusgw.ingest import backlog as backlog_module
 from mbusgw.ingest.backlog import LOOK_S, Backlog
 from mbusgw.model.errors import Stopping
 from mbusgw.runtime.worker import spawn
-from mbusgw.store import telegrams
+from mbusgw.store import arrivals, telegrams
 from mbusgw.store.telegrams import Status
 from mbusgw.store.writer import Store
 from tests.fakes.clock import START, FakeClock
@@ -34,7 +34,7 @@ def reader(store: Store) -> Iterator[sqlite3.Connection]:
 
 def put(store: Store, *names: str) -> None:
     some = [received(name, raw=name.encode() * 10) for name in names]
-    write(store, lambda connection: telegrams.insert(connection, some, dedup_window_s=None))
+    write(store, lambda connection: arrivals.insert(connection, some, dedup_window_s=None))
 
 
 def settle(store: Store, name: str, status: str = Status.PARSED, after_s: float = 0) -> None:

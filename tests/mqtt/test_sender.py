@@ -13,7 +13,7 @@ from mbusgw.mqtt.client import Broker
 from mbusgw.mqtt.sender import GATHER_S, SILENCE_S, Sender
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.metrics import Metrics
-from mbusgw.store import outbox, telegrams
+from mbusgw.store import arrivals, outbox, telegrams
 from mbusgw.store.outbox import Message
 from mbusgw.store.telegrams import Status
 from mbusgw.store.writer import Store
@@ -230,7 +230,7 @@ def test_a_refusal_that_cannot_be_noted_at_once_does_not_become_an_acknowledgeme
     one = lane()
     write(
         one.store,
-        lambda connection: telegrams.insert(connection, [received("t1")], dedup_window_s=None),
+        lambda connection: arrivals.insert(connection, [received("t1")], dedup_window_s=None),
         telegrams.settle("t1", Status.PARSED, meter_id=None),
     )
     take_broker_away(one, mosquitto)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mbusgw.store import arrivals
 from mbusgw.store import janitor as janitor_module
 from mbusgw.store import readings, telegrams
 from mbusgw.store.janitor import PACE, ROUND_S, Janitor
@@ -45,7 +46,7 @@ def come(store: Store, number: int, at: datetime, status: str = Status.FAILED) -
     write(
         store,
         lambda connection: readings.add(connection, reading(at=at, energy=number)),
-        lambda connection: telegrams.insert(connection, [telegram], dedup_window_s=None),
+        lambda connection: arrivals.insert(connection, [telegram], dedup_window_s=None),
     )
     if status != Status.RECEIVED:
         write(store, telegrams.settle(f"t{number}", status, meter_id=None, retry_at=at))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mbusgw.model.errors import KeyLocked, RequestError, StoreBusy
-from mbusgw.store import telegrams
+from mbusgw.store import arrivals, telegrams
 from mbusgw.store.keyring import Changed, Keyring
 from mbusgw.store.keys import MeterKey
 from mbusgw.store.telegrams import Status
@@ -63,7 +63,7 @@ def opened(keyring: Keyring) -> bytes | None:
 def test_setting_a_key_rings_for_what_waited_for_it(keyring: Keyring, live_store: Store) -> None:
     write(
         live_store,
-        lambda connection: telegrams.insert(connection, [received("t1")], dedup_window_s=None),
+        lambda connection: arrivals.insert(connection, [received("t1")], dedup_window_s=None),
         telegrams.settle("t1", Status.KEY_MISSING, meter_id="12345678"),
     )
     rung: list[str] = []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mbusgw.model.errors import StoreError
-from mbusgw.store import outbox, retention, retries, telegrams
+from mbusgw.store import arrivals, outbox, retention, retries, telegrams
 from mbusgw.store.outbox import Message
 from mbusgw.store.retention import TELEGRAMS
 from mbusgw.store.telegrams import Status
@@ -56,7 +56,7 @@ class Books(RuleBasedStateMachine):
         self.number += 1
         telegram = received(f"t{self.number}", gateway_id=gateway_id, raw=bytes([content]) * 20, at=self.clock.now())
         window_s = 60.0 if dedup else None
-        write(self.store, lambda connection: telegrams.insert(connection, [telegram], dedup_window_s=window_s))
+        write(self.store, lambda connection: arrivals.insert(connection, [telegram], dedup_window_s=window_s))
 
     @precondition(lambda self: self.number)
     @rule(pick=st.integers(0, 5), outcome=OUTCOMES, meter_id=METERS, count=st.integers(1, 3))
@@ -101,7 +101,7 @@ class Books(RuleBasedStateMachine):
         )
         heir, _ = write(
             self.store,
-            telegrams.hand_over(ingest_id, listed),
+            arrivals.hand_over(ingest_id, listed),
             telegrams.settle(ingest_id, Status.FAILED, meter_id="00000001", reason="GatewayExcluded: x"),
         )
         assert (heir in [copy for copy, gateway_id in copies if gateway_id in listed]) or (
@@ -137,7 +137,7 @@ class Books(RuleBasedStateMachine):
         telegram = received("half", raw=b"\xee" * 20, at=self.clock.now())
         self.store.submit(
             outbox.enqueue([bad, bad], self.clock.now()),
-            lambda connection: telegrams.insert(connection, [telegram], dedup_window_s=None),
+            lambda connection: arrivals.insert(connection, [telegram], dedup_window_s=None),
             lambda connection: connection.execute("INSERT INTO nowhere VALUES (1)"),
         )
         write(self.store, outbox.enqueue([good], self.clock.now()))

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from mbusgw.store import outbox, telegrams
+from mbusgw.store import arrivals, outbox, telegrams
 from mbusgw.store.outbox import Message
 from mbusgw.store.telegrams import Status
 from mbusgw.store.writer import Store
@@ -48,7 +48,7 @@ def parsed(store: Store, *topics: str) -> None:
     """A telegram that is parsed, with a message on each of ``topics``."""
     write(
         store,
-        lambda connection: telegrams.insert(connection, [received()], dedup_window_s=None),
+        lambda connection: arrivals.insert(connection, [received()], dedup_window_s=None),
         telegrams.keep_result("t1", "{}"),
         telegrams.settle("t1", Status.PARSED, meter_id="12345678"),
         outbox.enqueue([telemetry(topic, "t1") for topic in topics], START),
@@ -183,7 +183,7 @@ def test_one_batch_of_acknowledgements_may_publish_several_telegrams(store: Stor
     for ingest_id in ("t1", "t2", "t3"):
         write(
             store,
-            lambda connection, i=ingest_id: telegrams.insert(connection, [received(i)], dedup_window_s=None),
+            lambda connection, i=ingest_id: arrivals.insert(connection, [received(i)], dedup_window_s=None),
             telegrams.settle(ingest_id, Status.PARSED, meter_id=None),
             outbox.enqueue([telemetry("a", ingest_id), telemetry("b", ingest_id)], START),
         )
@@ -195,7 +195,7 @@ def test_one_batch_of_acknowledgements_may_publish_several_telegrams(store: Stor
 def test_an_acknowledged_error_message_publishes_no_telegram(store: Store, waits: str) -> None:
     write(
         store,
-        lambda connection: telegrams.insert(connection, [received()], dedup_window_s=None),
+        lambda connection: arrivals.insert(connection, [received()], dedup_window_s=None),
         telegrams.settle("t1", waits, meter_id=None, retry_at=START),
         outbox.enqueue([telemetry("errors", "t1")], START),
     )
@@ -236,7 +236,7 @@ def test_a_reading_that_the_broker_refuses_makes_its_telegram_fail_with_the_reas
 def test_a_refused_message_does_not_end_a_telegram_that_still_waits(store: Store, waits: str) -> None:
     write(
         store,
-        lambda connection: telegrams.insert(connection, [received()], dedup_window_s=None),
+        lambda connection: arrivals.insert(connection, [received()], dedup_window_s=None),
         telegrams.settle("t1", waits, meter_id="12345678", retry_at=START),
         outbox.enqueue([telemetry("raw", "t1")], START),
     )

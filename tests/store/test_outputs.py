@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from mbusgw.model.reading import Lane
-from mbusgw.store import outputs, readings, retention, telegrams
+from mbusgw.store import arrivals, outputs, readings, retention
 from mbusgw.store.outputs import SET_ASIDE_MAX, Refusal
 from mbusgw.store.retention import READINGS
 from mbusgw.store.writer import Store
@@ -43,7 +43,7 @@ def test_a_new_output_begins_with_what_is_read_from_now_on_and_goes_on_where_it_
 
 def test_a_kept_reading_says_whose_it_was_and_how_a_telegram_came(store: Store) -> None:
     one = received()
-    write(store, lambda connection: telegrams.insert(connection, [one], dedup_window_s=None))
+    write(store, lambda connection: arrivals.insert(connection, [one], dedup_window_s=None))
     radio = replace(reading(lane=Lane.WIRELESS, volume=Decimal("0.10")), ingest_id=one.ingest_id)
     radio = replace(radio, header=replace(radio.header, status=0x04))
     write(store, lambda connection: readings.add(connection, radio))

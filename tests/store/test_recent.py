@@ -8,7 +8,7 @@ import pytest
 
 from mbusgw.model.errors import RequestError
 from mbusgw.model.submission import Accepted
-from mbusgw.store import recent, telegrams
+from mbusgw.store import arrivals, recent
 from mbusgw.store.writer import Store
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.stores import one, opened_store, running_store, write
@@ -19,7 +19,7 @@ def insert(store: Store, *names: str, content: int = 0, after_s: float = 0.0) ->
     """Which earlier telegram each of ``names`` is a duplicate of; all have one content."""
     at = START + timedelta(seconds=after_s)
     some = [received(name, raw=bytes([content]) * 20, at=at) for name in names]
-    (accepted,) = write(store, lambda connection: telegrams.insert(connection, some, dedup_window_s=300))
+    (accepted,) = write(store, lambda connection: arrivals.insert(connection, some, dedup_window_s=300))
     return [answer.duplicate_of for answer in accepted]
 
 
@@ -45,7 +45,7 @@ def test_what_was_rolled_back_is_not_known(store: Store) -> None:
 
     half = [received("half", raw=bytes([1]) * 20)]
     with pytest.raises(RequestError):
-        write(store, lambda connection: telegrams.insert(connection, half, dedup_window_s=300), refuse)
+        write(store, lambda connection: arrivals.insert(connection, half, dedup_window_s=300), refuse)
     assert insert(store, "t1", content=1) == [None]
     assert one(store, "SELECT count(*) FROM telegrams WHERE ingest_id = 'half'") == 0
 
@@ -54,10 +54,10 @@ def test_even_the_first_look_is_taken_back_with_its_unit(tmp_path: Path, clock: 
     with opened_store(tmp_path / "a.db", clock) as store:
         some = [received("t1")]
         failing = store.submit(
-            lambda connection: telegrams.insert(connection, some, dedup_window_s=300),
+            lambda connection: arrivals.insert(connection, some, dedup_window_s=300),
             lambda connection: connection.execute("INSERT INTO nowhere VALUES (1)"),
         )
-        working = store.submit(lambda connection: telegrams.insert(connection, some, dedup_window_s=300))
+        working = store.submit(lambda connection: arrivals.insert(connection, some, dedup_window_s=300))
         store.step()
         assert failing.exception(0) is not None
         assert working.result(0) == [[Accepted("t1")]]
@@ -71,8 +71,8 @@ def test_in_one_call_the_first_is_the_original_of_the_others(store: Store) -> No
 def test_more_than_one_statement_takes_are_all_stored_and_all_known_again(store: Store) -> None:
     some = [received(f"t{number}", raw=number.to_bytes(20, "big")) for number in range(300)]
     again = [received(f"d{number}", raw=number.to_bytes(20, "big")) for number in range(300)]
-    (first,) = write(store, lambda connection: telegrams.insert(connection, some, dedup_window_s=300))
-    (second,) = write(store, lambda connection: telegrams.insert(connection, again, dedup_window_s=300))
+    (first,) = write(store, lambda connection: arrivals.insert(connection, some, dedup_window_s=300))
+    (second,) = write(store, lambda connection: arrivals.insert(connection, again, dedup_window_s=300))
     assert [answer.ingest_id for answer in first] == [telegram.ingest_id for telegram in some]
     assert [answer.duplicate_of for answer in second] == [telegram.ingest_id for telegram in some]
     assert one(store, "SELECT count(*) FROM telegrams WHERE status = 'duplicate'") == 300
@@ -81,7 +81,7 @@ def test_more_than_one_statement_takes_are_all_stored_and_all_known_again(store:
 def test_what_has_left_the_window_is_forgotten_but_for_the_newest(store: Store) -> None:
     for number in range(recent.KEPT // 100 + 1):
         some = [received(f"t{number}-{n}", raw=b"%20d" % (100 * number + n), at=START) for n in range(100)]
-        write(store, lambda connection, some=some: telegrams.insert(connection, some, dedup_window_s=300))
+        write(store, lambda connection, some=some: arrivals.insert(connection, some, dedup_window_s=300))
     assert remembered(store) == recent.KEPT + 100
     insert(store, "late", after_s=1000)
     assert remembered(store) == recent.KEPT + 1, "those there were before the last one came, and that"

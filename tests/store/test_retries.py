@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from mbusgw.store import retries, telegrams
+from mbusgw.store import arrivals, retries, telegrams
 from mbusgw.store.keys import Who
 from mbusgw.store.telegrams import Status
 from mbusgw.store.writer import Store
@@ -28,7 +28,7 @@ def waiting(
     telegram = received(ingest_id, raw=raw, hint_meter_id=hint)
     write(
         store,
-        lambda connection: telegrams.insert(connection, [telegram], dedup_window_s=None),
+        lambda connection: arrivals.insert(connection, [telegram], dedup_window_s=None),
         telegrams.settle(
             ingest_id, status, meter_id=meter_id, manufacturer=manufacturer, reason=reason, retry_at=START
         ),

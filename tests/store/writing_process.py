@@ -15,7 +15,7 @@ from typing import Any
 
 from mbusgw.model.errors import StoreFull
 from mbusgw.runtime.clock import SystemClock
-from mbusgw.store import outbox, telegrams
+from mbusgw.store import arrivals, outbox, telegrams
 from mbusgw.store.outbox import Message
 from mbusgw.store.telegrams import Status
 from mbusgw.store.writer import Store
@@ -40,7 +40,7 @@ def submit(store: Store, number: int) -> "Future[list[Any]]":
     telegram = received(f"t{number}", raw=number.to_bytes(40, "big"))
     message = Message("oms/reading", "x" * 200, retain=False, ingest_id=telegram.ingest_id)
     future = store.submit(
-        lambda connection: telegrams.insert(connection, [telegram], dedup_window_s=300),
+        lambda connection: arrivals.insert(connection, [telegram], dedup_window_s=300),
         telegrams.settle(telegram.ingest_id, Status.PARSED, meter_id=None),
         outbox.enqueue([message], telegram.created_at),
     )

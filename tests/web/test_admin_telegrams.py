@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mbusgw.store import telegrams
+from mbusgw.store import arrivals, telegrams
 from mbusgw.store.replays import Telegrams
 from mbusgw.store.telegrams import Status
 from mbusgw.store.writer import Store
@@ -52,7 +52,7 @@ class Admin:
     def add(self, ingest_id: str, state: str | None = None, *, gateway: str = "gw1", hours: float = 0) -> None:
         raw = ingest_id.encode() * 10
         telegram = received(ingest_id, gateway_id=gateway, raw=raw, at=START + timedelta(hours=hours))
-        write(self.store, lambda connection: telegrams.insert(connection, [telegram], dedup_window_s=300))
+        write(self.store, lambda connection: arrivals.insert(connection, [telegram], dedup_window_s=300))
         if state is not None:
             meter = f"1234567{ingest_id[-1]}"
             write(
@@ -124,7 +124,7 @@ def test_a_telegram_and_its_duplicates_name_all_receptions(admin: Admin, store: 
     again = received("t1b", raw=b"t1" * 10, at=START + timedelta(seconds=5))
     other = received("t5b", raw=b"t5" * 10, at=START + timedelta(hours=4, seconds=5))
     for telegram in (again, other):
-        write(store, lambda connection, one=telegram: telegrams.insert(connection, [one], dedup_window_s=300))
+        write(store, lambda connection, one=telegram: arrivals.insert(connection, [one], dedup_window_s=300))
     for ingest_id in ("t5", "t5b"):
         heard = admin("GET", f"/{ingest_id}")[1]["receptions"]
         assert [reception["ingest_id"] for reception in heard] == ["t5", "t5b"]
