@@ -9,7 +9,7 @@ from enum import Enum
 from types import MappingProxyType
 
 from mbusgw.model.document import Document, plain_value
-from mbusgw.model.reading import Field
+from mbusgw.model.reading import Field, Reading
 
 
 class Doubt(str, Enum):
@@ -56,6 +56,13 @@ class Suspect:
 
 NO_SUSPECTS: Mapping[str, Suspect] = MappingProxyType({})
 NO_COUNTS: Mapping[str, Count] = MappingProxyType({})
+
+
+def held_back(suspects: Mapping[str, Suspect], reading: Reading) -> frozenset[str]:
+    """The fields of ``reading`` of which ``suspects``, after it was judged, hold what it said. **any thread**"""
+    return frozenset(
+        name for name, one in suspects.items() if name in reading.fields and one.last_at == reading.read_at
+    )
 
 
 def quarantine_document(suspects: Mapping[str, Suspect], shown: Mapping[str, Field]) -> Document:

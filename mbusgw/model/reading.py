@@ -47,7 +47,8 @@ class Reading:
     ``fields`` keeps the order of the records. ``read_at`` is aware UTC: when the answer
     was complete, or when the radio telegram was received. ``manufacturer_data`` is kept raw.
     ``format_signature`` names a radio telegram's format. ``ingest_id`` is the radio telegram's;
-    ``receptions`` by which gateways it came, that of ``gateway_id`` first.
+    ``receptions`` by which gateways it came, that of ``gateway_id`` first. ``quarantined``: the fields whose values are
+    not believed; None where nobody has judged them (it is not the newest).
     """
 
     device_id: str
@@ -63,3 +64,4 @@ class Reading:
     ingest_id: str | None = None
     receptions: tuple[Reception, ...] = ()
     format_signature: int | None = None
+    quarantined: frozenset[str] | None = None

@@ -11,9 +11,16 @@ from mbusgw.store.outbox import Message
 def history_message(topics: Topics, reading: Reading) -> Message:
     """``reading`` with its own time, for ``mbus/<device>/history``. Any thread.
 
+    All that the meter said, also values in quarantine, whose fields ``quarantined`` names; it is null where nobody has
+    judged them: a reading that is not the newest when it comes.
     Telemetry. Of a wired meter it may be thinned out in a long outage: what was acknowledged to a radio gateway not.
     """
-    document = {"ingest_id": reading.ingest_id, "lane": reading.lane.value, **reading_document(reading)}
+    document = {
+        "ingest_id": reading.ingest_id,
+        "lane": reading.lane.value,
+        **reading_document(reading),
+        "quarantined": None if reading.quarantined is None else sorted(reading.quarantined),
+    }
     return Message(
         topics.history(reading.device_id), exactjson.dumps(document), retain=False, spare=reading.lane is Lane.WIRED
     )

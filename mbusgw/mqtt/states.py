@@ -12,7 +12,7 @@ from mbusgw.model.device import NOTHING_LEFT_OUT, DeviceState
 from mbusgw.model.document import meter_document, radio_document, record_document
 from mbusgw.model.format import format_document
 from mbusgw.model.ports import Write
-from mbusgw.model.quarantine import quarantine_document
+from mbusgw.model.quarantine import held_back, quarantine_document
 from mbusgw.model.reading import Field, Lane, Reading
 from mbusgw.model.status import status_flags
 from mbusgw.model.units import plain_text
@@ -168,6 +168,8 @@ class StateRecorder:
     def deliver(self, reading: Reading, *also: Write) -> Future[Any]:
         """State, history, messages and ``also`` in one transaction; see ``model.ports.Delivery``."""
         change = self._registry.record(reading)
+        if change.after.read_at == reading.read_at:
+            reading = replace(reading, quarantined=held_back(change.after.quarantine, reading))
 
         def history(connection: sqlite3.Connection) -> None:
             readings.add(connection, reading)

@@ -26,6 +26,8 @@ _NAME = dict.fromkeys((*_BREAKS, ord(" ")), "\\ ") | {
 }
 _TEXT = dict.fromkeys(_BREAKS, " ") | {ord("\\"): "\\\\", ord('"'): '\\"'}
 
+#: What the field of a value in quarantine ends in.
+QUARANTINED = "_quarantined"
 #: A field may not be called like a tag, like the time of a point, or like what is known of it besides its values.
 _TAKEN = frozenset({"time", "device", "id", "manufacturer", "medium", "status"})
 
@@ -34,7 +36,8 @@ class Influx:
     """Points of one measurement, with the tags ``device``, ``id``, ``manufacturer``, ``medium``, and a field per value.
 
     Numbers are written as they are read, and all of them as floats, since a field has one type for ever and a counter
-    that counts in thousands today may show tenths tomorrow. **immutable**
+    that counts in thousands today may show tenths tomorrow. A value in quarantine has a field of its own, so that no
+    graph and no difference is made of it by mistake. **immutable**
     """
 
     batch = 500
@@ -62,7 +65,11 @@ class Influx:
 
     def line(self, reading: KeptReading) -> str:
         """One point; empty where it has no field."""
-        fields = [f"{_key(name)}={_value(value)}" for name, (value, _unit) in reading.values.items()]
+        doubted = reading.quarantined or ()
+        fields = [
+            f"{_key(name)}{QUARANTINED if name in doubted else ''}={_value(value)}"
+            for name, (value, _unit) in reading.values.items()
+        ]
         if reading.rssi_dbm is not None:
             fields.append(f"rssi_dbm={reading.rssi_dbm}")
         if not fields:

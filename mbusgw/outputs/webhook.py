@@ -51,4 +51,5 @@ class Webhook:
             "gateway_id": reading.gateway_id,
             "rssi_dbm": reading.rssi_dbm,
             "values": {name: {"value": value, "unit": unit} for name, (value, unit) in reading.values.items()},
+            "quarantined": reading.quarantined,
         }

@@ -18,7 +18,7 @@ TABLES = {
     "meter_keys": {"meter_id", "manufacturer", "key_hex", "updated_at"},
     "domain_mappings": {"id", "json", "version", "active"},
     "discovery": {"topic", "device_id", "payload"},
-    "readings": {"device_id", "read_at", "fields_json"},
+    "readings": {"device_id", "read_at", "fields_json", "quarantined"},
 }
 #: Tables of which this run must have filled the rows.
 FILLED = ("device_states", "telegrams", "parse_results", "meter_keys", "discovery", "readings")

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from mbusgw.model.record import Value
+from mbusgw.runtime import exactjson
 from mbusgw.simulator.meter import SimulatedMeter
 from mbusgw.simulator.segment import Segment
 from tests.daemon import Daemon, running
 from tests.e2e.test_daemon import buses, document
+from tests.fakes.consumer import Consumer
 from tests.mosquitto import Mosquitto, Subscriber, subscribed
+from tests.outputs.lineprotocol import parse
 from tests.wait import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_daemon_outlives_its_test")]
@@ -80,6 +83,41 @@ def test_a_wrong_value_is_never_published_until_it_is_confirmed_or_released(
             wait_until(lambda: "energy" in suspects(daemon) or energies(subscriber)[-1] != WRONG)
             daemon.command("release", {"device": "meter_1"})
             wait_until(lambda: energies(subscriber)[-1] > 40_000)
+
+
+def test_whoever_reads_the_history_or_another_output_can_tell_what_was_in_quarantine(
+    tmp_path: Path, mosquitto: Mosquitto, segment: Segment
+) -> None:
+    whim = Whim(segment.meters[0])
+    with subscribed(mosquitto.port, "mbus/meter_1/history") as subscriber, Consumer() as hook, Consumer() as influx:
+        config = buses(segment, 1, interval=0.2) + (
+            "plausibility: {confirmations: 1000}\n"
+            f"outputs:\n  - {{type: webhook, url: '{hook.url}'}}\n"
+            f"  - {{type: influx, url: '{influx.url}', bucket: meters}}\n"
+        )
+        with running(tmp_path, config, broker=mosquitto.url) as daemon:
+            wait_until(hook.bodies)
+            mosquitto.stop()
+            whim(3)
+            wait_until(lambda: not suspects(daemon))
+            mosquitto.start()
+
+            def told() -> list[tuple[bool, bool]]:
+                """Of each missed reading: whether its value was wrong, and whether it is named."""
+                missed = [exactjson.loads(text) for text in subscriber.payloads("mbus/meter_1/history")]
+                return [(one["fields"]["energy"]["value"] == WRONG, "energy" in one["quarantined"]) for one in missed]
+
+            def hooked() -> list[tuple[bool, bool]]:
+                posted = [exactjson.loads(body) for body in hook.bodies()]
+                return [(one["values"]["energy"]["value"] == WRONG, "energy" in one["quarantined"]) for one in posted]
+
+            def points() -> list[tuple[bool, bool]]:
+                found = [point.fields for body in influx.bodies() for point in parse(body)]
+                return [("energy" not in one, one.get("energy_quarantined") == float(WRONG)) for one in found]
+
+            for source in (told, hooked, points):
+                wait_until(lambda: (True, True) in source())  # noqa: B023
+                assert set(source()) <= {(True, True), (False, False)}
 
 
 def test_a_value_in_quarantine_stays_there_over_a_restart(

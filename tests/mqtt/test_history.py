@@ -105,6 +105,27 @@ def test_in_an_outage_each_missed_reading_waits_with_its_own_time_and_values_and
     assert {row[0] for row in rows(house.store, "SELECT retain FROM mqtt_queue WHERE topic = ?", HISTORY)} == {0}
 
 
+def test_what_was_not_believed_is_told_as_read_and_named(house: House) -> None:
+    house.read(0, kwh=100)
+    house.read(10, kwh=5)
+    house.read(20, kwh=101)
+    house.deliver(made(5, 6))
+    house.read(30, kwh=102)
+    told = [(one["fields"]["energy"]["value"], one["quarantined"]) for one in house.messages(HISTORY)]
+    # The fourth came late: it is no news, and nothing is known that it could be held against.
+    assert told == [(100, []), (5, ["energy"]), (6, None), (101, [])]
+    assert rows(house.store, "SELECT quarantined FROM readings ORDER BY id") == [
+        ("[]",), ('["energy"]',), ("[]",), (None,), ("[]",)
+    ]  # fmt: skip
+
+
+def test_a_value_that_is_believed_after_all_is_no_longer_named_from_then_on(house: House) -> None:
+    for after_s in range(0, 60, 10):
+        house.read(after_s, kwh=5 if after_s else 100)
+    assert [one["quarantined"] for one in house.messages(HISTORY)] == [[], *[["energy"]] * 3, []]
+    assert rows(house.store, "SELECT payload FROM mqtt_queue WHERE topic = 'mbus/meter_1/energy'") == [("5.000",)]
+
+
 def test_a_heartbeat_and_going_offline_are_no_readings(house: House) -> None:
     house.read(0)
     house.recorder.publish_all(house.registry.snapshot().values())

@@ -48,6 +48,11 @@ def test_what_is_not_known_is_left_out() -> None:
     assert "rssi_dbm=-71.5 " in influx().line(replace(kept(energy=1), rssi_dbm=-71.5))
 
 
+def test_a_value_in_quarantine_has_a_field_of_its_own() -> None:
+    one = replace(kept(energy=0, volume=2, time=3), quarantined=("energy", "time"))
+    assert " energy_quarantined=0,volume=2,time_value_quarantined=3 " in influx().line(one)
+
+
 def test_a_reading_without_values_has_no_line_and_nothing_is_asked_for_it() -> None:
     assert influx().line(kept()) == "" and influx().request([kept()]) is None
     assert request(influx(), kept(), kept(energy=1)).body == (influx().line(kept(energy=1)) + "\n").encode()

@@ -39,7 +39,14 @@ def test_a_reading_is_one_object_with_exact_numbers() -> None:
         "status": 0x24,
         "status_flags": ["power_low"],
         "values": {"energy": {"value": Decimal("48211.40"), "unit": "kWh"}, "error_flags": {"value": 0, "unit": "kWh"}},
+        "quarantined": None,
     }
+
+
+def test_values_in_quarantine_are_named() -> None:
+    for held in ((), ("energy",)):
+        document = exactjson.loads(request(replace(kept(energy=1, volume=2), quarantined=held)).body or b"")
+        assert document["quarantined"] == list(held) and document["values"].keys() == {"energy", "volume"}
 
 
 def test_a_radio_reading_says_how_it_came() -> None:
