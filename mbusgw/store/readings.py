@@ -95,7 +95,10 @@ def after(connection: sqlite3.Connection, last_id: int, limit: int) -> list[Kept
             parse_iso(row[2]),
             MeterIdentity(*exactjson.loads(row[3])) if row[3] else None,
             {name: (value, unit) for name, (value, unit) in exactjson.loads(row[4]).items()},
-            *row[5:9],
+            ingest_id=row[5],
+            gateway_id=row[6],
+            rssi_dbm=row[7],
+            status=row[8],
             quarantined=tuple(exactjson.loads(row[9])) if row[9] else None,
         )
         for row in rows
