@@ -33,6 +33,13 @@ class Level:
     round: int = 1
     silent: list[SecondaryAddress] | None = None
 
+    def begin_second_round(self) -> bool:
+        """Those that nobody answered to are looked at once more; False where that is done, or there are none."""
+        if self.round != 1 or not self.silent:
+            return False
+        self.masks, self.silent, self.next, self.round = self.silent, None, 0, 2
+        return True
+
     def place(self) -> dict[str, Any]:
         """For JSON: ``at`` goes on from there."""
         return {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from mbusgw.mbus.doubts import Doubts
 from mbusgw.mbus.masks import DECIMAL, Level, below, hiding_places, is_within
 from mbusgw.model.address import ANY_DIGIT, SecondaryAddress
 from mbusgw.model.meter import MeterIdentity
@@ -93,7 +94,8 @@ class SecondarySearch:
         self._found: list[SecondaryAddress] = []
         self._count = 0  # meters told of, with those that could not be told apart
         self._heard_codes: list[int] = []
-        self._crowd = 0
+        self._crowd: list[SecondaryAddress] = []  # masks in a row to which several seemed to answer
+        self._doubts = Doubts()
         self._progress = 0.0
         self._new: list[Find] = []
         self.probes = 0
@@ -121,10 +123,10 @@ class SecondarySearch:
         if ask is None:
             raise ValueError("nothing was asked")
         self.probes += 1
-        self._crowd = self._crowd + 1 if heard.verdict is Verdict.SEVERAL else 0
+        self._crowd = [*self._crowd, ask.mask] if heard.verdict is Verdict.SEVERAL else []
         if heard.sender is not None and heard.sender.address.manufacturer not in self._heard_codes:
             self._heard_codes.append(heard.sender.address.manufacturer)
-        if self._crowd > CROWD_MAX:
+        if len(set(self._crowd)) > CROWD_MAX:
             self._stack.clear()
             self._report(Find(ask.mask, None, CROWDED))
         else:
@@ -153,26 +155,37 @@ class SecondarySearch:
     def _looked(self, ask: _Ask, heard: Heard) -> None:
         mask, sender = ask.mask, heard.sender
         if heard.verdict is Verdict.NOBODY:
-            self._note_silence(mask)
+            if self._doubts.nobody(mask):
+                self._note_silence(mask)
+            else:
+                self._ask = _Ask(mask)
         elif heard.verdict is Verdict.SEVERAL:
-            self._descend(mask, 2)
+            self._several(mask)
         elif sender is None:
-            self._descend_to_number(mask, Find(mask, None, heard.why))
+            if self._doubts.mute(mask):
+                self._descend_to_number(mask, Find(mask, None, heard.why))
+            else:
+                self._ask = _Ask(mask)
         elif not mask.matches(sender.identity):
             note = WRONG_NAME.format(other=sender.address)
             self._descend_to_number(mask, Find(mask, sender, note))
-        elif mask == sender.address:
-            self._found_one(sender)
-        else:
+        elif mask != sender.address:
             self._ask = _Ask(sender.address, _Stage.CONFIRM, sender)
             self._open_mask = mask
+        elif self._doubts.one(mask):
+            self._found_one(sender)
+        else:
+            self._ask = _Ask(mask)
 
     def _confirmed(self, ask: _Ask, heard: Heard) -> None:
         before, now, mask = ask.suspect, heard.sender, self._open_mask
         assert before is not None
         if now is None or now.address != before.address:
-            # Nobody: the answers of several had only looked like one.
-            self._descend(mask, 1 if heard.verdict is Verdict.MUTE else 2)
+            silent = heard.verdict is Verdict.NOBODY
+            if now is None and not self._doubts.unconfirmed(before.address, silent=silent):
+                self._ask = ask
+            else:  # nobody: the answers of several had only looked like one
+                self._descend(mask, 1 if heard.verdict is Verdict.MUTE else 2)
         elif _counts_on(before, now):
             self._ask = _Ask(mask, _Stage.AGAIN, now)
         else:
@@ -187,6 +200,8 @@ class SecondarySearch:
         same = now is not None and now.address == before.address and _counts_on(before, now)
         if same or heard.verdict in (Verdict.NOBODY, Verdict.MUTE):  # it was there: a lost answer says nothing else
             self._found_one(now if same and now is not None else before)
+        elif now is None:
+            self._several(ask.mask)
         else:
             self._descend(ask.mask, 2)
 
@@ -194,13 +209,14 @@ class SecondarySearch:
         level, sender = self._stack[-1], heard.sender
         known = sender is not None and sender.address in self._found
         if heard.verdict is Verdict.NOBODY or known:
+            self._doubts.noisy = True  # what had seemed to be several was none, or one
             self._stack.pop()
         elif sender is not None:
             self._stack.pop()
             self._ask = _Ask(sender.address, _Stage.CONFIRM, sender)
             self._open_mask = ask.mask
-        elif level.round == 1 and level.silent:
-            level.masks, level.silent, level.next, level.round = level.silent, None, 0, 2
+        elif level.begin_second_round():
+            pass
         elif (covered := self._covered(level.mask)) is not None:
             self._look_below(covered, 1)
         else:
@@ -229,6 +245,12 @@ class SecondarySearch:
             self._descend(mask, 1)
         elif find.address not in self._found:
             self._report(find)
+
+    def _several(self, mask: SecondaryAddress) -> None:
+        if self._doubts.several(mask):
+            self._descend(mask, 2)
+        else:
+            self._ask = _Ask(mask)
 
     def _descend(self, mask: SecondaryAddress, expected: int) -> None:
         masks = self._below(mask)
@@ -270,6 +292,7 @@ class SecondarySearch:
             "found": [str(one) for one in self._found],
             "count": self._count,
             "codes": self._heard_codes,
+            "noisy": self._doubts.noisy,
             "probes": self.probes,
             "progress": self.progress,
         }
@@ -284,6 +307,7 @@ class SecondarySearch:
         search._found = [SecondaryAddress.parse(one) for one in place["found"]]
         search._count = int(place["count"])
         search._heard_codes = [int(code) for code in place["codes"]]
+        search._doubts.noisy = bool(place.get("noisy", False))
         search.probes = int(place["probes"])
         search._progress = float(place["progress"])
         return search

@@ -181,7 +181,7 @@ def test_old_meters_of_the_fixed_structure_are_found_by_their_number() -> None:
 # ------------------------------------------------------------------ what cannot be told apart, what disturbs
 def test_two_meters_with_the_very_same_address_are_reported_as_such() -> None:
     room = Room(meters("12345678", "12345678"))
-    room.slaves[1].records = bytes.fromhex("0C1321436587")
+    room.slaves[0].records, room.slaves[1].records = bytes.fromhex("0C1312345678"), bytes.fromhex("0C1321436587")
     finds = finish(SecondarySearch(), room)
     assert [find.note for find in finds] == [SAME_ADDRESS]
     assert finds[0].address == SecondaryAddress.of(room.slaves[0].identity)
@@ -240,7 +240,22 @@ def test_a_line_that_answers_everything_ends_the_search() -> None:
     room = Noisy([], set(range(1000)))
     finds = finish(SecondarySearch(), room)
     assert finds[-1].note == CROWDED and len(finds) < 10
-    assert len(room.probes) == CROWD_MAX + 1
+    assert len(set(room.probes)) == CROWD_MAX + 1 and len(room.probes) < 2 * CROWD_MAX
+
+
+@pytest.mark.parametrize("when", range(20, 360, 7))
+def test_noise_while_two_of_one_number_are_told_apart_costs_no_hundreds_of_probes(when: int) -> None:
+    pair = meters("12345678") + meters("12345678", medium=7)
+    quiet, noisy = Room(pair), Noisy(pair, {when, when + 100})
+    assert len(finish(SecondarySearch(), quiet)) == len(finish(SecondarySearch(), noisy)) == 2
+    assert len(noisy.probes) <= len(quiet.probes) + 30
+
+
+def test_on_a_bus_that_was_found_to_be_noisy_every_sign_of_several_is_asked_for_again() -> None:
+    room = Noisy(meters("12345678", "30000000"), {1, 13, 20, 22})
+    finds = finish(SecondarySearch(), room)
+    assert {find.address.id for find in finds} == {"12345678", "30000000"}
+    assert len(room.probes) < 50, "below the first ten masks, and a few more"
 
 
 # ------------------------------------------------------------------ going on

@@ -17,11 +17,13 @@ from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.simulator.cable import Cable
-from mbusgw.simulator.catalogue import KINDS, build_meter
+from mbusgw.simulator.catalogue import KINDS, build_meter, build_meters
+from mbusgw.simulator.chaos import Chaos
 from mbusgw.simulator.fault import Fault, FaultKind
 from mbusgw.simulator.meter import SimulatedMeter
 from mbusgw.simulator.virtual import VirtualLine
 from mbusgw.transports.latency import UNKNOWN_SLACK_S
+from tests.fakes.clock import FakeClock
 
 CLOCK = SystemClock()
 HABITS = {FaultKind.NO_RESET, FaultKind.KEEPS_FCB, FaultKind.STAYS_SELECTED, FaultKind.SAME_ACCESS_NO}
@@ -71,6 +73,17 @@ def named(address: int, identity: MeterIdentity) -> SimulatedMeter:
 
 def identities(sightings: Sequence[Sighting]) -> set[MeterIdentity | None]:
     return {sighting.identity for sighting in sightings}
+
+
+@pytest.mark.parametrize(("seed", "rate", "most_s"), [(2, 0.1, 300), (8, 0.3, 1500)])
+def test_a_noisy_bus_is_searched_in_minutes_and_every_meter_is_found(seed: int, rate: float, most_s: float) -> None:
+    meters = build_meters(8, clock=FakeClock())
+    line = VirtualLine(Cable(meters, baudrate=2400, chaos=Chaos(seed, rate)), baudrate=2400, slack_s=0.004)
+    room = Wired(line.cable, line, Session(line, baudrate=2400, mono=line.mono))
+    began_s = room.now_s
+    found = identities(room.finish(SecondarySweep.of()))
+    assert {one.identity for one in meters} <= found
+    assert room.now_s - began_s < most_s, "bus time; hours, if all noise were believed"
 
 
 # ------------------------------------------------------------------ primary addresses
