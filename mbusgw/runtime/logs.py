@@ -23,6 +23,7 @@ from typing import Literal, TextIO
 
 from mbusgw.model.errors import MbusgwError
 from mbusgw.runtime.exactjson import dumps
+from mbusgw.runtime.ownership import advice
 from mbusgw.runtime.redact import Redactor
 
 TRAFFIC = "mbusgw.traffic"
@@ -108,9 +109,11 @@ def configure(settings: LogSettings) -> Logs:
 
 
 def _unwritable(folder: Path | None, error: OSError) -> MbusgwError:
+    where = "let --state-dir DIR put database, logs and heartbeat below a folder of yours, or set logging.directory"
+    file = Path(error.filename) if error.filename else folder
     return MbusgwError(
         f"the log folder {folder} cannot be written: {error.strerror}",
-        hint="let --state-dir DIR put database, logs and heartbeat below a folder of yours, or set logging.directory",
+        hint=advice(file, error) or where if file is not None else where,
     )
 
 

@@ -26,6 +26,7 @@ TEMPORARY_KIB = 16 << 10
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_DENIED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN}
 
 
 def translate(error: sqlite3.Error) -> StoreError:
@@ -37,6 +38,8 @@ def translate(error: sqlite3.Error) -> StoreError:
         return StoreBusy(f"the database is held by another process: {error}", hint="is a second mbusgw running?")
     if code in _DAMAGED:
         return StoreDamaged(f"the database is damaged: {error}", hint="move the file away, or restore a backup")
+    if code in _DENIED:
+        return StoreError(f"the database refuses: {error}", hint="this user must own the file and the folder it is in")
     return StoreError(f"the database refuses: {error}")
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mbusgw.model.errors import StoreBusy, StoreError, StoreFull
+from mbusgw.runtime.ownership import advice
 
 
 class DatabaseLock:
@@ -31,7 +32,7 @@ class DatabaseLock:
             holder = os.read(file, 20).decode(errors="replace").strip() or "unknown"
             os.close(file)
             raise StoreBusy(
-                f"another mbusgw (pid {holder}) uses the database beside {self._path}",
+                f"another mbusgw (pid {holder}) uses the database of {self._path}",
                 hint="stop that one, or give this one a storage.path of its own",
             ) from None
         with suppress(OSError):  # a full disk: who has the lock cannot be told, but has it
@@ -50,4 +51,5 @@ def cannot_write(path: Path, error: OSError) -> StoreError:
     """Our error for a file of ours that cannot be made. Any thread."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreFull(f"cannot write {path}: {error.strerror}", hint="make room on the disk; nothing kept is lost")
-    return StoreError(f"cannot write {path}: {error.strerror}", hint="set storage.path or use --state-dir DIR")
+    hint = advice(path, error) or "set storage.path or use --state-dir DIR"
+    return StoreError(f"cannot write {path}: {error.strerror}", hint=hint)
