@@ -1,9 +1,8 @@
-"""The connection to the broker. The home of paho."""
+"""The life of the connection to the broker. The home of paho, with ``terms``."""
 from __future__ import annotations
 
 import logging
 import math
-import socket
 import ssl
 import sys
 import threading
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -22,30 +20,26 @@ from mbusgw.config.models import MqttConfig
 from mbusgw.model.errors import OutputError
 from mbusgw.mqtt.channel import Channel, HasFile
 from mbusgw.mqtt.limits import Limits, packet_bytes, read_limits
+from mbusgw.mqtt.reasons import (
+    DISCONNECT_WITH_WILL,
+    SESSION_TAKEN_OVER,
+    WHATEVER_WAS_SENT,
+    why_broken,
+    why_unanswered,
+    why_unreachable,
+    why_unusable,
+)
 from mbusgw.mqtt.standing import Standing
+from mbusgw.mqtt.terms import build_client, connect, secure
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.worker import spawn
 
 log = logging.getLogger(__name__)
 
-#: The session must outlive the will's delay, or its end would publish the will at once (MQTT 5, 3.1.2.5).
-SESSION_LONGER_S = 30
 #: A broker that has accepted us and then says nothing for so long is not well.
 SILENCE_S = 30.0
-#: Reasons of a DISCONNECT (MQTT 5, 3.14.2.1): ours, that the will is to be told, and that of a broker with a rival.
-DISCONNECT_WITH_WILL = 0x04
-SESSION_TAKEN_OVER = 0x8E
-#: What paho tells of a connection that ended without a DISCONNECT.
-NO_REASON = 0x80
-#: Reasons for which a broker ends a connection whatever was sent last: busy, shutting down, keep alive, taken over,
-#: receive maximum, rate, quota, by its administrator, use another server, moved, connection rate, maximum time.
-WHATEVER_WAS_SENT = frozenset((0x89, 0x8B, 0x8D, 0x8E, 0x93, 0x96, 0x97, 0x98, 0x9C, 0x9D, 0x9F, 0xA0))
 #: A broker that is well acknowledges the last word within this.
 GOODBYE_S = 0.5
-#: A host that drops packets holds a try, and so a stop, no longer than this.
-CONNECT_TIMEOUT_S = 3.0
-#: What paho calls errors, and is the end of a connection: ``Broker`` tells that itself, once.
-TOLD_BY_US = ("Client is not connected", "failed to receive on socket", "timeout on socket")
 #: So many messages that stand outside the outbox may be unacknowledged; they are kept in memory only.
 ASIDE_MAX = 100
 
@@ -113,28 +107,16 @@ class Broker:
         self._ending: threading.Thread | None = None
         self._aside: deque[paho.MQTTMessageInfo] = deque()
         self._aside_connection = 0
-        self._client = self._build(client_id)
+        self._client = build_client(config, client_id, will)
+        self._listen_to(self._client)
 
     # -------------------------------------------------- the main thread
     def start(self) -> None:
         """Begins to connect; returns at once. Raises ``OutputError`` for unusable TLS files."""
-        self._secure()
-        client = self._client
-        if self._config.protocol == 5:
-            expiry_s = math.ceil(self._config.will_delay) + SESSION_LONGER_S
-            properties = _properties(PacketTypes.CONNECT, SessionExpiryInterval=expiry_s)
-            # A clean start would end the old session, and with it publish its will at once.
-            client.connect_async(
-                self._config.host,
-                self._config.port,
-                math.ceil(self._config.keepalive),
-                clean_start=False,
-                properties=properties,
-            )
-        else:
-            client.connect_async(self._config.host, self._config.port, math.ceil(self._config.keepalive))
+        secure(self._client, self._config)
+        connect(self._client, self._config)
         self._retry_after(self._standing.first())
-        client.loop_start()
+        self._client.loop_start()
 
     def say_goodbye(self) -> None:
         """Before ``stop``, if nobody comes after us: others are told so by our will.
@@ -250,29 +232,8 @@ class Broker:
             self._aside.append(info)
         return info.rc == paho.MQTT_ERR_SUCCESS
 
-    # -------------------------------------------------- building
-    def _build(self, client_id: str) -> paho.Client:
-        config = self._config
-        protocol = paho.MQTTv5 if config.protocol == 5 else paho.MQTTv311
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            clean_session=None if config.protocol == 5 else True,
-            protocol=protocol,
-            transport=config.transport,
-        )
-        client.suppress_exceptions = True
-        client.connect_timeout = CONNECT_TIMEOUT_S
-        client.max_inflight_messages_set(config.window)
-        paho_log = logging.getLogger("mbusgw.paho")
-        paho_log.addFilter(_is_news)
-        client.enable_logger(paho_log)
-        if config.transport == "websockets":
-            client.ws_set_options(path=config.websocket_path)
-        if config.username:
-            client.username_pw_set(config.username, self._password())
-        if self._will:
-            self._set_will(client, *self._will)
+    # -------------------------------------------------- paho's thread
+    def _listen_to(self, client: paho.Client) -> None:
         client.on_pre_connect = self._begin
         client.on_socket_open = self._opened
         client.on_socket_close = self._closed
@@ -283,34 +244,7 @@ class Broker:
         client.on_subscribe = self._subscribed
         client.on_publish = self._published
         client.on_message = self._received
-        return client
 
-    def _password(self) -> str | None:
-        return self._config.password.get_secret_value() if self._config.password else None
-
-    def _set_will(self, client: paho.Client, topic: str, payload: str) -> None:
-        properties = None
-        if self._config.protocol == 5:
-            properties = _properties(PacketTypes.WILLMESSAGE, WillDelayInterval=math.ceil(self._config.will_delay))
-        client.will_set(topic, payload, qos=1, retain=True, properties=properties)
-
-    def _secure(self) -> None:
-        config = self._config
-        if not config.tls:
-            return
-        try:
-            self._client.tls_set(
-                ca_certs=str(config.ca_file) if config.ca_file else None,
-                certfile=str(config.cert_file) if config.cert_file else None,
-                keyfile=str(config.key_file) if config.key_file else None,
-            )
-        except (OSError, ValueError, ssl.SSLError) as error:
-            raise OutputError(
-                f"TLS cannot be set up: {error}", hint="check mqtt.ca_file, mqtt.cert_file and mqtt.key_file"
-            ) from error
-        self._client.tls_insecure_set(config.tls_insecure)
-
-    # -------------------------------------------------- paho's thread
     def _begin(self, client: paho.Client, _userdata: Any) -> None:
         # paho would send again what was under way: also what has been replaced by something newer since, and also
         # the message for which the broker ends every connection.
@@ -356,9 +290,9 @@ class Broker:
     def _connect_failed(self, _client: paho.Client, _userdata: Any) -> None:
         error = sys.exc_info()[1]  # paho calls while it handles the error, and does not hand it over
         if isinstance(error, ssl.SSLError):
-            self._retry_after(self._standing.unusable(_tls_trouble(error)))
+            self._retry_after(self._standing.unusable(why_unusable(error)))
         else:
-            self._retry_after(self._standing.unreachable(_why_unreachable(error, tls=self._config.tls)))
+            self._retry_after(self._standing.unreachable(why_unreachable(error, tls=self._config.tls)))
 
     def _disconnected(
         self, _client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Properties | None
@@ -371,14 +305,13 @@ class Broker:
         self._up.clear()
         self._accepted_mono = None
         if not self._answered:
-            hint = "; perhaps it wants a client certificate (mqtt.cert_file)" if self._config.tls else ""
-            self._retry_after(self._standing.unreachable(f"it ends the connection without an answer{hint}"))
+            self._retry_after(self._standing.unreachable(why_unanswered(tls=self._config.tls)))
         if not stood or not reason.is_failure:
             return
         if reason.value == SESSION_TAKEN_OVER:
             self._retry_after(self._standing.taken_over())
         else:
-            self._retry_after(self._standing.broke(why or _why_broken(reason)))
+            self._retry_after(self._standing.broke(why or why_broken(reason.value, str(reason))))
 
     def _published(
         self, _client: paho.Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Properties | None
@@ -401,40 +334,8 @@ class Broker:
         self._client.reconnect_delay_set(min_delay=delay_s, max_delay=delay_s)
 
 
-def _properties(packet: int, **values: int) -> Properties:
-    properties = Properties(packet)  # type: ignore[no-untyped-call]
-    for name, value in values.items():
-        setattr(properties, name, value)
-    return properties
-
-
-def _tls_trouble(error: ssl.SSLError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted: {error.verify_message} (mqtt.ca_file names whom we trust)"
-    return f"it does not speak TLS with us: {error.reason or error}"
-
-
-def _why_broken(reason: ReasonCode) -> str:
-    if reason.value == NO_REASON:
-        return "the connection broke: the broker or the network has ended it"
-    return f"the connection broke: {reason}"
-
-
-def _why_unreachable(error: BaseException | None, *, tls: bool) -> str:
-    if isinstance(error, socket.gaierror):
-        return "its name is not known"
-    if tls and isinstance(error, ConnectionResetError):
-        return "it ends the connection when TLS begins: perhaps it has none on this port"
-    return "it cannot be reached"
-
-
 def _unpublishable(topic: str, error: ValueError) -> OutputError:
     return OutputError(f"Topic name invalid: {topic[:100]!r}: {error}", retryable=False)
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Not what we say ourselves: that the broker is away is no error of the program, and is told once."""
-    return not record.getMessage().startswith(TOLD_BY_US)
 
 
 def _nothing() -> None:

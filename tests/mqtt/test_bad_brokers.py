@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from mbusgw.config.models import MqttConfig
-from mbusgw.mqtt.client import SESSION_TAKEN_OVER, SILENCE_S, Broker
+from mbusgw.mqtt.client import SILENCE_S, Broker
 from mbusgw.mqtt.limits import packet_bytes
+from mbusgw.mqtt.reasons import SESSION_TAKEN_OVER
 from tests.fakes.broker import BadBroker, Close, Taken
 from tests.simulator.memory import SkippingClock
 from tests.wait import PATIENCE_S, wait_until

@@ -10,7 +10,7 @@ from tests.packaging.source import attributes, imports, modules
 #: Library → the modules (or packages) that may import it. One that is not here may not be imported at all.
 HOMES: dict[str, tuple[str, ...]] = {
     "serial": ("mbusgw.transports.serialport", "mbusgw.transports.enumerate"),
-    "paho": ("mbusgw.mqtt.client",),
+    "paho": ("mbusgw.mqtt.client", "mbusgw.mqtt.terms"),
     "requests": ("mbusgw.runtime.http",),
     "urllib3": ("mbusgw.runtime.http",),
     "yaml": ("mbusgw.config",),
