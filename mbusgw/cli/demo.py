@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from mbusgw.app.signals import Controls, listen
-from mbusgw.cli.demo_house import LOOPBACK, SCAN_INTERVAL_S, House
+from mbusgw.cli.demo_house import LOOPBACK, NAMES, SCAN_INTERVAL_S, House
 from mbusgw.cli.demo_lines import Doors, LineView, NoView, View
 from mbusgw.cli.demo_verdict import Judge, reasons
 from mbusgw.cli.demo_watch import Watch
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     with House(listen=args.listen, clock=clock, pause=end.wait) as house:
         doors = Doors(house.listen, house.host, house.mqtt_port, house.http_port, house.config_file)
         judge = Judge.of(house.wired, house.radio)
-        watch = Watch(house.mqtt_url, clock=clock, on_value=judge.arrived)
+        watch = Watch(house.mqtt_url, clock=clock, on_value=judge.arrived, names=NAMES)
         started_mono = clock.mono()
         watch.start()
         try:

@@ -2,9 +2,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from mbusgw.config.models import MqttConfig
@@ -35,11 +36,13 @@ class Seen:
     values: dict[str, str] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
     discovery: dict[str, Any] = field(default_factory=dict)
+    configured_name: str = ""
 
     @property
     def name(self) -> str:
-        """As Home Assistant calls it; the device's id until it was announced."""
-        return str(self.discovery.get("device", {}).get("name") or self.attributes.get("name") or self.device_id)
+        """As Home Assistant calls it; until it was announced as the configuration does, or the device's id."""
+        announced = self.discovery.get("device", {}).get("name") or self.attributes.get("name")
+        return str(announced or self.configured_name or self.device_id)
 
     @property
     def medium(self) -> str:
@@ -71,17 +74,25 @@ class Seen:
 
 
 class Watch:
-    """Listens to the broker. ``start``, ``update``, ``stop``: the main thread
+    """Listens to the broker. ``names``: those of configured devices. ``start``, ``update``, ``stop``: the main thread
 
     paho's thread only puts messages into a box; should nobody ever empty it, the newest are lost and ``lost`` counts.
     """
 
-    def __init__(self, url: str, *, clock: Clock, on_value: Callable[[Arrival], None] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock,
+        on_value: Callable[[Arrival], None] | None = None,
+        names: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.devices: dict[str, Seen] = {}
         self.bridge_online = False
         self.lost = 0
         self._box: Mailbox[Incoming] = Mailbox(MAX_WAITING)
         self._on_value = on_value
+        self._names = names
         self._broker = Broker(
             MqttConfig(url=url), CLIENT_ID, clock=clock, subscriptions=[f"{PREFIX}/#", f"{DISCOVERY}/device/#"]
         )
@@ -112,7 +123,7 @@ class Watch:
             if name == "state":
                 self.bridge_online = payload == "online"
             return
-        seen = self.devices.setdefault(device_id, Seen(device_id))
+        seen = self._seen(device_id)
         if name == "availability":
             seen.online = payload == "online"
         elif name == "attributes":
@@ -126,13 +137,18 @@ class Watch:
         else:
             seen.values.pop(name, None)
 
+    def _seen(self, device_id: str) -> Seen:
+        if device_id not in self.devices:
+            self.devices[device_id] = Seen(device_id, configured_name=self._names.get(device_id, ""))
+        return self.devices[device_id]
+
     def _announced(self, payload: str) -> None:
         document = _document(payload)
         for place in document.get("availability", []):
             prefix, _, rest = str(place.get("topic", "")).partition("/")
             device_id, _, name = rest.partition("/")
             if prefix == PREFIX and name == "availability":
-                self.devices.setdefault(device_id, Seen(device_id)).discovery = document
+                self._seen(device_id).discovery = document
 
     def _received(self, message: Incoming) -> None:
         """paho's thread."""

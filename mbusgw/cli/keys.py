@@ -48,13 +48,14 @@ class Keys(Protocol):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own options."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
-    listing = actions.add_parser("list", help="each meter and the fingerprint of its key; never the key")
+    what = "each meter and the fingerprint of its key; never the key"
+    listing = actions.add_parser("list", help=what, description=f"Lists {what}.")
     setting = actions.add_parser(
         "set", help="set a key; it is asked for, or read from standard input",
         description="Sets a meter's key, which is asked for on a terminal and else read from standard input, so that"
         " it stands in no list of processes and no history. What waited for it is parsed.",
     )
-    removing = actions.add_parser("remove", help="forget a key")
+    removing = actions.add_parser("remove", help="forget a key", description="Forgets the key of a meter.")
     importing = actions.add_parser(
         "import", help="set many keys from a CSV or JSON file",
         description="Sets the keys of a CSV or JSON file with columns for the meter's number (meter_id, serial, ...),"
@@ -215,7 +216,8 @@ def _asked_key(meter_id: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) != 16:
-        raise RequestError(400, "bad_key", f"a key is 32 hex digits (0-9, A-F); this one has {len(digits)} characters")
+        what = f"has {counted(len(digits), 'character')}" if len(digits) != 32 else "holds another character"
+        raise RequestError(400, "bad_key", f"a key is 32 hex digits (0-9, A-F); this one {what}")
     return key
 
 

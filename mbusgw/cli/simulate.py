@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import math
 import signal
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TextIO
@@ -129,9 +130,11 @@ def _describe(segment: Segment) -> None:
     """The port, and a configuration that reads it; the first line is the port alone, for scripts."""
     print(segment.port)
     print(f"\nbuses:\n  - {{name: simulated, port: {segment.port}, baudrate: {segment.baudrate}}}\ndevices:")
+    sharing = Counter(meter.address for meter in segment.meters)
     for meter in segment.meters:
-        if meter.address:
-            print(f"  - {{id: {_id(meter)}, bus: simulated, address: {meter.address}}}")
+        alone = meter.address and sharing[meter.address] == 1
+        address = meter.address if alone else f'"{meter.secondary_address}"'
+        print(f"  - {{id: {_id(meter)}, bus: simulated, address: {address}}}")
     print("\n# The same meters by what is printed on them, their secondary addresses:")
     for meter in segment.meters:
         print(f'#  - {{id: {_id(meter)}, bus: simulated, address: "{meter.secondary_address}"}}')

@@ -44,8 +44,12 @@ class Archive(Protocol):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own options."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
-    listing = actions.add_parser("list", help="the newest telegrams and what became of them")
-    showing = actions.add_parser("show", help="everything about one telegram, with what the parser made of it")
+    newest, everything = "the newest telegrams and what became of them", "everything about one telegram"
+    listing = actions.add_parser("list", help=newest, description=f"Lists {newest}; of all, or of those that fit.")
+    showing = actions.add_parser(
+        "show", help=f"{everything}, with what the parser made of it",
+        description=f"Shows {everything} as JSON: who heard it, what was asked for, what the parser made of it.",
+    )
     replaying = actions.add_parser(
         "replay", help="parse telegrams again",
         description="Has telegrams parsed again: those named, or those that fit the filter. Without --status these are"
@@ -89,7 +93,7 @@ def _list(args: argparse.Namespace) -> int:
         return 0
     print(f"{'CAME IN':<24} {'ID':<36} {'GATEWAY':<12} {'METER':<13} {'STATUS':<11} TRIES  REASON")
     for one in telegrams:
-        meter = f"{one['manufacturer'] or '???'}_{one['meter_id']}" if one["meter_id"] else "-"
+        meter = f"{one['manufacturer'] or '???'}_{one['meter_id']}".lower() if one["meter_id"] else "-"
         who = f"{one['created_at']:<24} {one['ingest_id']:<36} {one['gateway_id']:<12} {meter:<13}"
         print(f"{who} {one['status']:<11} {one['tries']:>5}  {one['reason'] or ''}".rstrip())
     if cursor is not None:

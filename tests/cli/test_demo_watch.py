@@ -50,6 +50,12 @@ def test_a_device_of_which_nothing_is_known_yet_has_its_id_for_a_name_and_no_age
     assert seen.age_s(datetime.now(timezone.utc)) is None
 
 
+def test_a_configured_name_is_known_before_the_meter_was_read() -> None:
+    watch = Watch("mqtt://127.0.0.1:1", clock=SystemClock(), names={"water": "Water, ground floor"})
+    watch.take_in("mbus/water/availability", "offline")
+    assert watch.devices["water"].name == "Water, ground floor"
+
+
 def test_an_announcement_belongs_to_the_device_whose_availability_it_names() -> None:
     watch = made(("homeassistant/device/mbusgw_SIM_1/config", json.dumps(DISCOVERY)))
     assert watch.devices["water"].name == "Water down there"

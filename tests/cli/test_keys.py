@@ -92,6 +92,7 @@ def test_on_a_terminal_the_key_is_asked_for_and_not_shown(file: Path, tmp_path: 
         (("set", "*"), KEY, "needs its --manufacturer"),
         (("set", "12345678"), "", "this one has 0 characters"),
         (("set", "12345678"), KEY + "0", "this one has 33 characters"),
+        (("set", "12345678"), KEY[:-1] + "Z", "this one holds another character"),
         (("set", "12345678"), "G" * 32, "32 hex digits (0-9, A-F)"),
     ],
 )

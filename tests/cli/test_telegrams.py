@@ -45,7 +45,7 @@ def test_the_newest_are_listed_with_what_became_of_them(file: Path, capsys: pyte
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4 and lines[0].startswith("CAME IN")
     assert "t3" in lines[1] and "received" in lines[1]
-    assert "ELS_12345678" in lines[3] and lines[3].endswith("failed          1  FormatUnknown: damaged")
+    assert "els_12345678" in lines[3] and lines[3].endswith("failed          1  FormatUnknown: damaged")
 
 
 @pytest.mark.parametrize(
