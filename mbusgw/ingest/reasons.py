@@ -2,11 +2,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 
 from mbusgw.model.errors import MbusgwError, ParserError
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.parsers.sender import Sender
+from mbusgw.runtime.once import Once
 
 log = logging.getLogger(__name__)
 
@@ -22,13 +22,13 @@ class Reasons:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._told: set[tuple[str, str]] = set()
+        self._told = Once(REMEMBERED)
 
     def tell(self, telegram: ReceivedTelegram, sender: Sender | None, status: str, error: MbusgwError) -> None:
         """``telegram`` was not read, because of ``error``, and is in ``status`` now."""
         waits_for_a_service = isinstance(error, ParserError) and error.retryable
-        first = not waits_for_a_service and self._is_first(sender.natural_id if sender else "", type(error).__name__)
+        who, kind = sender.natural_id if sender else "", type(error).__name__
+        first = not waits_for_a_service and self._told.begins(who, kind)
         log.log(
             logging.INFO if first else logging.DEBUG,
             "telegram %s of gateway %s: %s: %s%s",
@@ -38,12 +38,3 @@ class Reasons:
             error,
             f" (more of this kind: mbusgw telegrams list --status {status})" if first else "",
         )
-
-    def _is_first(self, who: str, kind: str) -> bool:
-        with self._lock:
-            if (who, kind) in self._told:
-                return False
-            if len(self._told) >= REMEMBERED:
-                self._told.clear()
-            self._told.add((who, kind))
-            return True

@@ -16,6 +16,7 @@ from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.condition import Condition
 from mbusgw.runtime.http import Http
 from mbusgw.runtime.metrics import Metrics
+from mbusgw.runtime.once import Once
 from mbusgw.runtime.worker import NAME_LENGTH
 from mbusgw.store import outputs, readings
 from mbusgw.store.outputs import Refusal
@@ -93,7 +94,7 @@ class Courier(WorkerWithView):
         self._next = 0  # what was read so far; beyond what was taken only while in doubt
         self._doubts: list[Refusal] = []
         self._refusals: list[Refusal] = []  # to be set aside, not yet written
-        self._reasons: set[str] = set()  # why readings were set aside: each is told once
+        self._reasons = Once(REASONS_MAX)  # why readings were set aside: each is told once
         self._trouble: str | None = None
 
     # -------------------------------------------------- anyone
@@ -185,9 +186,7 @@ class Courier(WorkerWithView):
         self._size = min(2 * self._size, self._output.batch)
 
     def _say_set_aside(self, one: Refusal) -> None:
-        level = logging.DEBUG if one.reason in self._reasons else logging.ERROR
-        if len(self._reasons) < REASONS_MAX:
-            self._reasons.add(one.reason)
+        level = logging.ERROR if self._reasons.begins(one.reason) else logging.DEBUG
         log.log(
             level,
             "output %s does not take a reading of %s: %s; it is set aside, as are others that it refuses for that"

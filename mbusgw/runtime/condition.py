@@ -5,6 +5,7 @@ import logging
 import threading
 
 from mbusgw.model.errors import MbusgwError
+from mbusgw.model.wording import counted
 from mbusgw.runtime.clock import Clock
 
 
@@ -53,5 +54,4 @@ class Condition:
             lasted_s = self._clock.mono() - self._since_mono
             self._kinds.clear()
         if failures:  # else another thread has told it meanwhile
-            times = f"{failures} failure{'s' if failures != 1 else ''}"
-            self._log.info("%s: %s after %s in %.0f s", self._subject, message, times, lasted_s)
+            self._log.info("%s: %s after %s in %.0f s", self._subject, message, counted(failures, "failure"), lasted_s)

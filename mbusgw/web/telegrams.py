@@ -14,18 +14,20 @@ from mbusgw.model.errors import MbusgwError, RequestError
 from mbusgw.model.submission import Accepted, Submission
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.metrics import Metrics
+from mbusgw.runtime.once import Once
 from mbusgw.web.auth import GatewayKeys, Permission
 from mbusgw.web.bodies import read_body, trusted_time, write_answer
 from mbusgw.web.message import Request, Response, error_response, json_response
 from mbusgw.web.rates import GatewayRates
 from mbusgw.web.router import Route, refusal
-from mbusgw.web.wrongs import Wrongs
 
 log = logging.getLogger(__name__)
 
 PATH = "/v1/telegrams"
 #: From so many telegrams on no further request is stored with them: long batches must not add up to a slow commit.
 TOGETHER = 1000
+#: Of so many who do something wrong at the moment the log is told once, and not with every request.
+WRONGS_MAX = 1000
 _JSON_TYPES = frozenset({"application/json", "text/json"})
 
 
@@ -83,7 +85,7 @@ class TelegramRoutes:
         self._rates = rates
         self._sync_slots = threading.BoundedSemaphore(sync_slots)
         self._sync_timeout_s = sync_timeout_s
-        self._wrongs = Wrongs()
+        self._wrongs = Once(WRONGS_MAX)
 
     def routes(self) -> list[Route]:
         """The rows for the table."""
