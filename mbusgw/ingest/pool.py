@@ -43,11 +43,12 @@ log = logging.getLogger(__name__)
 COMMIT_TIMEOUT_S = 30.0
 #: A deferred telegram is tried again after this, then twice that, up to the last.
 DEFER_S = (15.0, 600.0)
+#: The same for one that is called when what it waits for is there (``telegrams.recall``, ``telegrams.arrived``): each
+#: look costs a commit, and a hundred thousand may wait for a weekend.
+CALLED_DEFER_S = (15.0, 3600.0)
 #: How long a compact frame waits for its format, and how often it is tried at least: a clock that jumps ends no wait.
-#: It is called as soon as its format comes (``telegrams.arrived``), so it seldom asks by itself.
 FORMAT_WAIT = timedelta(days=1)
 FORMAT_TRIES = 24
-FORMAT_DEFER_S = (15.0, 3600.0)
 
 
 class TelegramMessages(Protocol):
@@ -234,8 +235,9 @@ class ParseWorker(WorkerWithView):
         return isinstance(error, FormatPending) and waited
 
     def _pause_s(self, error: MbusgwError, attempts: int) -> float:
-        first_s, last_s = FORMAT_DEFER_S if isinstance(error, FormatPending) else DEFER_S
         known_s = error.retry_after_s if isinstance(error, ParserError) else None
+        is_called = isinstance(error, FormatPending) or isinstance(error, ParserError) and not error.asked
+        first_s, last_s = CALLED_DEFER_S if is_called else DEFER_S
         return known_s if known_s is not None else min(first_s * 2.0 ** min(attempts, 20), last_s)
 
     def _raw(self, telegram: ReceivedTelegram, attempts: int) -> list[Message]:

@@ -178,9 +178,14 @@ class GatewayExcluded(MbusgwError):
 
 # ------------------------------------------------------------------ parser back ends
 class ParserError(MbusgwError):
-    """A parser back end failed. ``retry_after_s``: when it will be asked again at the earliest, if that is known."""
+    """A parser back end failed.
+
+    ``retry_after_s``: when it will be asked again at the earliest, if that is known. ``asked``: False where it is known
+    to be away and was not even asked; whoever waits is called when it is back.
+    """
 
     retry_after_s: float | None = None
+    asked = True
 
 
 class LobaroAuthError(ParserError):

@@ -29,6 +29,7 @@ from mbusgw.parsers.lobaro_outcome import (
     Doubtful,
     NoTurn,
     Outcome,
+    Unanswered,
     is_proper,
     json_object,
     refused,
@@ -85,6 +86,7 @@ class LobaroBackend:
         self._http = Http(clock)
         self._turns = Turns(clock, wait, per_second=settings.per_second, parallel=settings.parallel)
         self._answered_mono = float("-inf")
+        self._unanswered = Unanswered()
         self._away = Condition(log, "Lobaro API", clock)
         self._shut = Condition(log, "Lobaro API", clock, level=logging.ERROR)
 
@@ -96,7 +98,9 @@ class LobaroBackend:
         mapping = self._mapping_body()
         if self._breaker is not None and not self._breaker.allow():
             self._on_result("refused")
-            raise LobaroUnavailableError(f"Lobaro is not asked for {self._breaker.retry_in_s():.0f} s more")
+            away = LobaroUnavailableError(f"Lobaro is not asked for {self._breaker.retry_in_s():.0f} s more")
+            away.asked = False
+            raise away
         outcome = self._ask(telegram.raw, key, mapping)
         if isinstance(outcome, MbusgwError):
             raise outcome
@@ -119,9 +123,11 @@ class LobaroBackend:
 
     def _ask(self, raw: bytes, key: bytes | None, mapping: bytes | None) -> Outcome:
         """The answer, or the error that stays after all tries; the breaker knows of either."""
+        begun_mono = self._clock.mono()
         outcome = self._try(raw, key, mapping)
         if isinstance(outcome, NoTurn):
             return settled(outcome)
+        outcome = self._unanswered.judge(raw, outcome, others_answered=self._answered_mono > begun_mono)
         self._say(outcome)
         self._tell_breaker(outcome)
         return outcome

@@ -13,7 +13,7 @@ import pytest
 from mbusgw.ingest import backlog as backlog_module
 from mbusgw.ingest import pool as pool_module
 from mbusgw.ingest.outcomes import Outcomes
-from mbusgw.ingest.pool import DEFER_S, FORMAT_DEFER_S, FORMAT_TRIES, format_name
+from mbusgw.ingest.pool import CALLED_DEFER_S, DEFER_S, FORMAT_TRIES, format_name
 from mbusgw.model.errors import (
     FormatPending,
     FormatUnknown,
@@ -213,10 +213,13 @@ def test_what_is_deferred_is_due_at_once_when_it_is_recalled(
     assert sorted(lane.due()) == sorted(ids)
 
 
+@pytest.mark.parametrize("asked,last", [(True, [600, 600, 600]), (False, [960, 1920, 3600])])
 def test_the_pauses_between_tries_double_up_to_the_longest(
-    lane: Lane, backend: ScriptedBackend, clock: FakeClock
+    lane: Lane, backend: ScriptedBackend, clock: FakeClock, asked: bool, last: list[float]
 ) -> None:
-    backend.answer = raising(LobaroTimeoutError("slow"))
+    error = LobaroTimeoutError("slow")
+    error.asked = asked  # a service that is known to be away calls when it is back
+    backend.answer = raising(error)
     lane.accept()
     pauses = []
     for _ in range(9):
@@ -230,7 +233,7 @@ def test_the_pauses_between_tries_double_up_to_the_longest(
         clock.advance(due_s - 0.01)
         assert lane.due() == [], "not before its time"
         clock.advance(0.01)
-    assert pauses == [15, 30, 60, 120, 240, 480, 600, 600, 600]
+    assert pauses == [15, 30, 60, 120, 240, 480, *last]
 
 
 def test_an_outage_is_said_when_it_begins_and_what_follows_when_it_ends(
@@ -590,7 +593,7 @@ def test_a_format_that_does_not_come_within_a_day_fails_the_telegram(
     lane.work()
     assert lane.status(ingest_id) == Status.DEFERRED, "a clock that jumps ends no wait"
     for _ in range(FORMAT_TRIES):
-        clock.advance(FORMAT_DEFER_S[1])
+        clock.advance(CALLED_DEFER_S[1])
         lane.work()
     assert lane.status(ingest_id) == Status.FAILED
     assert not lane.sent("errors")[-1][1]["will_retry"]
@@ -606,7 +609,7 @@ def test_what_a_service_said_meanwhile_is_published_where_the_format_does_not_co
     for _ in range(FORMAT_TRIES):
         lane.work()
         assert lane.status(ingest_id) == Status.DEFERRED and not lane.sent("reading")
-        clock.advance(FORMAT_DEFER_S[1])
+        clock.advance(CALLED_DEFER_S[1])
     clock.advance(timedelta(days=1).total_seconds())
     lane.work()
     assert lane.status(ingest_id) == Status.PARSED

@@ -24,6 +24,7 @@ from mbusgw.model.errors import (
 )
 from mbusgw.parsers.base import ParsedTelegram
 from mbusgw.parsers.lobaro import AUTH_PAUSE_S, SAMPLE, LobaroBackend
+from mbusgw.parsers.lobaro_outcome import VISITS
 from mbusgw.parsers.local import decode_telegram
 from mbusgw.parsers.mapping import MappingFile
 from mbusgw.parsers.settings import LobaroSettings
@@ -297,7 +298,7 @@ def test_a_refused_token_opens_the_breaker_for_a_minute(
     assert AUTH_PAUSE_S - 5 < breaker.retry_in_s() <= AUTH_PAUSE_S
     results: list[str] = []
     error = failure(make(breaker=breaker, on_result=results.append))
-    assert isinstance(error, LobaroUnavailableError) and results == ["refused"]
+    assert isinstance(error, LobaroUnavailableError) and not error.asked and results == ["refused"]
     assert len(service.seen) == 1, "nobody asks while it is open"
 
 
@@ -466,6 +467,32 @@ def test_a_proof_that_gets_no_turn_fails_nobody_and_opens_no_breaker(
     service.poison[OMS_GAS] = "null"
     error = failure(make(per_second=2, patience_s=0.1, breaker=breaker))
     assert type(error) is LobaroRateLimitError and breaker.state.value == "closed"
+
+
+@pytest.mark.parametrize("behaviour", [pytest.param("hang", marks=pytest.mark.slow), "reset", "bad_gateway"])
+def test_a_telegram_over_which_the_service_breaks_off_each_time_is_given_up_in_the_end(
+    make: Callable[..., LobaroBackend], service: StandInLobaro, behaviour: str
+) -> None:
+    service.poison[OMS_GAS] = behaviour
+    others_too = make(timeout_s=0.3, wait=lambda seconds: bool(others_too.parse(received(OTHER), None).differences))
+    for _ in range(VISITS - 1):
+        assert failure(others_too).retryable
+    assert type(failure(others_too)) is LobaroBadRequestError
+    alone = make(timeout_s=0.3)
+    for _ in range(VISITS):
+        assert failure(alone).retryable, "it may be an outage: nobody else was answered"
+
+
+def test_a_telegram_that_is_answered_at_last_begins_anew(
+    make: Callable[..., LobaroBackend], service: StandInLobaro
+) -> None:
+    backend = make(wait=lambda seconds: bool(backend.parse(received(OTHER), None).differences))
+    for _ in range(2):
+        service.poison[OMS_GAS] = "reset"
+        for _ in range(VISITS - 1):
+            assert failure(backend).retryable
+        del service.poison[OMS_GAS]
+        assert parsed(backend).decoded is not None
 
 
 # ------------------------------------------------------------------ our own limits
