@@ -4,7 +4,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 
 from mbusgw.model.device import DeviceState
@@ -15,12 +15,8 @@ from mbusgw.model.record import Value
 from mbusgw.model.wishes import NO_WISHES, MeterWishes
 from mbusgw.registry.changes import Change, DeadBands, difference
 from mbusgw.registry.plausibility import Guard, release
+from mbusgw.registry.transition import Transition
 from mbusgw.runtime.clock import Clock
-
-#: A gateway's clock is believed when it runs ahead by no more.
-GATEWAY_AHEAD = timedelta(minutes=5)
-#: Telegrams are handed in later by no more; a longer pause than has passed is a clock that was set.
-HANDED_IN_LATE_S = 3600.0
 
 NOT_HEARD = "it was not heard yet"
 
@@ -62,7 +58,7 @@ class Registry:
         self._radio_intervals = radio_intervals
         self.guests = guests
         self._is_quiet = is_quiet
-        self._guard = guard
+        self._transition = Transition(clock, guard, is_quiet)
         self._dead_bands = dead_bands
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
@@ -169,25 +165,13 @@ class Registry:
                 entry = _Entry(self._newcomer(reading), self._radio_ttl_s, 0.0)
                 self._entries[reading.device_id] = entry
             before, mono = entry.state, self._clock.mono()
-            entry.state = after = self._read(before, reading, mono - entry.read_mono)
+            entry.state = after = self._transition.after(before, reading, mono - entry.read_mono)
             entry.read_mono = mono
             if after.radio is not None:
                 entry.ttl_s = self._radio_ttl(after.radio)
             entry.expires_mono = mono + entry.ttl_s
             news = self._dead_bands.news(before.fields, after.fields, entry.told)
         return self._tell(Change(before, after, news))
-
-    def _read(self, before: DeviceState, reading: Reading, passed_s: float) -> DeviceState:
-        comparable = self._comparable(before, reading)
-        verdict, said = self._guard.judge(comparable, reading), reading.fields.keys()
-        if verdict.fields is not reading.fields:
-            reading = replace(reading, fields=verdict.fields)
-        after = comparable.read(reading, learn=self._tells(comparable, reading, passed_s))
-        if after.read_at == reading.read_at:
-            after = after.without(said)
-        if verdict.quarantine is after.quarantine and verdict.counted is after.counted:
-            return after
-        return replace(after, quarantine=verdict.quarantine, counted=verdict.counted)
 
     def release(self, device_id: str, names: Collection[str], *, accept: bool) -> Change | None:
         """Values in quarantine are right, or wrong; None if none of ``names`` is there any more."""
@@ -211,28 +195,6 @@ class Registry:
     def _radio_ttl(self, link: RadioLink) -> float:
         silence_s = link.silence_s(self._radio_intervals)
         return self._radio_ttl_s if silence_s is None else min(silence_s, self._radio_ttl_s)
-
-    def _tells(self, before: DeviceState, reading: Reading, passed_s: float) -> bool:
-        """The pause before ``reading`` was the meter's own: we were there, no clock was set, and no quiet time lay in
-        it."""
-        if before.stale or before.radio is None or before.radio.last_at is None:
-            return False
-        begun, ended = before.radio.last_at, reading.read_at
-        if (ended - begun).total_seconds() > passed_s + HANDED_IN_LATE_S:
-            return False
-        return not any(self._is_quiet(moment) for moment in (begun, begun + (ended - begun) / 2, ended))
-
-    def _comparable(self, before: DeviceState, reading: Reading) -> DeviceState:
-        """``before``, without times that are from a clock which has been set back since.
-
-        Else nothing would be news, or learned, until those times have come. A gateway's clock may run ahead a little.
-        """
-        newest = self._clock.now() + (timedelta(0) if reading.lane is Lane.WIRED else GATEWAY_AHEAD)
-        if before.radio is not None and (radio := before.radio.until(newest)) is not before.radio:
-            before = replace(before, radio=radio)
-        if before.read_at is not None and before.read_at > newest:
-            return replace(before, read_at=None)
-        return before
 
     def failed(self, device_id: str, error: str) -> None:
         """A try to read the device failed; it stays online until its time to live is over."""

@@ -18,7 +18,8 @@ from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.reading import Lane
 from mbusgw.model.reception import Reception
 from mbusgw.registry.changes import Change
-from mbusgw.registry.registry import GATEWAY_AHEAD, Registry
+from mbusgw.registry.registry import Registry
+from mbusgw.registry.transition import GATEWAY_AHEAD
 from mbusgw.runtime.worker import spawn
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.telegrams import METER, field, reading
