@@ -15,7 +15,6 @@ from collections.abc import Callable
 from mbusgw.model.errors import (
     ConfigError,
     LobaroAuthError,
-    LobaroBadRequestError,
     LobaroRateLimitError,
     LobaroTimeoutError,
     LobaroUnavailableError,
@@ -25,11 +24,11 @@ from mbusgw.model.errors import (
 from mbusgw.model.telegram import ReceivedTelegram
 from mbusgw.parsers.base import ParsedTelegram
 from mbusgw.parsers.lobaro_answer import decode_answer, find_telegram, named_meter
+from mbusgw.parsers.lobaro_blame import Blame
 from mbusgw.parsers.lobaro_outcome import (
     Doubtful,
     NoTurn,
     Outcome,
-    Unanswered,
     is_proper,
     json_object,
     refused,
@@ -85,8 +84,7 @@ class LobaroBackend:
         self._on_result = on_result or (lambda result: None)
         self._http = Http(clock)
         self._turns = Turns(clock, wait, per_second=settings.per_second, parallel=settings.parallel)
-        self._answered_mono = float("-inf")
-        self._unanswered = Unanswered()
+        self._blame = Blame(clock)
         self._away = Condition(log, "Lobaro API", clock)
         self._shut = Condition(log, "Lobaro API", clock, level=logging.ERROR)
 
@@ -127,7 +125,7 @@ class LobaroBackend:
         outcome = self._try(raw, key, mapping)
         if isinstance(outcome, NoTurn):
             return settled(outcome)
-        outcome = self._unanswered.judge(raw, outcome, others_answered=self._answered_mono > begun_mono)
+        outcome = self._blame.of_visit(raw, outcome, begun_mono)
         self._say(outcome)
         self._tell_breaker(outcome)
         return outcome
@@ -146,8 +144,8 @@ class LobaroBackend:
                 if attempt >= tries or self._wait(pause_s):
                     return outcome
                 continue
-            if proven:
-                return LobaroBadRequestError(f"Lobaro answers others, and for this telegram has {outcome}")
+            if proven or self._blame.is_usual(raw):
+                return self._blame.stumbled(raw, str(outcome))
             doubted_mono = min(doubted_mono, self._clock.mono())
             if attempt >= tries - 1:
                 if (trouble := self._trouble(doubted_mono, mapping)) is not None:
@@ -158,7 +156,7 @@ class LobaroBackend:
 
     def _trouble(self, since_mono: float, mapping: bytes | None) -> MbusgwError | None:
         """What is wrong with the service itself; None where it has answered another since then, or does now."""
-        if self._answered_mono > since_mono:
+        if self._blame.answered_since(since_mono):
             return None
         outcome = self._in_turn(SAMPLE, None, mapping)
         if is_proper(outcome):
@@ -171,7 +169,7 @@ class LobaroBackend:
         with self._turns.turn(self._settings.patience_s) as ours:
             outcome = self._once(raw, key, mapping) if ours else self._no_turn()
         if is_proper(outcome):
-            self._answered_mono = self._clock.mono()
+            self._blame.answered(raw)
         return outcome
 
     def _no_turn(self) -> MbusgwError:

@@ -2,8 +2,6 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections import OrderedDict
 
 from mbusgw.model.errors import (
     KeyMissing,
@@ -21,8 +19,6 @@ from mbusgw.runtime import exactjson
 Outcome = dict[str, object] | MbusgwError
 
 _ABOUT_THE_KEY = re.compile(r"decrypt|\bkey\b", re.IGNORECASE)
-#: So often all tries of a telegram fail, while others are answered, before it is given up.
-VISITS = 5
 #: All that is in an object that only says what is wrong.
 _WORDS_OF_AN_ERROR = frozenset(
     ("code", "detail", "error", "errors", "message", "path", "status", "statuscode", "success", "timestamp", "title")
@@ -39,38 +35,6 @@ class Doubtful(LobaroUnavailableError):
 
 class NoTurn(LobaroRateLimitError):
     """Our own limits kept us from asking."""
-
-
-class Unanswered:
-    """Telegrams that the service hangs or breaks off over, each time, while it answers others. **any thread**
-
-    One such time may be bad luck, or too much work there; after ``VISITS`` it is the telegram, which must not be
-    tried for ever and keep others waiting.
-    """
-
-    def __init__(self, *, limit: int = 10_000) -> None:
-        self._limit = limit
-        self._lock = threading.Lock()
-        self._visits: OrderedDict[bytes, int] = OrderedDict()
-
-    def judge(self, raw: bytes, outcome: Outcome, *, others_answered: bool) -> Outcome:
-        """``outcome`` of all tries of one visit, or that it is this telegram's own trouble.
-
-        ``others_answered``: another telegram was answered meanwhile.
-        """
-        if not isinstance(outcome, (LobaroTimeoutError, LobaroUnavailableError)):
-            if self._visits:
-                with self._lock:
-                    self._visits.pop(raw, None)
-        elif others_answered:
-            with self._lock:
-                visits = self._visits[raw] = self._visits.pop(raw, 0) + 1
-                if visits == VISITS:
-                    del self._visits[raw]
-                    return LobaroBadRequestError(f"Lobaro answers others, and never this telegram: {outcome}")
-                while len(self._visits) > self._limit:
-                    self._visits.popitem(last=False)
-        return outcome
 
 
 def is_proper(outcome: Outcome) -> bool:

@@ -24,7 +24,7 @@ from mbusgw.model.errors import (
 )
 from mbusgw.parsers.base import ParsedTelegram
 from mbusgw.parsers.lobaro import AUTH_PAUSE_S, SAMPLE, LobaroBackend
-from mbusgw.parsers.lobaro_outcome import VISITS
+from mbusgw.parsers.lobaro_blame import RECENT_S, USUAL, VISITS
 from mbusgw.parsers.local import decode_telegram
 from mbusgw.parsers.mapping import MappingFile
 from mbusgw.parsers.settings import LobaroSettings
@@ -426,6 +426,47 @@ def test_where_no_other_is_asked_about_the_service_is_asked_about_a_sample(
     sample = decode_telegram(SAMPLE, None)
     assert sample.header.meter and sample.header.meter.id == "00000000"
     assert sample.records == decode_telegram(OMS_GAS, KEY).records, "those of the published example"
+
+
+class TurningClock(FixedClock):
+    """Monotonic time may be put forward."""
+
+    ahead_s = 0.0
+
+    def mono(self) -> float:
+        return super().mono() + self.ahead_s
+
+
+def test_a_meter_whose_telegrams_always_make_the_service_stumble_is_asked_about_once(
+    make: Callable[..., LobaroBackend], service: StandInLobaro
+) -> None:
+    clock = TurningClock()
+    backend = make(clock=clock)
+    service.poison[OMS_GAS] = "null"
+    for _ in range(USUAL):
+        service.seen.clear()
+        assert type(failure(backend)) is LobaroBadRequestError
+        assert len(service.seen) > 1
+    service.seen.clear()
+    assert type(failure(backend)) is LobaroBadRequestError
+    assert len(service.seen) == 1
+    service.behave("html")
+    clock.ahead_s += RECENT_S
+    assert type(failure(backend)) is LobaroUnavailableError, "nobody was answered of late: it may be an outage"
+
+
+def test_a_meter_that_was_read_since_is_put_to_the_proof_again(
+    make: Callable[..., LobaroBackend], service: StandInLobaro
+) -> None:
+    backend = make()
+    service.poison[OMS_GAS] = "null"
+    for _ in range(USUAL):
+        assert type(failure(backend)) is LobaroBadRequestError
+    del service.poison[OMS_GAS]
+    parsed(backend)
+    service.seen.clear()
+    service.behave("html", times=2)
+    assert parsed(backend).decoded is not None and len(service.seen) == 4, "with the sample"
 
 
 def test_a_telegram_that_is_answered_after_the_proof_is_read(
