@@ -27,7 +27,8 @@ from random import Random
 from mbusgw.config.models import BusConfig
 from mbusgw.mbus.masks import ALL_MEDIA
 from mbusgw.mbus.session import Session
-from mbusgw.mbus.sweep import PRIMARY_ADDRESSES, PrimarySweep, SecondarySweep, Sighting
+from mbusgw.mbus.sighting import Sighting
+from mbusgw.mbus.sweep import PRIMARY_ADDRESSES, PrimarySweep, SecondarySweep
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.simulator.cable import ANSWER_DELAY_S, Cable

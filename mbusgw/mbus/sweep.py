@@ -5,44 +5,23 @@ Each step is one probe, so that others have their turns between; a sweep has a p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
-from mbusgw.mbus.frames import ADDRESS_BROADCAST, ADDRESS_BROADCAST_REPLY, ADDRESS_NETWORK_LAYER, LongFrame
+from mbusgw.mbus.frames import LongFrame
 from mbusgw.mbus.masks import DECIMAL
-from mbusgw.mbus.probe import end_selection, frames_in, judge_frame, obeys, probe
+from mbusgw.mbus.probe import end_selection, frames_in, probe
 from mbusgw.mbus.search import Find, SecondarySearch, Verdict
 from mbusgw.mbus.session import Session
+from mbusgw.mbus.sighting import UNTOLD, Answers, Sighting, sighting_of
 from mbusgw.model.address import SecondaryAddress
-from mbusgw.model.meter import MeterIdentity
 
 #: 0 is the address of meters that have not been given one yet.
 PRIMARY_ADDRESSES = tuple(range(251))
-#: How often an address is asked again where something was heard that nobody can make out.
-TRIES = 3
 #: How many of the standard's answer windows a meter is given that was heard too late.
 LATE_PATIENCE = 4
 
-DOUBLED = "several meters share this address, or the answers of one are damaged: a secondary search tells them apart"
-SHARED = "shares primary address {address} with {others}"
-WRONG_PRIMARY = "answers to address {asked}, but as {answers}"
 LATE = "answers later than the standard allows"
-
-#: Address fields that do not say where a meter is.
-_UNTOLD = (ADDRESS_NETWORK_LAYER, ADDRESS_BROADCAST_REPLY, ADDRESS_BROADCAST)
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """A meter, or a sign of one, that was heard on the bus. **immutable**
-
-    ``primary``: the address it answers to; ``secondary``: the one that selects it. ``note``: what is odd about it.
-    """
-
-    identity: MeterIdentity | None
-    primary: int | None
-    secondary: SecondaryAddress | None
-    note: str = ""
 
 
 class Sweep(Protocol):
@@ -80,6 +59,7 @@ class PrimarySweep:
         self._total = max(1, len(self._left))
         self._late: list[int] = []
         self._seen: set[int] = set()
+        self._silent: int | None = None  # the last one that kept silent
 
     @property
     def done(self) -> bool:
@@ -100,7 +80,7 @@ class PrimarySweep:
         address = self._left[0]
         before, answer = session.knock(address)
         self._note_late(before, address)
-        sightings = self._make_out(session, address, answer) if answer else []
+        sightings = self._make_out(session, address, answer) if answer else self._nobody_at(address)
         del self._left[0]  # last: what was disturbed is asked again
         return sightings
 
@@ -119,13 +99,16 @@ class PrimarySweep:
     # -------------------------------------------------- one address
     def _make_out(self, session: Session, address: int, answer: bytes) -> list[Sighting]:
         """Who answers there; asked again where that is not clear, and nobody if it was only noise."""
-        answers = _Answers(address)
-        while not self._is_clear(session, answers, answer) and answers.tries < TRIES:
+        answers = Answers(address)
+        while not self._is_clear(session, answers, answer) and answers.tries < answers.most_tries:
             before, answer = session.knock(address, again=answers.tries % 2 == 1)
             self._note_late(before, address)
+        if answers.is_mixed and self._silent is not None:  # it may have been a late answer that spoilt this one
+            self._remember_late(self._silent)
+            self._silent = None
         return self._seen_at(address, answers.verdict(session))
 
-    def _is_clear(self, session: Session, answers: _Answers, answer: bytes) -> bool:
+    def _is_clear(self, session: Session, answers: Answers, answer: bytes) -> bool:
         """Takes in one answer; whether nothing more need be asked."""
         frames = frames_in(answer) if answer else []
         if frames is not None:
@@ -137,13 +120,17 @@ class PrimarySweep:
 
     def _is_of_another(self, primary: int, address: int) -> bool:
         """The one that sent it was asked before."""
-        return primary != address and primary not in _UNTOLD and (primary in self._seen or primary < address)
+        return primary != address and primary not in UNTOLD and (primary in self._seen or primary < address)
 
     def _seen_at(self, address: int, sightings: list[Sighting]) -> list[Sighting]:
         if sightings:
             self._seen.add(address)
             self._late = [one for one in self._late if one != address]
         return sightings
+
+    def _nobody_at(self, address: int) -> list[Sighting]:
+        self._silent = address
+        return []
 
     # -------------------------------------------------- those that answer too late
     def _note_late(self, before: bytes, address: int) -> None:
@@ -158,63 +145,12 @@ class PrimarySweep:
     def _ask_late(self, session: Session) -> list[Sighting]:
         address = self._late.pop(0)
         _, answer = session.knock(address, patience=LATE_PATIENCE)
-        frames = [frame for frame in frames_in(answer) or [] if frame is not None and frame.address == address]
-        return self._seen_at(address, [replace(_sighting(address, frames[0]), note=LATE)] if frames else [])
-
-
-class _Answers:
-    """What one primary address has answered to a few requests. **own thread**"""
-
-    def __init__(self, address: int) -> None:
-        self.address = address
-        self.tries = 0
-        self._garbled = self._silences = 0
-        self._named: dict[MeterIdentity, Sighting] = {}
-        self._nameless: Sighting | None = None
-        self._obeys: dict[SecondaryAddress, bool] = {}
-
-    def add(self, session: Session, frames: list[LongFrame | None] | None) -> bool:
-        """One more answer (None: damaged); whether it is clear now who answers."""
-        self.tries += 1
-        if frames is None:
-            self._garbled += 1
-            return False
-        self._silences += not frames
-        for frame in frames:
-            sighting = _sighting(self.address, frame)
-            if sighting.identity is None:
-                self._nameless = sighting
-            else:
-                self._named[sighting.identity] = sighting
-        if self._garbled or len(self._named) != 1 or len(frames) != 1:
-            return False
-        [sighting] = self._named.values()
-        return self.tries > 1 or self._is_selectable(session, sighting)
-
-    def verdict(self, session: Session) -> list[Sighting]:
-        """Who answers at the address."""
-        if len(self._named) > 1:
-            names = ", ".join(sorted(identity.device_id for identity in self._named))
-            note = SHARED.format(address=self.address, others=names)
-            return [self._told(session, replace(one, note=note)) for one in self._named.values()]
-        if self._named and self._garbled < TRIES - 1:
-            return [self._told(session, one) for one in self._named.values()]
-        if self._nameless is not None and self._garbled < TRIES - 1:
-            return [self._nameless]
-        if self._garbled and self._silences < TRIES - 1:  # noise is not there each time
-            return [Sighting(None, self.address, None, DOUBLED)]
-        return []
-
-    def _told(self, session: Session, sighting: Sighting) -> Sighting:
-        return sighting if self._is_selectable(session, sighting) else replace(sighting, secondary=None)
-
-    def _is_selectable(self, session: Session, sighting: Sighting) -> bool:
-        address = sighting.secondary
-        if address is None:
-            return False
-        if address not in self._obeys:
-            self._obeys[address] = obeys(session, address)
-        return self._obeys[address]
+        frames = _answers_of(address, answer)
+        if not frames:
+            return []
+        _, in_time = session.knock(address, again=True)  # it may have been silent for once
+        sighting = sighting_of(address, frames[0])
+        return self._seen_at(address, [sighting if _answers_of(address, in_time) else replace(sighting, note=LATE)])
 
 
 class SecondarySweep:
@@ -277,15 +213,8 @@ class SecondarySweep:
         return sweep
 
 
-def _sighting(address: int, frame: LongFrame | None) -> Sighting:
-    """Who sent ``frame`` (None: an acknowledgement) when ``address`` was asked."""
-    heard = judge_frame(frame)
-    note = heard.why
-    if frame is not None and frame.address != address and frame.address not in _UNTOLD:
-        note = WRONG_PRIMARY.format(asked=address, answers=frame.address)
-    if heard.sender is None:
-        return Sighting(None, address, None, note)
-    return Sighting(heard.sender.identity, address, heard.sender.address, note)
+def _answers_of(address: int, answer: bytes) -> list[LongFrame]:
+    return [frame for frame in frames_in(answer) or [] if frame is not None and frame.address == address]
 
 
 def _selected(find: Find) -> Sighting:

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mbusgw.mbus.sweep import Sighting
+from mbusgw.mbus.sighting import Sighting
 from mbusgw.model.errors import BusError, LinkError, MbusgwError, RequestError, Stopping
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.mailbox import Mailbox

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from mbusgw.mbus.sweep import DOUBLED, SHARED, Sighting
+from mbusgw.mbus.sighting import DOUBLED, SHARED, Sighting
 from mbusgw.model.found import FoundMeter
 from mbusgw.model.products import product_name
 from mbusgw.runtime.clock import Clock

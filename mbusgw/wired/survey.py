@@ -7,7 +7,8 @@ from typing import Any
 
 from mbusgw.mbus.masks import DECIMAL, HEXADECIMAL
 from mbusgw.mbus.session import Session
-from mbusgw.mbus.sweep import PrimarySweep, SecondarySweep, Sighting, Sweep
+from mbusgw.mbus.sighting import Sighting
+from mbusgw.mbus.sweep import PrimarySweep, SecondarySweep, Sweep
 from mbusgw.mbus.wire import ANSWER_BITS, ANSWER_EXTRA_S, IDLE_BITS
 from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import MbusgwError, TransportOpenFailed

@@ -12,7 +12,8 @@ from mbusgw.mbus.masks import HEXADECIMAL
 from mbusgw.mbus.probe import NO_DATA, REFUSES
 from mbusgw.mbus.search import SAME_ADDRESS
 from mbusgw.mbus.session import Session
-from mbusgw.mbus.sweep import DOUBLED, LATE, PRIMARY_ADDRESSES, PrimarySweep, SecondarySweep, Sighting, Sweep
+from mbusgw.mbus.sighting import DOUBLED, Sighting
+from mbusgw.mbus.sweep import LATE, PRIMARY_ADDRESSES, PrimarySweep, SecondarySweep, Sweep
 from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.runtime.clock import SystemClock
@@ -116,6 +117,26 @@ def test_a_meter_in_the_middle_of_several_telegrams_begins_anew_for_its_reader()
     room.session.read_user_data(1)
     room.finish(PrimarySweep((1,)))
     assert len(room.session.read_user_data(1).frames) == 3
+
+
+@pytest.mark.parametrize("delay_s", [0.2, 0.3, 0.5])
+def test_a_late_meter_is_found_though_its_answer_comes_into_that_of_the_next(delay_s: float) -> None:
+    late = meter(2)
+    late.fault = Fault(FaultKind.LATE, delay_s=delay_s)
+    room = wired([late, meter(3), meter(4)])
+    sightings = room.finish(PrimarySweep(range(1, 10)))
+    assert {one.primary: one.identity for one in sightings} == {m.address: m.identity for m in room.cable.meters}
+    assert [one.note for one in sightings if one.primary == 2] == [LATE]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_is_no_meter_and_hides_none(seed: int) -> None:
+    chaos = Chaos(seed, 0.15, kinds=(FaultKind.CHECKSUM,))
+    cable = Cable(build_meters(8, clock=FakeClock()), baudrate=2400, chaos=chaos)
+    line = VirtualLine(cable, baudrate=2400, slack_s=0.004)
+    room = Wired(cable, line, Session(line, baudrate=2400, mono=line.mono))
+    sightings = room.finish(PrimarySweep())
+    assert {(one.primary, one.identity) for one in sightings} == {(m.address, m.identity) for m in cable.meters}
 
 
 def test_two_meters_at_one_address_are_recognised() -> None:

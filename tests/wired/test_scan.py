@@ -10,7 +10,8 @@ import pytest
 
 from mbusgw.config.models import DeviceConfig
 from mbusgw.mbus.session import Session
-from mbusgw.mbus.sweep import DOUBLED, PrimarySweep, Sighting
+from mbusgw.mbus.sighting import DOUBLED, Sighting
+from mbusgw.mbus.sweep import PrimarySweep
 from mbusgw.model.address import SecondaryAddress
 from mbusgw.model.errors import BusError, MbusgwError, RequestError
 from mbusgw.model.found import FoundMeter
