@@ -89,6 +89,7 @@ class House:
             self.store,
             status_topic="homeassistant/status",
             interval_s=lambda _device_id: None,
+            owes=self.sender.owes,
             clock=CLOCK,
         )
         for worker in (self.store, self.sender, self.announcer):

@@ -69,7 +69,7 @@ def build_way_out(base: Base, interval_s: Callable[[str], float | None], desk: D
     pulse = Pulse(
         base.registry, base.recorder, broker, base.store, base.topics, heartbeat_s=config.mqtt.heartbeat, clock=clock
     )
-    announcer = _announcer(base, interval_s, live) if config.homeassistant.enabled else None
+    announcer = _announcer(base, interval_s, live, sender) if config.homeassistant.enabled else None
     if announcer is not None:
         base.registry.observe(announcer.changed)
     commands = MqttCommands(desk, broker, base.topics, clock=clock) if config.mqtt.commands else None
@@ -78,7 +78,7 @@ def build_way_out(base: Base, interval_s: Callable[[str], float | None], desk: D
     return out
 
 
-def _announcer(base: Base, interval_s: Callable[[str], float | None], live: Live) -> Announcer:
+def _announcer(base: Base, interval_s: Callable[[str], float | None], live: Live, sender: Sender) -> Announcer:
     config = base.config
     discovery = Discovery(
         base.topics,
@@ -98,6 +98,7 @@ def _announcer(base: Base, interval_s: Callable[[str], float | None], live: Live
         clock=base.clock,
         topics=base.topics,
         live=live,
+        owes=sender.owes,
     )
 
 

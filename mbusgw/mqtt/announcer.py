@@ -21,6 +21,7 @@ from mbusgw.mqtt.topics import Topics
 from mbusgw.mqtt.twins import Twins
 from mbusgw.registry.changes import Change
 from mbusgw.registry.registry import Registry
+from mbusgw.runtime.backoff import Backoff
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.mailbox import Mailbox
 from mbusgw.runtime.worker import Worker
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 BIRTH_DELAY_S = (3.0, 10.0)
 #: To tell everything is much; so often it may be asked for.
 REDISCOVER_S = 10
+#: How often it is looked whether more may be announced; longer and longer while the broker takes nothing.
+PAUSES_S = (0.05, 1.0)
 
 
 class _Order(Enum):
@@ -44,6 +47,8 @@ class _Order(Enum):
 class Announcer(Worker):
     """Owns the discovery topics: who is announced when, and what is said after it.
 
+    Only a few documents are on their way at a time (``Ledger.has_room``): news is not to wait behind those of a large
+    fleet. ``owes``: whether the broker has yet to acknowledge a row of the outbox.
     ``changed``, ``refresh``, ``birth``, ``everything``: **any thread** (they only post); the rest: **own thread**
     """
 
@@ -59,6 +64,7 @@ class Announcer(Worker):
         clock: Clock,
         topics: Topics | None = None,
         live: Live | None = None,
+        owes: Callable[[int], bool] = lambda row_id: True,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         super().__init__("mqtt-disco", clock)
@@ -76,7 +82,10 @@ class Announcer(Worker):
         self._twins = Twins(registry, discovery.topic)
         self._settling = Settling(registry, recorder, clock)
         self._rediscoveries = Bucket(clock, rate_per_s=1 / REDISCOVER_S, burst=2)
-        self._ledger = Ledger(store, clock, half_told=self._orders.offer)
+        self._ledger = Ledger(store, clock, half_told=self._orders.offer, owes=owes)
+        self._due: dict[str, bool] = {}  # who is to be announced, in order; whether also if it is known
+        self._pauses = Backoff(*PAUSES_S, jitter=0)
+        self._then_settings = self._then_states = False
         self._born_mono: float | None = None
 
     # -------------------------------------------------- any thread
@@ -130,8 +139,8 @@ class Announcer(Worker):
         self._ledger.load()
 
     def step(self) -> None:
-        """One order, or a birth that is due."""
-        order = self._orders.take(1.0)
+        """One order, or a birth that is due; then as many announcements as may be on their way."""
+        order = self._orders.take(self._pauses.next_s() if self._due else PAUSES_S[1])
         if order is _Order.EVERYTHING:
             self._announce_all()
         elif order is _Order.TELL_ANEW:
@@ -142,11 +151,10 @@ class Announcer(Worker):
         elif order is _Order.GATEWAY:
             self._announce_gateway()
         elif isinstance(order, str):
-            self._announce_device(order)
-            self._tell_settings(order)
-            self._settling.spare(order)
+            self._due.setdefault(order, False)
         if order is None or isinstance(order, Unfinished):
             self._finish()
+        self._announce_due()
         self._settling.settle()
         if self._born_mono is not None and self.clock.mono() >= self._born_mono:
             self._born_mono = None
@@ -155,8 +163,23 @@ class Announcer(Worker):
 
     def _tell_anew(self) -> None:
         self._announce_all()
-        # After discovery: availability, then states, or the entities would stay unavailable or unknown.
-        self._recorder.publish_all(self._registry.snapshot().values())
+        self._then_states = True
+
+    def _announce_due(self) -> None:
+        while self._due and self._ledger.has_room():
+            device_id = next(iter(self._due))
+            self._announce_device(device_id, anew=self._due.pop(device_id))
+            self._tell_settings(device_id)
+            self._settling.spare(device_id)
+            self._pauses.reset()
+        if self._due:
+            return
+        if self._then_settings and self._live is not None:
+            self._tell_settings("", *self._live.meters())
+        if self._then_states:
+            # After discovery: availability, then states, or the entities would stay unavailable or unknown.
+            self._recorder.publish_all(self._registry.snapshot().values())
+        self._then_settings = self._then_states = False
 
     def _announce_all(self) -> None:
         gateway = self._discovery.gateway()
@@ -172,12 +195,9 @@ class Announcer(Worker):
             ]
         )
         self._announce(gateway)
-        for state in owners.values():  # one document at a time: those of a large fleet fill the memory
-            announcement = self._discovery.meter(state, interval_s=self._interval_s(state.device_id))
-            if announcement is not None:
-                self._announce(announcement)
-        if self._live is not None:
-            self._tell_settings("", *self._live.meters())
+        # Only who it is: the documents of a large fleet fill the memory.
+        self._due |= dict.fromkeys((state.device_id for state in owners.values()), True)
+        self._then_settings = True
 
     def _announce_gateway(self) -> None:
         announcement = self._discovery.gateway()
@@ -195,11 +215,8 @@ class Announcer(Worker):
         if messages:
             self._store.submit(outbox.enqueue(messages, self.clock.now()))
 
-    def _announce_device(self, device_id: str, *, again: str = "") -> None:
-        """What is new of a device; the document of the topic ``again`` also if it is not."""
-        if again and not device_id:
-            self._announce(self._discovery.gateway())
-            return
+    def _announce_device(self, device_id: str, *, anew: bool) -> None:
+        """What is new of a device; ``anew``: also if nothing is."""
         state = self._registry.get(device_id)
         if state is None:
             self._withdraw([topic for topic, holder in self._ledger.holders().items() if holder == device_id])
@@ -211,7 +228,7 @@ class Announcer(Worker):
             return
         # Another meter under the same name: were both announced, the old one would show what the new one counts.
         self._withdraw(self._ledger.replaced_by(announcement))
-        if announcement.topic == again or not self._ledger.knows(announcement):
+        if anew or not self._ledger.knows(announcement):
             self._announce(announcement)
 
     def _announce(self, announcement: Announcement) -> None:
@@ -223,7 +240,10 @@ class Announcer(Worker):
         if not self._unfinished:
             return
         for topic in self._ledger.sent(self._unfinished):
-            self._announce_device(self._unfinished.pop(topic), again=topic)
+            if device_id := self._unfinished.pop(topic):
+                self._due[device_id] = True
+            else:
+                self._announce(self._discovery.gateway())
 
     def _withdraw(self, topics: Iterable[str]) -> None:
         """Takes back what is not any more."""

@@ -20,6 +20,9 @@ from mbusgw.store.writer import Store
 
 log = logging.getLogger(__name__)
 
+#: So many documents may be on their way to the broker at a time. They are large, and news waits behind them.
+ON_THEIR_WAY = 10
+
 
 class Unfinished(NamedTuple):
     """Entities were named by their platform alone; when that is sent, ``topic`` is announced without them."""
@@ -43,13 +46,24 @@ class _Told(NamedTuple):
 class Ledger:
     """Owns the table that remembers what was announced; what is written there goes into the outbox with it.
 
-    ``half_told`` gets what is to be announced once more; it is called by the store's thread. **own thread**
+    ``half_told`` gets what is to be announced once more; it is called by the store's thread. ``owes``: whether the
+    broker has yet to acknowledge a row of the outbox. **own thread**
     """
 
-    def __init__(self, store: Store, clock: Clock, *, half_told: Callable[[Unfinished], object]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        half_told: Callable[[Unfinished], object],
+        owes: Callable[[int], bool] = lambda row_id: True,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._half_told = half_told
+        self._owes = owes
+        self._on_its_way: set[str] = set()
+        self._unwritten: set[str] = set()  # of these, not yet in the outbox
         self._told: dict[str, _Told] = {}
 
     def load(self) -> None:
@@ -83,6 +97,19 @@ class Ledger:
         with closing(self._store.reader()) as reader:
             return [topic for topic in topics if not announced.waits(reader, topic)]
 
+    def has_room(self) -> bool:
+        """The broker has so much of what was told that more may follow."""
+        if len(self._on_its_way) >= ON_THEIR_WAY:
+            with closing(self._store.reader()) as reader:
+                self._on_its_way = {topic for topic in self._on_its_way if self._is_owed(reader, topic)}
+        return len(self._on_its_way) < ON_THEIR_WAY
+
+    def _is_owed(self, reader: sqlite3.Connection, topic: str) -> bool:
+        if topic in self._unwritten:
+            return True
+        row_id = announced.row_id(reader, topic)
+        return row_id is not None and self._owes(row_id)
+
     # -------------------------------------------------- telling
     def tell(self, announcement: Announcement) -> bool:
         """Whether something else was told of that device before."""
@@ -98,6 +125,8 @@ class Ledger:
             outbox.put(connection, [Message(topic, sent, retain=True)], now)
             return sent != payload
 
+        self._on_its_way.add(topic)
+        self._unwritten.add(topic)
         self._store.submit(write).add_done_callback(partial(self._is_written, Unfinished(topic, device_id)))
         told = _told(device_id, payload)
         before = self._told.get(topic, told)
@@ -106,6 +135,7 @@ class Ledger:
 
     def _is_written(self, unfinished: Unfinished, future: Future[list[Any]]) -> None:
         """The store's thread."""
+        self._unwritten.discard(unfinished.topic)
         if future.exception() is None and future.result()[0]:
             self._half_told(unfinished)
 

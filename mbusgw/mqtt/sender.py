@@ -35,7 +35,7 @@ class Sender(WorkerWithView):
     the outbox (unless something newer has replaced it) and is sent again on the next one. Of those that were under
     way when the broker ended a connection, one at a time (``suspicion``). ``quiet`` is set when, after ``hasten``,
     nothing waits.
-    ``ring``, ``committed``, ``acknowledged``, ``hasten``, ``idle``: **any thread**; the rest: **own thread**
+    ``ring``, ``committed``, ``acknowledged``, ``hasten``, ``owes``, ``idle``: **any thread**; the rest: **own thread**
     """
 
     def __init__(self, broker: Broker, store: Store, *, metrics: Metrics, clock: Clock) -> None:
@@ -89,6 +89,10 @@ class Sender(WorkerWithView):
         """Ends after the running round."""
         super().stop()
         self._bell.set()
+
+    def owes(self, row_id: int) -> bool:
+        """Whether the broker has yet to acknowledge a row that is in the outbox."""
+        return self._window.owes(row_id)
 
     @property
     def idle(self) -> bool:

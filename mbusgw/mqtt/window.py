@@ -26,7 +26,8 @@ class Window:
     Two threads do that, never both at a time: the sender's, and paho's when the broker has just acknowledged
     something. Were the sender woken for each place that becomes free, the two would do little but change places.
     Whoever hands over has the turn, for which paho's thread never waits: it holds locks of its own then.
-    ``answered``: paho's thread; ``ahead``, ``under_way``: **any thread**; the rest: **own thread** (the sender's)
+    ``answered``: paho's thread; ``ahead``, ``under_way``, ``owes``: **any thread**; the rest: **own thread** (the
+    sender's)
     """
 
     def __init__(self, broker: Broker) -> None:
@@ -50,6 +51,13 @@ class Window:
     def under_way(self) -> int:
         """How many were handed over and not settled."""
         return len(self._under_way)
+
+    def owes(self, row_id: int) -> bool:
+        """The broker has not acknowledged the row, if it is still there."""
+        if row_id > self._handed_id:
+            return True
+        under_way = list(self._under_way.items())
+        return any(row.id == row_id and mid not in self._answered for mid, row in under_way)
 
     # -------------------------------------------------- paho's thread
     def answered(self, mid: int) -> bool:

@@ -41,5 +41,10 @@ def payload(connection: sqlite3.Connection, topic: str) -> str | None:
 
 def waits(connection: sqlite3.Connection, topic: str) -> bool:
     """The last announcement has not reached the broker yet."""
-    row = connection.execute("SELECT 1 FROM mqtt_queue WHERE topic = ? AND retain = 1", (topic,)).fetchone()
-    return row is not None
+    return row_id(connection, topic) is not None
+
+
+def row_id(connection: sqlite3.Connection, topic: str) -> int | None:
+    """The place in the outbox of the last announcement, as long as it is there."""
+    row = connection.execute("SELECT id FROM mqtt_queue WHERE topic = ? AND retain = 1", (topic,)).fetchone()
+    return int(row[0]) if row else None

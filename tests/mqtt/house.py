@@ -84,6 +84,7 @@ class House:
             status_topic=STATUS_TOPIC,
             interval_s=lambda _device_id: None,
             clock=clock,
+            owes=self.sender.owes,
             uniform=uniform,
         )
         self.registry.observe(self.announcer.changed)

@@ -13,8 +13,10 @@ from mbusgw.model.errors import RequestError
 from mbusgw.model.meter import MeterIdentity
 from mbusgw.model.quantity import QUANTITIES
 from mbusgw.model.record import Record
+from mbusgw.mqtt.ledger import ON_THEIR_WAY
 from mbusgw.registry.changes import Change
 from mbusgw.runtime import exactjson
+from mbusgw.store import outbox
 from tests.fakes.stores import rows
 from tests.mosquitto import Mosquitto, Subscriber, subscribed
 from tests.mqtt.house import GATEWAY, METER, STATUS_TOPIC, House, discovery_topic, reading
@@ -489,3 +491,85 @@ def test_it_tells_everything_anew_when_asked_and_not_too_often(house: Callable[.
     assert caught.value.status == 429
     with pytest.raises(RequestError):
         one.announcer.rediscover({"device": "meter_1"}, lambda _progress: None)
+
+
+# ------------------------------------------------------------------ a large fleet
+def fleet(one: House, count: int) -> list[str]:
+    """So many meters that were read; the topics of their announcements."""
+    meters = [MeterIdentity(f"{number:08d}", "ELS", 51, 4) for number in range(count)]
+    for meter in meters:
+        one.registry.record(reading(f"meter_{meter.id}", [ENERGY], meter=meter))
+    return [discovery_topic(meter) for meter in meters]
+
+
+class Steps:
+    """Store and announcer, turned by hand; the test is the broker."""
+
+    def __init__(self, one: House) -> None:
+        self.house = one
+        self.sent: list[str] = []
+
+    def turn(self) -> list[str]:
+        """One step of the announcer; what waits then."""
+        self.house.announcer.step()
+        self.commit()
+        return waiting(self.house)
+
+    def commit(self) -> None:
+        while self.house.store._units:
+            self.house.store.step()
+
+    def take(self, count: int) -> None:
+        """The broker acknowledges the first so many."""
+        first = rows(self.house.store, f"SELECT id, topic FROM mqtt_queue ORDER BY id LIMIT {count}")
+        self.sent += [topic for _, topic in first]
+        self.house.store.submit(outbox.acknowledged([row_id for row_id, _ in first], self.house.clock.now()))
+        self.commit()
+
+
+def test_however_many_are_announced_news_waits_behind_a_few_documents_only(house: Callable[..., House]) -> None:
+    one = house()
+    documents = {GATEWAY, *fleet(one, 60)}
+    steps = Steps(one)
+    one.announcer.everything()
+    value = 2_000_000
+    while not documents <= set(steps.sent):
+        assert len(documents & set(steps.turn())) <= ON_THEIR_WAY + 1, "the gateway's is told in any case"
+        value += 1000
+        one.recorder.deliver(reading("meter_1", [replace(ENERGY, value=Decimal(value))]))
+        steps.commit()
+        ahead = waiting(one)[: waiting(one).index("mbus/meter_1/energy")]
+        assert len(documents & set(ahead)) <= ON_THEIR_WAY + 1
+        steps.take(5)
+
+
+def test_a_birth_of_a_large_fleets_home_assistant_is_answered_with_states_when_all_is_announced(
+    house: Callable[..., House],
+) -> None:
+    one = house()
+    documents = fleet(one, 25)
+    steps = Steps(one)
+    one.announcer.rediscover({}, lambda *_: None)
+    while not any(topic.endswith("/attributes") for topic in steps.sent):
+        steps.turn()
+        steps.take(10)
+    last = max(steps.sent.index(topic) for topic in documents)
+    first = next(number for number, topic in enumerate(steps.sent) if topic.startswith("mbus/meter_"))
+    assert last < first
+
+
+def test_while_the_broker_takes_nothing_no_more_is_put_behind_and_it_goes_on_when_it_does(
+    house: Callable[..., House], mosquitto: Mosquitto
+) -> None:
+    one = house()
+    documents = {GATEWAY, *fleet(one, 40)}
+    one.start()
+    wait_until(lambda: len(announced(one)) == 41 and one.settled)
+    mosquitto.stop()
+    wait_until(lambda: not one.broker.connected)
+    one.announcer.everything()
+    wait_until(lambda: len(documents & set(waiting(one))) >= ON_THEIR_WAY)
+    assert len(documents & set(waiting(one))) == ON_THEIR_WAY
+    mosquitto.start()
+    with subscribed(mosquitto.port, "homeassistant/#") as told:
+        wait_until(lambda: {topic for topic, payload, _ in told.messages if payload} >= documents)

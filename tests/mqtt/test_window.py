@@ -65,6 +65,18 @@ def test_no_more_are_unacknowledged_than_we_want_and_the_broker_takes(
         assert len(bad.taken) == most + 1
 
 
+def test_what_the_broker_owes_is_what_was_not_handed_over_or_not_acknowledged() -> None:
+    def second_is_ignored(taken: Taken) -> int | None:
+        return None if taken.payload == "2" else 0
+
+    with BadBroker(second_is_ignored) as bad, connected(bad, window=3) as (broker, window):
+        window.feed(numbered(3))
+        assert all(window.owes(number) for number in (1, 2, 3))
+        window.fill(0.0)
+        wait_until(lambda: len(broker.acks) == 2)
+        assert [window.owes(number) for number in (1, 2, 3, 4)] == [False, True, False, True]
+
+
 def test_a_message_that_cannot_be_handed_over_waits_for_the_sender_who_takes_it_out() -> None:
     with BadBroker() as bad, connected(bad, window=2) as (_, window):
         window.feed([*numbered(9), Waiting(10, "t/#", "x", False), *numbered(5, first=11)])
