@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 #: A report of this age is as good as a new one.
 FRESH_S = 1.0
+#: Just after the start much has only begun: what is not there yet is no news, and looked at again soon.
+STARTING_S = 3.0
 
 
 @dataclass(slots=True)
@@ -84,7 +86,7 @@ class HealthMonitor(Worker):
             self._metrics.worker_crashes(worker.name, worker.crashes)
         self._publish(report)
         self._file.write(f"{iso(self.clock.now())} {report.status.value} up {report.uptime_s} s\n")
-        self.wait(self._interval_s)
+        self.wait(min(self._interval_s, STARTING_S) if _is_starting(report) else self._interval_s)
 
     def teardown(self) -> None:
         if self.stopping:
@@ -117,10 +119,10 @@ class HealthMonitor(Worker):
                 trouble.looks += 1
                 if self._last_error is None:
                     self._last_error = self._error(name, result)
-            else:
+            elif result.status is not Status.DEGRADED or not _is_starting(report):
                 since_mono = trouble.since_mono if trouble else self.clock.mono()
                 self._troubles[name] = _Trouble(result, since_mono)
-                if report.uptime_s > 0:  # at the first look much has only begun
+                if not _is_starting(report):
                     self._last_error = self._error(name, result)
                 level = logging.ERROR if result.status is Status.UNHEALTHY else logging.WARNING
                 log.log(level, "%s is %s: %s", name, result.status.value, result.detail)
@@ -132,3 +134,7 @@ class HealthMonitor(Worker):
         seconds, status = self.clock.mono() - trouble.since_mono, trouble.result.status
         looks = counted(trouble.looks, "look")
         log.info("%s is healthy again after %.0f s (%s at %s)", name, seconds, status.value, looks)
+
+
+def _is_starting(report: HealthReport) -> bool:
+    return report.uptime_s < STARTING_S

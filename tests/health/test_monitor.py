@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from mbusgw.health import monitor as monitor_module
 from mbusgw.health.checks import Check
-from mbusgw.health.monitor import HealthMonitor
+from mbusgw.health.monitor import STARTING_S, HealthMonitor
 from mbusgw.health.report import CheckResult, HealthReport, Status
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.runtime.metrics import Metrics
@@ -131,9 +132,32 @@ def test_a_trouble_is_logged_when_it_begins_worsens_and_ends(
     ]
 
 
-def test_of_a_component_that_is_taken_out_nothing_is_said_any_more(
-    house: House, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("status,said", [(Status.DEGRADED, []), (Status.UNHEALTHY, ["ERROR"])])
+def test_at_the_start_it_is_no_news_that_something_is_not_there_yet(
+    house: House, clock: TurnedClock, caplog: pytest.LogCaptureFixture, status: Status, said: list[str]
 ) -> None:
+    house.result = CheckResult(status, "the broker is not connected")
+    with caplog.at_level(logging.WARNING, logger="mbusgw.health"):
+        house.monitor.step()
+        assert [record.levelname for record in caplog.records] == said
+        clock.turn(STARTING_S)
+        house.monitor.step()
+        assert len(caplog.records) == 1
+
+
+def test_soon_after_the_start_it_looks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitor_module, "STARTING_S", 0.5)
+    house = House(tmp_path / "heartbeat", SystemClock(), interval_s=PATIENCE_S * 2)
+    house.monitor.start()
+    wait_until(lambda: len(house.published) > 1, what="there was no second look")
+    house.monitor.stop()
+    assert house.monitor.join(PATIENCE_S)
+
+
+def test_of_a_component_that_is_taken_out_nothing_is_said_any_more(
+    house: House, clock: TurnedClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock.turn(STARTING_S)
     house.result = CheckResult(Status.DEGRADED, "not connected")
     house.monitor.step()
     taken_out = house.table.pop("mqtt")
