@@ -72,11 +72,11 @@ class GatewayEntities:
     def _reported(self, buses: list[str]) -> dict[str, Any]:
         """What the report on ``bridge/info`` tells."""
         gauge = {"state_class": "measurement"}
-        uptime = {**gauge, "device_class": "duration", "unit_of_measurement": "s"}
+        seconds = {"device_class": "duration", "unit_of_measurement": "s", "suggested_display_precision": 0}
         none = self._words["none"]
         error = f"{{{{ (value_json.last_error.message if value_json.last_error else '{none}')[:255] }}}}"
         components = {
-            "uptime": self._sensor("uptime", "{{ value_json.uptime_s }}", uptime),
+            "uptime": self._sensor("uptime", "{{ value_json.uptime_s }}", {**gauge, **seconds}),
             "waiting": self._sensor("waiting", "{{ value_json.messages_waiting }}", {**gauge, "icon": "mdi:tray-full"}),
             "online": self._sensor("online", "{{ value_json.meters_online }}", {**gauge, "icon": "mdi:counter"}),
             "last_error": self._sensor("last_error", error, {"icon": "mdi:alert-circle-outline"}),

@@ -99,6 +99,20 @@ _BY_KIND: Mapping[Kind, Look] = {
 #: The fixed structure has no storage numbers; so it calls the counter of a due date.
 _OF_THE_PAST = frozenset({"historic", "fixed_date"})
 
+#: Device class and unit → digits after the point, where a look has none of its own. Left to itself, a newer Home
+#: Assistant rounds a flow to whole m³/h and litres to tens, and shows hundredths of a day. Who sets them there has
+#: the last word.
+_DIGITS: Mapping[tuple[str, str], int] = {
+    ("water", "m³"): 3,
+    ("gas", "m³"): 3,
+    ("volume", "m³"): 3,
+    ("volume_flow_rate", "m³/h"): 3,
+    ("energy", "MWh"): 3,
+    ("energy", "GJ"): 3,
+    ("pressure", "bar"): 3,
+    ("duration", "d"): 0,
+}
+
 _NUMERIC = frozenset({Kind.COUNTER, Kind.GAUGE, Kind.DURATION})
 
 
@@ -177,11 +191,13 @@ def _history(base: Look) -> Look:
 
 
 def _checked(base: Look, unit: str) -> Look:
-    """``base`` without a class that Home Assistant would refuse for ``unit``."""
+    """``base`` without a class that Home Assistant would refuse for ``unit``, and with so many digits as that wants."""
     if base.device_class and not accepts(base.device_class, unit):
         base = replace(base, device_class=None)
     if base.device_class in ("date", "timestamp"):
         base = replace(base, state_class=None)
+    if base.precision is None:
+        base = replace(base, precision=_DIGITS.get((base.device_class or "", unit)))
     return base
 
 

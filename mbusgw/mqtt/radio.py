@@ -19,7 +19,12 @@ _ENTITIES: Mapping[str, tuple[tuple[str, str], bool, str, Mapping[str, Any]]] = 
         ("Sending interval", "Sendeintervall"),
         False,
         "radio.interval_s",
-        {"device_class": "duration", "state_class": "measurement", "unit_of_measurement": "s"},
+        {
+            "device_class": "duration",
+            "state_class": "measurement",
+            "unit_of_measurement": "s",
+            "suggested_display_precision": 0,
+        },
     ),
     "completeness": (
         ("Telegrams heard", "Empfangsquote"),

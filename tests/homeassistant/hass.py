@@ -59,6 +59,13 @@ class HomeAssistant:
                 stdout=out, stderr=out, env={"HOME": str(self._folder), "PATH": "/usr/bin:/bin"},
             )  # fmt: skip
         wait_until(self._is_ready, timeout=START_S, what=lambda: f"Home Assistant does not start:\n{self.log}")
+        self._keep_port()
+
+    def _keep_port(self) -> None:
+        """Newer versions take another port on trial, and go back to the usual one when nobody confirms it."""
+        trial = self._folder / ".storage" / "http"
+        if trial.exists() and "pending" in trial.read_text() and self.ask("http/config")["pending"]:
+            self.ask("http/config/promote")
 
     def upgrade(self, program: str) -> None:
         """Another version in the same folder, from the next start on."""

@@ -84,11 +84,27 @@ def test_every_entity_is_as_it_was_announced_and_has_a_value(world: World) -> No
         assert there["entity_id"] == one["default_entity_id"]
         assert there["original_device_class"] == one.get("device_class")
         assert (there["disabled_by"] is None) == one.get("enabled_by_default", True)
+        digits = one.get("suggested_display_precision")
+        if digits is not None and there["disabled_by"] is None:
+            assert there["options"]["sensor"]["suggested_display_precision"] == digits
         if there["entity_id"] in states:
             attributes = states[there["entity_id"]]["attributes"]
             assert attributes.get("unit_of_measurement") == one.get("unit_of_measurement")
             assert attributes.get("state_class") == one.get("state_class")
     assert len(world.hass.devices()) == len(world.meters) + 1
+
+
+def test_no_value_is_shown_with_so_few_digits_that_it_says_something_else(world: World) -> None:
+    wait_for_all(world)
+    states, digits_told = shown(world), 0
+    for one in world.hass.entities().values():
+        digits = one["options"].get("sensor", {}).get("suggested_display_precision")
+        if digits is None or one["entity_id"] not in states:
+            continue
+        digits_told += 1
+        value = float(states[one["entity_id"]]["state"])
+        assert round(value, digits) == pytest.approx(value, rel=0.02), one["entity_id"]
+    assert digits_told
 
 
 def test_no_name_says_the_device_twice(world: World) -> None:

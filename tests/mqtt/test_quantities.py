@@ -79,6 +79,25 @@ def test_the_main_quantities_get_their_class(
     assert shown.enabled or slug == "operating_time"
 
 
+@pytest.mark.parametrize(
+    ("slug", "unit", "medium", "digits"),
+    [
+        ("volume_flow", "m³/h", WATER, 3),
+        ("volume", "m³", WATER, 3),
+        ("volume", "m³", GAS, 3),
+        ("volume", "m³", HEAT, 3),
+        ("energy", "J", HEAT, 3),
+        ("pressure", "bar", WATER, 3),
+        ("flow_temperature", "°C", HEAT, 1),
+        ("remaining_battery", "d", WATER, 0),
+    ],
+)
+def test_what_home_assistant_would_round_is_shown_as_the_meter_tells_it(
+    slug: str, unit: str, medium: int, digits: int
+) -> None:
+    assert look(field(slug, unit), medium).precision == digits
+
+
 def test_values_of_a_due_date_and_diagnostics_are_off_until_a_person_turns_them_on() -> None:
     assert not look(field("energy", "Wh", storage=1), HEAT).enabled
     assert not look(field("power", "W", function=Function.MAXIMUM), HEAT).enabled
