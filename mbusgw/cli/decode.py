@@ -12,6 +12,7 @@ from mbusgw.mbus.decode import decode_frame
 from mbusgw.model.document import failure_document, telegram_document
 from mbusgw.model.errors import DecodeError, FormatUnknown, MbusgwError
 from mbusgw.model.telegram import DecodedTelegram
+from mbusgw.model.wording import counted
 from mbusgw.parsers.formats import FormatMemory
 from mbusgw.parsers.local import decode_telegram
 from mbusgw.runtime.exactjson import dumps
@@ -91,7 +92,7 @@ def parse_key(text: str) -> bytes:
     """The 16 bytes of an AES key. Raises ``MbusgwError`` that does not show it."""
     digits = _SEPARATORS.sub("", text)
     if len(digits) != 2 * KEY_BYTES or re.search(r"[^0-9A-Fa-f]", digits):
-        raise MbusgwError(f"a key is {2 * KEY_BYTES} hex digits; this has {len(digits)} characters")
+        raise MbusgwError(f"a key is {2 * KEY_BYTES} hex digits; this has {counted(len(digits), 'character')}")
     return bytes.fromhex(digits)
 
 

@@ -13,6 +13,7 @@ from json import JSONDecodeError, JSONDecoder
 from typing import Any
 
 from mbusgw.config.kinds import check_manufacturer, check_meter_id
+from mbusgw.model.wording import counted
 from mbusgw.store.keys import ANY, MeterKey
 
 #: What a column is called: its name in small letters and digits alone.
@@ -137,7 +138,7 @@ def _csv_entries(text: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
                         return
                     continue
             if len(cells) > len(columns) and any(cells[len(columns):]):
-                yield reader.line_num, f"it has {len(cells)} columns, the head {len(columns)}"
+                yield reader.line_num, f"it has {counted(len(cells), 'column')}, the head {len(columns)}"
                 continue
             yield reader.line_num, dict(zip(columns, cells))
     except csv.Error as error:
