@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
@@ -36,8 +37,9 @@ COMMIT_TIMEOUT_S = 30.0
 #: A server that is not there costs one try, and is found soon after its return; one that answers is left in peace.
 AWAY_PAUSES_S = (1.0, 4.0)
 PAUSES_S = (1.0, 60.0)
-#: So many refused in a row, and it is not the readings that are wrong.
-DOUBTS = 10
+#: So many refused in a row, and perhaps it is not the readings that are wrong: one of the newest so many is tried,
+#: of another meter if there is one.
+DOUBTS, NEWEST = 10, 100
 
 #: A server that has another reason each time is told of each time.
 REASONS_MAX = 100
@@ -61,8 +63,8 @@ class Courier(WorkerWithView):
     """The only one who talks to one output.
 
     The history is the queue, so an output that is away costs nothing but a place in it. A request that is refused is
-    halved until the one bad reading is found. That one is set aside once the output takes another: one that refuses
-    everything has another trouble, and then nothing is set aside and all is tried again later.
+    halved until the one bad reading is found. That one is set aside when the output has taken another, and still does not
+    take it: one that refuses everything has another trouble, and then nothing is set aside and all is tried again later.
     ``snapshot``, ``ring``: **any thread**; the rest: **own thread**
     """
 
@@ -92,10 +94,12 @@ class Courier(WorkerWithView):
         self._taken: int | None = None  # up to here the output has everything, but for what is set aside
         self._saved = -1
         self._next = 0  # what was read so far; beyond what was taken only while in doubt
-        self._doubts: list[Refusal] = []
+        self._doubts: list[KeptReading] = []  # refused, and nothing was taken since
+        self._suspects: deque[KeptReading] = deque()  # tried once more, because another was taken
         self._refusals: list[Refusal] = []  # to be set aside, not yet written
         self._reasons = Once(REASONS_MAX)  # why readings were set aside: each is told once
         self._trouble: str | None = None
+        self._doubt_reason = ""  # why the last one was refused
 
     # -------------------------------------------------- anyone
     def ring(self) -> None:
@@ -120,14 +124,19 @@ class Courier(WorkerWithView):
             self.wait(min(pause_s, LOOK_S) if pause_s > 0 else LOOK_S)
             return
         newest = self._store.count("readings")
-        if newest > self._next:
+        if self._suspects:
+            self._try_again()
+        elif len(self._doubts) >= DOUBTS:
+            self._try_another(newest)
+        elif newest > self._next:
             self._hand_over(readings.after(self.view, self._next, self._size), newest)
-            if self.clock.mono() >= self._save_mono:
-                self._save()
         else:
             self._save()
             self._bell.wait(LOOK_S)
             self._bell.clear()
+            return
+        if self.clock.mono() >= self._save_mono:
+            self._save()
 
     def teardown(self) -> None:
         """Writes down how far it has got."""
@@ -150,13 +159,49 @@ class Courier(WorkerWithView):
             self._go_on(newest)
             return
         shown = [one for one in waiting if not self._hides(one.device_id)]
+        verdict = self._post(shown)
+        if verdict is None:
+            self._go_on(waiting[-1].id)
+        else:
+            self._settle(waiting, len(shown), verdict)
+
+    def _try_again(self) -> None:
+        """One that was refused; now it is known that others are taken."""
+        one = self._suspects[0]
+        verdict = self._post([one])
+        if verdict is None or verdict.said is Said.TAKEN:
+            self._metrics.output_readings(self.config.name, "sent", 1)
+        elif verdict.said is Said.REFUSED:
+            self._set_aside(Refusal(one.id, one.device_id, one.read_at, verdict.reason))
+        else:
+            self._pause_for(verdict)
+            return
+        self._works()
+        self._suspects.popleft()
+        self._go_on(self._next)
+
+    def _try_another(self, newest: int) -> None:
+        """Before its turn: is it all these readings that are wrong, or the server? It gets that one twice."""
+        doubted = {one.device_id for one in self._doubts}
+        last = readings.after(self.view, max(self._next, newest - NEWEST), NEWEST)
+        shown = [one for one in last if not self._hides(one.device_id)]
+        verdict = self._post(sorted(shown, key=lambda one: (one.device_id not in doubted, one.id))[-1:])
+        if verdict is None or verdict.said is Said.REFUSED:
+            reason = verdict.reason if verdict else self._doubt_reason
+            self._failed(Verdict(Said.DENIED, f"it refuses every reading: {reason}"))
+        elif verdict.said is Said.TAKEN:
+            self._take_up()
+        else:
+            self._failed(verdict)
+
+    def _post(self, shown: Sequence[KeptReading]) -> Verdict | None:
+        """What the server says; None where there is nothing to post."""
         request = self._output.request(shown) if shown else None
         if request is None:
-            self._go_on(waiting[-1].id)
-            return
+            return None
         verdict = judge(self._http.post(request, timeout_s=self.config.timeout), self.clock)
         self._metrics.output_request(self.config.name, verdict.said.value)
-        self._settle(waiting, len(shown), verdict)
+        return verdict
 
     # -------------------------------------------------- what became of a request
     def _settle(self, sent: Sequence[KeptReading], shown: int, verdict: Verdict) -> None:
@@ -170,22 +215,28 @@ class Courier(WorkerWithView):
             self._doubt(sent[0], verdict)
 
     def _well(self, sent: Sequence[KeptReading], shown: int) -> None:
-        for one in self._doubts:
-            self._say_set_aside(one)
-        self._refusals += self._doubts
-        self._doubts = []
+        self._take_up()
         self._go_on(sent[-1].id)
         self._metrics.output_readings(self.config.name, "sent", shown)
+        if len(sent) < self._size and self._output.batch > 1:
+            self._again_mono = self.clock.mono() + GATHER_S
+        self._size = min(2 * self._size, self._output.batch)
+
+    def _take_up(self) -> None:
+        """It takes readings: those that it did not take are tried once more."""
+        self._suspects.extend(self._doubts)
+        self._doubts = []
+        self._works()
+
+    def _works(self) -> None:
         self._away.cleared("takes readings again")
         self._denied.cleared("takes readings again")
         self._trouble = None
         self._away_pause.reset()
         self._pause.reset()
-        if len(sent) < self._size and self._output.batch > 1:
-            self._again_mono = self.clock.mono() + GATHER_S
-        self._size = min(2 * self._size, self._output.batch)
 
-    def _say_set_aside(self, one: Refusal) -> None:
+    def _set_aside(self, one: Refusal) -> None:
+        self._refusals.append(one)
         level = logging.ERROR if self._reasons.begins(one.reason) else logging.DEBUG
         log.log(
             level,
@@ -199,19 +250,21 @@ class Courier(WorkerWithView):
 
     def _go_on(self, reading_id: int) -> None:
         self._next = reading_id
-        if not self._doubts:
+        if not self._doubts and not self._suspects:
             self._taken = self._next
 
     def _doubt(self, one: KeptReading, verdict: Verdict) -> None:
-        self._doubts.append(Refusal(one.id, one.device_id, one.read_at, verdict.reason))
+        self._doubts.append(one)
+        self._doubt_reason = verdict.reason
         self._next = one.id
-        if len(self._doubts) >= DOUBTS:
-            self._failed(Verdict(Said.DENIED, f"it refuses every reading: {verdict.reason}"))
 
     def _failed(self, verdict: Verdict) -> None:
         """Everything from what was taken last on is tried again."""
         self._doubts = []
         self._next = self._taken or 0
+        self._pause_for(verdict)
+
+    def _pause_for(self, verdict: Verdict) -> None:
         self._trouble = verdict.reason
         if verdict.said is Said.DENIED:
             self._denied.failed(OutputDenied(verdict.reason, hint=DENIED_HINT))
@@ -224,7 +277,7 @@ class Courier(WorkerWithView):
     def _save(self) -> None:
         """What cannot be written now (a full disk) is written later."""
         self._save_mono = self.clock.mono() + SAVE_S
-        if self._taken is None or (self._taken == self._saved and not self._refusals):
+        if self._taken is None or self._suspects or (self._taken == self._saved and not self._refusals):
             return
         write = outputs.advance(self.config.name, self._taken, self._refusals, self.clock.now())
         try:

@@ -172,6 +172,48 @@ def test_one_that_refuses_every_reading_has_another_trouble_and_nothing_is_set_a
     assert set_aside(driven.store, driven.config.name) == []
 
 
+def test_a_meter_of_which_every_reading_is_refused_holds_up_no_other(driven: Driven, consumer: Consumer) -> None:
+    bad = [number for number in range(1, 4 * DOUBTS) if number % 13]
+    consumer.answer = answer = refusing(*bad)
+    for number in range(1, 4 * DOUBTS):
+        driven.add(number, device="broken" if number in bad else "whole")
+    driven.all_of_it()
+    assert list(dict.fromkeys(sorted(answer.good))) == [13, 26, 39]  # type: ignore[attr-defined]
+    assert len(set_aside(driven.store, driven.config.name)) == len(bad)
+    assert driven.counted("mbusgw_output_readings") == {"sent": 3, "set_aside": len(bad)}
+
+
+def test_what_was_refused_until_somebody_put_the_server_right_is_not_missing(
+    driven: Driven, consumer: Consumer
+) -> None:
+    many = list(range(1, DOUBTS))
+    consumer.answer = refusing(*many)
+    driven.add(*many)
+    while len(driven.courier._doubts) < 5:
+        driven.step()
+    consumer.answer = answer = refusing()
+    driven.add(DOUBTS)
+    driven.all_of_it()
+    assert sorted(answer.good) == [*many, DOUBTS]  # type: ignore[attr-defined]
+    assert set_aside(driven.store, driven.config.name) == []
+
+
+def test_while_those_that_were_refused_are_tried_once_more_the_server_may_go_away(
+    driven: Driven, consumer: Consumer
+) -> None:
+    consumer.answer = answer = refusing(1, 2)
+    driven.add(1, 2, 3)
+    while not driven.courier._suspects:
+        driven.step()
+    consumer.answer = lambda _request: Reply(503)
+    driven.step(3)
+    assert driven.courier.snapshot().trouble and driven.waiting() == 3
+    consumer.answer = answer
+    driven.all_of_it()
+    assert answer.good == [3] and driven.courier.snapshot().trouble is None  # type: ignore[attr-defined]
+    assert len(set_aside(driven.store, driven.config.name)) == 2
+
+
 def test_the_readings_of_hidden_meters_are_left_out(driven: Driven, consumer: Consumer) -> None:
     driven.hidden.add("neighbour")
     driven.add(1)
