@@ -3,12 +3,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mbusgw.mbus.decode import decode_frame, is_application_error
+from mbusgw.mbus.decode import (
+    CI_FIXED,
+    CI_FIXED_MODE_2,
+    CI_LONG_HEADER,
+    CI_LONG_HEADER_MODE_2,
+    CI_SHORT_HEADER,
+    decode_frame,
+    is_application_error,
+)
 from mbusgw.mbus.frames import RSP_UD, RSP_UD_MASK, LongFrame, parse
 from mbusgw.model.errors import DecodeError, FrameDamaged, FrameUnexpected
 
 #: Where the CI field of a long frame stands, and what comes after the data: checksum and stop byte.
 _CI, _END = 6, 2
+#: Where the access number stands in the data.
+_ACCESS_NO_AT = {CI_LONG_HEADER: 8, CI_LONG_HEADER_MODE_2: 8, CI_SHORT_HEADER: 0, CI_FIXED: 4, CI_FIXED_MODE_2: 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +94,5 @@ def access_step(before: bytes, raw: bytes) -> int | None:
 
 
 def _access_no(raw: bytes) -> int | None:
-    try:
-        return decode_frame(raw).header.access_no
-    except DecodeError:
-        return None
+    at = _ACCESS_NO_AT.get(raw[_CI]) if len(raw) > _CI else None
+    return None if at is None or len(raw) <= _CI + 1 + at + _END else raw[_CI + 1 + at]

@@ -7,7 +7,7 @@ from mbusgw.mbus.answer import Answer
 from mbusgw.mbus.frames import LongFrame, ShortFrame, encode, parse
 from mbusgw.mbus.link import Ways
 from mbusgw.mbus.session import Session
-from mbusgw.mbus.succession import DOUBTS_MAX, Succession
+from mbusgw.mbus.succession import COUNTS_MIN, DOUBTS_MAX, Succession
 from mbusgw.mbus.tally import ADDRESSES_MAX, Tallies, Tally
 from mbusgw.model.errors import FrameDamaged, FrameUnexpected
 from mbusgw.simulator.catalogue import build_meter
@@ -207,3 +207,48 @@ def test_a_damaged_telegram_that_the_meter_repeats_costs_one_request_and_no_new_
         assert len(session.read_user_data(1, repeats=1).frames) == 3
         asked = [parse(request) for _, request in list(segment.requests)[before:]]
     assert len([one for one in asked if isinstance(one, ShortFrame) and one.control != NKE]) == 4
+
+
+# ------------------------------------------------------------------ an access number that is not later
+def counting(*access_numbers: int) -> Succession:
+    """What is known of a meter that has counted well until now."""
+    succession = Succession()
+    for number in (*range(100, 101 + COUNTS_MIN), *access_numbers):
+        assert judged(succession, number) == ""
+    return succession
+
+
+def judged(succession: Succession, access_no: int, value: int | None = None) -> str:
+    raw = telegram(access_no, value=access_no if value is None else value)
+    return succession.gap((raw,), complete=True, disturbed=False)
+
+
+@pytest.mark.parametrize("number", [108, 104, 0])
+def test_a_telegram_that_is_new_and_not_later_is_doubted(number: int) -> None:
+    succession = counting()
+    assert "not later" in judged(succession, number, value=1)
+    assert judged(succession, 110) == "", "the next one was the meter's own"
+    assert judged(succession, 111) == ""
+
+
+def test_a_meter_that_begins_to_count_anew_costs_one_more_readout() -> None:
+    succession = counting()
+    assert "not later" in judged(succession, 1)
+    assert judged(succession, 2) == ""
+    assert judged(succession, 3) == ""
+
+
+@pytest.mark.parametrize("numbers", [[42] * 30, [1, 2, 3] * 10, [200, 60] * 15])
+def test_one_that_does_not_count_is_not_doubted_for_it(numbers: list[int]) -> None:
+    succession = Succession()
+    assert [judged(succession, number, value=n) for n, number in enumerate(numbers)] == [""] * len(numbers)
+
+
+def test_one_that_says_the_same_once_more_is_not_doubted_for_its_number() -> None:
+    assert judged(counting(), 100 + COUNTS_MIN) == ""
+
+
+def test_others_may_have_asked_it_too() -> None:
+    succession = counting(150, 200, 60)
+    assert judged(succession, 61) == ""
+    assert "not later" in judged(succession, 60, value=9)
