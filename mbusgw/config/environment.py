@@ -112,6 +112,9 @@ class Overlay:
             if not whose or not secret:
                 self._refuse(name, f"part {len(pairs) + 1} is not {form}", example)
                 return {}
+            if whose.strip() in pairs:
+                self._refuse(name, f"names {whose.strip()} twice", "leave one out")
+                return {}
             pairs[whose.strip()] = secret.strip()
         return pairs
 

@@ -80,6 +80,7 @@ def test_an_empty_variable_changes_nothing() -> None:
         ("LOBARO_TIMEOUT_S", "soon", "no duration"),
         ("INGEST_API_KEYS", "gw1", "part 1 is not GATEWAY:KEY"),
         ("INGEST_API_KEYS", "gw1:a;gw2:", "part 2 is not GATEWAY:KEY"),
+        ("INGEST_API_KEYS", "gw1:a;gw2:b;gw1:c", "names gw1 twice"),
         ("INGEST_API_KEYS", "gw/1:Hidden99", "becomes part of a topic"),
         ("N_WORKERS", "99", "must be at most 8"),
         ("ENABLE_DEDUP", "x", "must be true or false"),
