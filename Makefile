@@ -12,7 +12,7 @@ STAMP := .venv/.installed
 # Most of a test's time is waiting for something real, so twice as many at a time as the smallest machines have cores;
 # every test takes its own ports and folders. What is compiled is kept in .venv: pytest rewrites each module, and the
 # tests start the gateway a few hundred times.
-PYTEST ?= env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(CURDIR)/.venv/pycache $(PY) -m pytest -n 4
+PYTEST ?= env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX='$(CURDIR)/.venv/pycache' $(PY) -m pytest -n 4
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test fast explore lint bench clean broker tools

@@ -56,7 +56,8 @@ class StandInWmbusmeters:
         self._folder = folder
         self._said: dict[str, Any] = {"version": version, "answers": {}}
         program = folder / "wmbusmeters"
-        program.write_text(f"#!{sys.executable} -I\n{_PROGRAM}")
+        # Not `#!{sys.executable}`, whose folder may have a space in its name: a line of sh that is a text to Python.
+        program.write_text(f"#!/bin/sh\n\'\'\'exec\' \"{sys.executable}\" -I \"$0\" \"$@\"\n\' \'\'\'\n{_PROGRAM}")
         program.chmod(0o755)
         self.command = str(program)
         self._write()
