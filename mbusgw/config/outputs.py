@@ -50,6 +50,7 @@ class InfluxConfig(OutputSection):
     password_file: FilePath | None = None
     measurement: Measurement = "mbus"
     precision: Literal["s", "ms", "us", "ns"] = "ns"
+    units: bool = False
 
     @model_validator(mode="after")
     def _check_place(self) -> InfluxConfig:

@@ -63,8 +63,9 @@ class Courier(WorkerWithView):
     """The only one who talks to one output.
 
     The history is the queue, so an output that is away costs nothing but a place in it. A request that is refused is
-    halved until the one bad reading is found. That one is set aside when the output has taken another, and still does not
-    take it: one that refuses everything has another trouble, and then nothing is set aside and all is tried again later.
+    halved until the one bad reading is found. That one is set aside when the output has taken another, and still does
+    not take it: one that refuses everything has another trouble, and then nothing is set aside and all is tried again
+    later.
     ``snapshot``, ``ring``: **any thread**; the rest: **own thread**
     """
 

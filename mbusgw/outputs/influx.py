@@ -37,7 +37,8 @@ class Influx:
 
     Numbers are written as they are read, and all of them as floats, since a field has one type for ever and a counter
     that counts in thousands today may show tenths tomorrow. A value in quarantine has a field of its own, so that no
-    graph and no difference is made of it by mistake. **immutable**
+    graph and no difference is made of it by mistake. Units stand in the names of fields if that is wanted: a tag
+    would be that of all fields of a line. **immutable**
     """
 
     batch = 500
@@ -65,11 +66,7 @@ class Influx:
 
     def line(self, reading: KeptReading) -> str:
         """One point; empty where it has no field."""
-        doubted = reading.quarantined or ()
-        fields = [
-            f"{_key(name)}{QUARANTINED if name in doubted else ''}={_value(value)}"
-            for name, (value, _unit) in reading.values.items()
-        ]
+        fields = [f"{self._field(reading, name)}={_value(value)}" for name, (value, _unit) in reading.values.items()]
         if reading.rssi_dbm is not None:
             fields.append(f"rssi_dbm={reading.rssi_dbm}")
         if not fields:
@@ -78,6 +75,11 @@ class Influx:
             fields.append(f"status={reading.status}")
         tags = "".join(f",{name}={value.translate(_NAME)}" for name, value in _tags(reading) if value)
         return f"{self._config.measurement}{tags} {','.join(fields)} {self._time(reading.read_at)}"
+
+    def _field(self, reading: KeptReading, name: str) -> str:
+        unit = reading.values[name][1].translate(_NAME) if self._config.units else ""
+        doubted = reading.quarantined is not None and name in reading.quarantined
+        return f"{_key(name)}{f'_{unit}' if unit else ''}{QUARANTINED if doubted else ''}"
 
     def _time(self, moment: datetime) -> int:
         return (moment - _EPOCH) // timedelta(microseconds=1) * _PRECISIONS[self._config.precision] // 10**6

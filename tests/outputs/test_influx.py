@@ -53,6 +53,17 @@ def test_a_value_in_quarantine_has_a_field_of_its_own() -> None:
     assert " energy_quarantined=0,volume=2,time_value_quarantined=3 " in influx().line(one)
 
 
+def test_units_stand_in_the_names_of_fields_where_that_is_wanted() -> None:
+    units = {"energy": "kWh", "volume": "m³", "flow_temperature": "°C", "error_flags": ""}
+    values = {name: (number, unit) for number, (name, unit) in enumerate(units.items(), 1)}
+    one = replace(kept(), values=values, quarantined=("volume",), rssi_dbm=-70.0)
+    line = influx(f"{V2}, units: true").line(one)
+    assert " energy_kWh=1,volume_m³_quarantined=2,flow_temperature_°C=3,error_flags=4,rssi_dbm=-70.0 " in line
+    (point,) = parse(line + "\n")
+    assert point.fields["volume_m³_quarantined"] == 2
+    assert " energy=1,volume_quarantined=2,flow_temperature=3,error_flags=4," in influx().line(one)
+
+
 def test_a_reading_without_values_has_no_line_and_nothing_is_asked_for_it() -> None:
     assert influx().line(kept()) == "" and influx().request([kept()]) is None
     assert request(influx(), kept(), kept(energy=1)).body == (influx().line(kept(energy=1)) + "\n").encode()
