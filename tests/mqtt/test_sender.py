@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -309,45 +310,33 @@ def test_what_the_broker_refuses_is_set_aside_told_once_and_the_rest_goes_on(
 
 
 def test_a_broker_that_takes_one_message_at_a_time_gets_all_in_order(tmp_path: Path) -> None:
-    with BadBroker(properties=b"\x21\x00\x01") as bad:
-        one = Lane(tmp_path / "test.db", bad.port)
-        try:
-            wait_until(lambda: one.broker.connected)
-            assert one.broker.window == 1
-            one.put(*numbered(50))
-            wait_until(lambda: len(bad.taken) == 50)
-            assert [int(payload) for payload in bad.payloads()] == list(range(50))
-        finally:
-            one.close()
+    with BadBroker(properties=b"\x21\x00\x01") as bad, closing(Lane(tmp_path / "test.db", bad.port)) as one:
+        wait_until(lambda: one.broker.connected)
+        assert one.broker.window == 1
+        one.put(*numbered(50))
+        wait_until(lambda: len(bad.taken) == 50)
+        assert [int(payload) for payload in bad.payloads()] == list(range(50))
 
 
 def test_too_large_a_message_is_set_aside_without_being_sent(tmp_path: Path) -> None:
-    with BadBroker(properties=b"\x27\x00\x00\x00\x50") as bad:
-        one = Lane(tmp_path / "test.db", bad.port)
-        try:
-            one.put(Message("t/1", "x" * 100, False), Message("t/2", "y", False))
-            wait_until(lambda: one.store.count("outbox") == 0)
-            assert bad.payloads() == ["y"]
-            ((reason,),) = rows(one.store, "SELECT reason FROM set_aside")
-            assert reason == "Packet too large: 110 bytes, the broker takes 80"
-        finally:
-            one.close()
+    with BadBroker(properties=b"\x27\x00\x00\x00\x50") as bad, closing(Lane(tmp_path / "test.db", bad.port)) as one:
+        one.put(Message("t/1", "x" * 100, False), Message("t/2", "y", False))
+        wait_until(lambda: one.store.count("outbox") == 0)
+        assert bad.payloads() == ["y"]
+        ((reason,),) = rows(one.store, "SELECT reason FROM set_aside")
+        assert reason == "Packet too large: 110 bytes, the broker takes 80"
 
 
 @pytest.mark.slow
 def test_a_broker_that_never_acknowledges_gets_a_new_connection_and_all_in_order(tmp_path: Path) -> None:
-    with BadBroker(deaf_at_first) as bad:
-        one = Lane(tmp_path / "test.db", bad.port)
-        try:
-            one.put(*numbered(5))
-            wait_until(lambda: len(bad.taken) == 5)
-            assert bad.connections == 1
-            one.clock.advance(SILENCE_S[0])
-            one.sender.ring()
-            wait_until(lambda: one.store.count("outbox") == 0)
-            assert bad.payloads()[5:] == [str(number) for number in range(5)] and bad.connections == 2
-        finally:
-            one.close()
+    with BadBroker(deaf_at_first) as bad, closing(Lane(tmp_path / "test.db", bad.port)) as one:
+        one.put(*numbered(5))
+        wait_until(lambda: len(bad.taken) == 5)
+        assert bad.connections == 1
+        one.clock.advance(SILENCE_S[0])
+        one.sender.ring()
+        wait_until(lambda: one.store.count("outbox") == 0)
+        assert bad.payloads()[5:] == [str(number) for number in range(5)] and bad.connections == 2
 
 
 @pytest.mark.slow
@@ -360,15 +349,11 @@ def test_a_broker_that_closes_after_every_tenth_message_gets_all_in_order(tmp_pa
             raise Close
         return 0
 
-    with BadBroker(ten_each) as bad:
-        one = Lane(tmp_path / "test.db", bad.port)
-        try:
-            one.put(*numbered(35))
-            wait_until(lambda: one.store.count("outbox") == 0)
-            first = list(dict.fromkeys(int(payload) for payload in bad.payloads()))
-            assert first == list(range(35)) and bad.connections >= 4
-        finally:
-            one.close()
+    with BadBroker(ten_each) as bad, closing(Lane(tmp_path / "test.db", bad.port)) as one:
+        one.put(*numbered(35))
+        wait_until(lambda: one.store.count("outbox") == 0)
+        first = list(dict.fromkeys(int(payload) for payload in bad.payloads()))
+        assert first == list(range(35)) and bad.connections >= 4
 
 
 class Picky:
@@ -418,56 +403,44 @@ def announced(one: Lane) -> None:
 def test_a_message_for_which_the_broker_ends_every_connection_is_set_aside_and_all_others_arrive_in_order(
     tmp_path: Path, protocol: int, refuse: Callable[[], int | None], words: str
 ) -> None:
-    with BadBroker(Picky(refuse)) as bad:
-        one = Lane(tmp_path / "test.db", bad.port, protocol=protocol)
+    with BadBroker(Picky(refuse)) as bad, closing(Lane(tmp_path / "test.db", bad.port, protocol=protocol)) as one:
         announced(one)
-        try:
-            wait_until(lambda: one.broker.connected)
-            good = [Message("t/good", str(number), False) for number in range(30)]
-            one.put(*good[:10], Message("t/bad", "x" * 20, False), *good[10:])
-            wait_until(lambda: one.store.count("outbox") == 0)
-            assert one.store.count("set_aside") == 1
-            ((topic, reason),) = rows(one.store, "SELECT topic, reason FROM set_aside")
-            assert topic == "t/bad" and reason.startswith("the connection ends with it: 3 times") and words in reason
-            arrived = [int(taken.payload) for taken in bad.taken if taken.topic == "t/good"]
-            assert list(dict.fromkeys(arrived)) == list(range(30))
-            # The next of its kind is not tried again, a smaller one is.
-            before = bad.connections
-            one.put(Message("t/bad", "y" * 20, True), Message("t/bad", "short", False))
-            wait_until(lambda: one.store.count("outbox") == 0)
-            assert one.store.count("set_aside") == 2 and bad.connections == before
-            assert bad.payloads()[-1] == "short"
-        finally:
-            one.close()
+        wait_until(lambda: one.broker.connected)
+        good = [Message("t/good", str(number), False) for number in range(30)]
+        one.put(*good[:10], Message("t/bad", "x" * 20, False), *good[10:])
+        wait_until(lambda: one.store.count("outbox") == 0)
+        assert one.store.count("set_aside") == 1
+        ((topic, reason),) = rows(one.store, "SELECT topic, reason FROM set_aside")
+        assert topic == "t/bad" and reason.startswith("the connection ends with it: 3 times") and words in reason
+        arrived = [int(taken.payload) for taken in bad.taken if taken.topic == "t/good"]
+        assert list(dict.fromkeys(arrived)) == list(range(30))
+        # The next of its kind is not tried again, a smaller one is.
+        before = bad.connections
+        one.put(Message("t/bad", "y" * 20, True), Message("t/bad", "short", False))
+        wait_until(lambda: one.store.count("outbox") == 0)
+        assert one.store.count("set_aside") == 2 and bad.connections == before
+        assert bad.payloads()[-1] == "short"
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 def test_a_broker_that_takes_nothing_at_all_makes_no_message_guilty(tmp_path: Path) -> None:
-    with BadBroker(lambda _taken: close()) as bad:
-        one = Lane(tmp_path / "test.db", bad.port)
+    with BadBroker(lambda _taken: close()) as bad, closing(Lane(tmp_path / "test.db", bad.port)) as one:
         announced(one)
-        try:
-            one.put(*numbered(3))
-            wait_until(lambda: bad.connections >= 6)
-            assert one.store.count("set_aside") == 0 and one.store.count("outbox") == 3
-            bad.answer = accept
-            wait_until(lambda: one.store.count("outbox") == 0)
-        finally:
-            one.close()
+        one.put(*numbered(3))
+        wait_until(lambda: bad.connections >= 6)
+        assert one.store.count("set_aside") == 0 and one.store.count("outbox") == 3
+        bad.answer = accept
+        wait_until(lambda: one.store.count("outbox") == 0)
 
 
 @pytest.mark.slow
 def test_what_was_replaced_while_it_was_under_way_is_not_sent_again(tmp_path: Path) -> None:
-    with BadBroker(deaf_at_first) as bad:
-        one = Lane(tmp_path / "test.db", bad.port)
-        try:
-            one.put(Message("t/value", "old", True), Message("t/other", "x", True))
-            wait_until(lambda: len(bad.taken) == 2)
-            one.put(Message("t/value", "new", True))
-            wait_until(lambda: len(bad.taken) == 3)
-            bad.disconnect(0x8B)
-            wait_until(lambda: one.store.count("outbox") == 0)
-            assert bad.payloads() == ["old", "x", "new", "x", "new"]
-        finally:
-            one.close()
+    with BadBroker(deaf_at_first) as bad, closing(Lane(tmp_path / "test.db", bad.port)) as one:
+        one.put(Message("t/value", "old", True), Message("t/other", "x", True))
+        wait_until(lambda: len(bad.taken) == 2)
+        one.put(Message("t/value", "new", True))
+        wait_until(lambda: len(bad.taken) == 3)
+        bad.disconnect(0x8B)
+        wait_until(lambda: one.store.count("outbox") == 0)
+        assert bad.payloads() == ["old", "x", "new", "x", "new"]
