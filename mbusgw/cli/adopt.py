@@ -18,6 +18,10 @@ from mbusgw.wired.adopt import adopt
 
 NAME = "adopt"
 HELP = "put meters that a scan of the running gateway has found into its configuration"
+EXAMPLES = """\
+mbusgw adopt els_12345678 pad_00000005    as the scan has named them
+mbusgw adopt --all --bus main
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,12 @@ from mbusgw.wired.doctor_operations import ROUNDS
 
 NAME = "bus-doctor"
 HELP = "examine a bus: how well its meters answer, and what is wrong"
+EXAMPLES = """\
+mbusgw bus-doctor main --rounds 20        the longer, the surer
+mbusgw bus-doctor main --rounds 0         only what was counted until now
+
+It ends with 0 if nothing is wrong, and with 1 if something is.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

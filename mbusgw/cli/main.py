@@ -1,7 +1,7 @@
 """What people type: ``mbusgw COMMAND``.
 
 A command is a module with ``NAME``, ``HELP``, ``add_arguments(parser)`` and
-``run(args) -> int``, and a row in ``COMMANDS``. Only the one that is asked for is
+``run(args) -> int``, perhaps ``EXAMPLES``, and a row in ``COMMANDS``. Only the one that is asked for is
 imported, because imports are most of the time a short command takes.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration, 130 Ctrl-C.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import errno
 import sys
+import textwrap
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol, cast
@@ -43,6 +44,8 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_CONFIG = 3
 EXIT_INTERRUPTED = 130
+
+HELP_WIDTH = 78
 
 
 class Command(Protocol):
@@ -106,7 +109,14 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in _wanted(arguments):
         command = cast(Command, import_module(COMMANDS[name]))
-        own = commands.add_parser(name, help=command.HELP, description=_sentence(command.HELP))
+        examples = getattr(command, "EXAMPLES", "")
+        own = commands.add_parser(
+            name,
+            help=command.HELP,
+            description=textwrap.fill(_sentence(command.HELP), HELP_WIDTH),
+            epilog=f"examples:\n{textwrap.indent(examples, '  ')}" if examples else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         command.add_arguments(own)
         own.set_defaults(command=command, parser=own)
     return parser

@@ -23,6 +23,12 @@ from mbusgw.wired.readout import decode_answer
 
 NAME = "read"
 HELP = "read a wired meter now, through the running gateway or directly"
+EXAMPLES = """\
+mbusgw read meter_1                       a device of the configuration
+mbusgw read 5 --bus /dev/ttyUSB0          no configuration needed
+mbusgw read 12345678FFFFFFFF --json       by the number printed on it
+mbusgw read --any --bus /dev/ttyUSB0      one that is alone, on the bench
+"""
 
 #: What is printed on a meter.
 NUMBER_DIGITS = 8

@@ -11,6 +11,10 @@ from mbusgw.runtime.exactjson import dumps
 
 NAME = "reset"
 HELP = "reset the application of a wired meter (CI 50): it begins again with its first telegram"
+EXAMPLES = """\
+mbusgw reset meter_1                      begins with its first telegram
+mbusgw reset 5 --code 0x10                and sends what that code names
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

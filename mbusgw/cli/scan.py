@@ -23,6 +23,12 @@ from mbusgw.wired.adopt import adopt
 
 NAME = "scan"
 HELP = "search a bus for meters, through the running gateway or directly"
+EXAMPLES = """\
+mbusgw scan main                          both searches on that bus
+mbusgw scan /dev/ttyUSB0 --baud 300,2400  no configuration needed
+mbusgw scan main --secondary --mask 12    only numbers that begin with 12
+mbusgw scan main --adopt                  what is new is written down
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -19,6 +19,10 @@ from mbusgw.runtime.exactjson import dumps
 
 NAME = "set-address"
 HELP = "give a wired meter another primary address"
+EXAMPLES = """\
+mbusgw set-address 0 7 --bus main         a new meter, alone at address 0
+mbusgw set-address 12345678FFFFFFFF 7     one that shares its address
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

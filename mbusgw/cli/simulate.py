@@ -28,6 +28,11 @@ from mbusgw.simulator.segment import Segment
 
 NAME = "simulate"
 HELP = "run simulated M-Bus meters on a pseudo terminal or TCP port, at the speed of the wire"
+EXAMPLES = """\
+mbusgw simulate --meters 20 --pty /tmp/meters
+mbusgw simulate --tcp 127.0.0.1:4001 --fault 3:late:2.0
+mbusgw simulate --chaos 7:0.1 --log wire.jsonl
+"""
 
 MAX_METERS = 250
 JOIN_S = 2.0

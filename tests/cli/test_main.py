@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mbusgw import __version__
-from mbusgw.cli.main import COMMANDS, main
+from mbusgw.cli.main import COMMANDS, HELP_WIDTH, _parser, main
 from tests.wait import PATIENCE_S
 
 
@@ -151,6 +151,21 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
         main([name, "--help"])
     assert caught.value.code == 0
     assert f"usage: mbusgw {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        line
+        for module in COMMANDS.values()
+        for line in getattr(import_module(module), "EXAMPLES", "").splitlines()
+        if line.startswith("mbusgw ")
+    ],
+)
+def test_every_example_of_the_help_can_be_typed(line: str) -> None:
+    command, *arguments = line.split("  ")[0].split()
+    assert command == "mbusgw" and len(line) <= HELP_WIDTH - 2
+    assert _parser(arguments).parse_args(arguments).command.NAME == arguments[0]
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))
