@@ -36,7 +36,7 @@ class CommandRoutes:
         return [
             Route("GET", PATH, admin(self.list), "what can be asked, and what was lately (admin)"),
             Route("POST", f"{PATH}/{{name}}", admin(self.submit), "ask for it; ?wait=SECONDS for the result (admin)"),
-            Route("GET", f"{PATH}/{{name}}", admin(self.get), "what became of a task, by its id; ?wait=SECONDS (admin)"),
+            Route("GET", f"{PATH}/{{name}}", admin(self.get), "what became of a task, by its id; ?wait= (admin)"),
             Route("DELETE", f"{PATH}/{{name}}", admin(self.cancel), "stop a task, by its id (admin)"),
             Route("POST", "/trigger-scan", admin(self.scan), "search a bus for meters: the command scan (admin)"),
         ]
