@@ -1,10 +1,7 @@
 """The Lobaro wMbus parser as a back end: asks its web API, tries again, and tells apart what went wrong.
 
-A telegram that the service refuses is that telegram's trouble (``LobaroBadRequestError``); a refused token, a
-limit, a timeout and an outage are the service's and retryable. An answer that says neither (``null``, HTML, an HTTP
-500) is put to the proof: is another telegram answered meanwhile, and this one then still not, it is this telegram's;
-else the service's. So a login page in the way costs no reading, and a telegram that makes the parser stumble holds
-nobody up.
+A telegram that the service cannot parse is that telegram's trouble (``LobaroBadRequestError``): that is what it says
+with ``null``, nothing or no JSON. A refused token, a limit, a timeout and an outage are the service's and retryable.
 """
 from __future__ import annotations
 
@@ -26,10 +23,11 @@ from mbusgw.parsers.base import ParsedTelegram
 from mbusgw.parsers.lobaro_answer import decode_answer, find_telegram, named_meter
 from mbusgw.parsers.lobaro_blame import Blame
 from mbusgw.parsers.lobaro_outcome import (
-    Doubtful,
     NoTurn,
     Outcome,
-    is_proper,
+    Senseless,
+    ServerError,
+    ServerSaysParse,
     json_object,
     refused,
     result_of,
@@ -49,10 +47,8 @@ log = logging.getLogger(__name__)
 #: How long nobody asks after the token was refused.
 AUTH_PAUSE_S = 60.0
 
-#: What the service is asked about to see whether it answers at all: the records of the published example, not
-#: encrypted, from a meter of number 0.
-SAMPLE = bytes.fromhex("1f4493150000000033037a010000000c1427048502046d32371f1502fd170000")
-
+#: Words of an error text that speak of the telegram and not of the service.
+_ABOUT_THE_TELEGRAM = re.compile(r"pars|telegram|decode|crc|frame|invalid|mapping|\bkey\b", re.IGNORECASE)
 _LONG_HEX = re.compile(r"[0-9A-Fa-f]{16,}")
 
 
@@ -60,8 +56,8 @@ class LobaroBackend:
     """Asks the web API. **any thread**
 
     ``wait(seconds)`` waits and says whether to stop. ``on_result`` is told how each request ended: ``ok``,
-    ``auth``, ``rate_limit``, ``bad_request``, ``timeout``, ``unavailable``, ``doubtful`` (it made no sense), or why
-    nobody asked: ``refused`` (breaker open), ``throttled`` (no turn within our own limits).
+    ``auth``, ``rate_limit``, ``bad_request``, ``timeout``, ``unavailable``, or why nobody asked: ``refused`` (breaker
+    open), ``throttled`` (no turn within our own limits).
     """
 
     name = "lobaro"
@@ -87,6 +83,7 @@ class LobaroBackend:
         self._blame = Blame(clock)
         self._away = Condition(log, "Lobaro API", clock)
         self._shut = Condition(log, "Lobaro API", clock, level=logging.ERROR)
+        self._astray = Condition(log, "Lobaro API", clock, level=logging.ERROR)
 
     def parse(self, telegram: ReceivedTelegram, key: bytes | None) -> ParsedTelegram:
         """Asks the service. Raises the ``Lobaro…Error`` family, ``KeyMissing``, ``KeyWrong``, and what
@@ -121,56 +118,23 @@ class LobaroBackend:
 
     def _ask(self, raw: bytes, key: bytes | None, mapping: bytes | None) -> Outcome:
         """The answer, or the error that stays after all tries; the breaker knows of either."""
-        begun_mono = self._clock.mono()
-        outcome = self._try(raw, key, mapping)
-        if isinstance(outcome, NoTurn):
-            return settled(outcome)
-        outcome = self._blame.of_visit(raw, outcome, begun_mono)
-        self._say(outcome)
-        self._tell_breaker(outcome)
-        return outcome
-
-    def _try(self, raw: bytes, key: bytes | None, mapping: bytes | None) -> Outcome:
-        """The answer, or the error that stays. The last try of a doubtful one comes after a proof of the service."""
         pauses = Backoff(self._settings.first_pause_s, self._settings.max_pause_s)
-        tries, attempt = self._settings.tries, 0
-        doubted_mono, proven = float("inf"), False
-        while True:
-            attempt += 1
-            outcome = self._in_turn(raw, key, mapping)
-            if not isinstance(outcome, MbusgwError) or (pause_s := self._pause_s(outcome, pauses)) is None:
-                return outcome
-            if not isinstance(outcome, Doubtful):
-                if attempt >= tries or self._wait(pause_s):
-                    return outcome
-                continue
-            if proven or self._blame.is_usual(raw):
-                return self._blame.stumbled(raw, str(outcome))
-            doubted_mono = min(doubted_mono, self._clock.mono())
-            if attempt >= tries - 1:
-                if (trouble := self._trouble(doubted_mono, mapping)) is not None:
-                    return trouble
-                proven = True
-            if self._wait(pause_s):
-                return _out_of_order(outcome)
-
-    def _trouble(self, since_mono: float, mapping: bytes | None) -> MbusgwError | None:
-        """What is wrong with the service itself; None where it has answered another since then, or does now."""
-        if self._blame.answered_since(since_mono):
-            return None
-        outcome = self._in_turn(SAMPLE, None, mapping)
-        if is_proper(outcome):
-            return None
-        assert isinstance(outcome, MbusgwError)
-        return _out_of_order(outcome) if isinstance(outcome, Doubtful) else outcome
-
-    def _in_turn(self, raw: bytes, key: bytes | None, mapping: bytes | None) -> Outcome:
-        """One try, when it is our turn."""
-        with self._turns.turn(self._settings.patience_s) as ours:
-            outcome = self._once(raw, key, mapping) if ours else self._no_turn()
-        if is_proper(outcome):
-            self._blame.answered(raw)
-        return outcome
+        outcome: Outcome = LobaroUnavailableError("Lobaro was not asked")
+        for attempt in range(1, self._settings.tries + 1):
+            with self._turns.turn(self._settings.patience_s) as ours:
+                outcome = self._once(raw, key, mapping) if ours else self._no_turn()
+            if not isinstance(outcome, MbusgwError):
+                break
+            pause_s = self._pause_s(outcome, pauses)
+            if pause_s is None or attempt == self._settings.tries or self._wait(pause_s):
+                break
+        if not isinstance(outcome, NoTurn):
+            judged = self._blame.judge(raw, outcome)
+            self._say_astray(judged)
+            outcome = settled(judged)
+            self._say(outcome)
+            self._tell_breaker(outcome)
+        return settled(outcome)
 
     def _no_turn(self) -> MbusgwError:
         self._on_result("throttled")
@@ -178,6 +142,8 @@ class LobaroBackend:
 
     def _pause_s(self, failure: MbusgwError, pauses: Backoff) -> float | None:
         """How long to wait before the next try; None where there is none."""
+        if isinstance(failure, ServerSaysParse):
+            return pauses.next_s()
         if isinstance(failure, (LobaroAuthError, NoTurn)) or not failure.retryable:
             return None
         asked_s = failure.retry_after_s if isinstance(failure, LobaroRateLimitError) else None
@@ -194,6 +160,13 @@ class LobaroBackend:
         else:
             self._away.cleared("answers again")
             self._shut.cleared("takes the token again")
+
+    def _say_astray(self, outcome: object) -> None:
+        """So is that nobody gets an answer that makes sense."""
+        if isinstance(outcome, Senseless) and (astray := self._blame.astray) is not None:
+            self._astray.failed(astray)
+        elif not isinstance(outcome, MbusgwError):
+            self._astray.cleared("makes sense again (`mbusgw telegrams replay --status failed` reads what failed)")
 
     def _tell_breaker(self, outcome: object) -> None:
         """Whoever asked last in vain is told when to ask again: it is the probe."""
@@ -231,7 +204,7 @@ class LobaroBackend:
         if why is Broken.TIMEOUT:
             return LobaroTimeoutError(f"Lobaro did not answer within {self._settings.timeout_s:g} s")
         if why is Broken.TOO_LONG:
-            return Doubtful("an answer without an end")
+            return Senseless("Lobaro sent an answer without an end for this telegram")
         return LobaroUnavailableError(f"Lobaro: {why.value}")
 
     # ------------------------------------------------------------------ judging
@@ -252,11 +225,16 @@ class LobaroBackend:
         if answer.status == 408:
             return LobaroTimeoutError("Lobaro took too long (HTTP 408)")
         text = self._excerpt(answer.body)
-        names_a_reason = answer.status in (400, 422) or answer.status == 500 and "decrypt" in text.casefold()
-        if names_a_reason and not text.startswith("<"):
+        if answer.status == 404 and not self._blame.answered:
+            return LobaroUnavailableError(
+                f"Lobaro knows no {self._settings.endpoint} there (HTTP 404)", hint="is lobaro.url right?"
+            )
+        if 400 <= answer.status < 500 or answer.status == 500 and "decrypt" in text.casefold():
             return refused(answer.status, text, key)
-        if answer.status == 500 or 400 <= answer.status < 500:
-            return Doubtful(f"HTTP {answer.status}: {text}")
+        if answer.status == 500 and _ABOUT_THE_TELEGRAM.search(text):
+            return ServerSaysParse(f"Lobaro cannot parse this telegram (HTTP 500): {text}")
+        if answer.status == 500:
+            return ServerError("Lobaro is out of order (HTTP 500)")
         return LobaroUnavailableError(f"Lobaro is out of order (HTTP {answer.status})")
 
     def _excerpt(self, body: bytes) -> str:
@@ -264,9 +242,3 @@ class LobaroBackend:
         text = " ".join(body[:2000].decode("utf-8", "replace").split())
         text = text.replace(self._settings.token or "", "…") if self._settings.token else text
         return _LONG_HEX.sub("…", text)[:200] or "no text"
-
-
-def _out_of_order(doubtful: Doubtful) -> LobaroUnavailableError:
-    return LobaroUnavailableError(
-        f"Lobaro is out of order, or something else answers in its place: {doubtful}", hint="is lobaro.url right?"
-    )

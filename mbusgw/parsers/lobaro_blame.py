@@ -7,17 +7,16 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from mbusgw.model.errors import LobaroBadRequestError, LobaroTimeoutError, LobaroUnavailableError
-from mbusgw.parsers.lobaro_outcome import Outcome
+from mbusgw.model.errors import LobaroBadRequestError, LobaroTimeoutError, LobaroUnavailableError, MbusgwError
+from mbusgw.parsers.lobaro_outcome import Outcome, Senseless, ServerError, ServerSaysParse
 from mbusgw.runtime.clock import Clock
 
-#: So often all tries of a telegram fail, while others are answered, before it is given up.
-VISITS = 5
-#: So many telegrams in a row over which it stumbles make that usual for their meter.
-USUAL = 3
-#: An outage that began after this is not noticed at once where a meter's telegrams always make the service stumble.
-RECENT_S = 10.0
-#: Telegrams, and meters, that are remembered.
+#: So often all tries of a telegram end without an answer, while others are answered, before it is given up: once may be
+#: bad luck, or too much work there. A server that stumbles over it says so at once.
+VISITS, STUMBLES = 4, 1
+#: So many senseless answers in a row are no telegrams' fault.
+ASTRAY = 5
+#: Telegrams that are remembered.
 REMEMBERED = 10_000
 
 
@@ -28,54 +27,44 @@ class Blame:
         self._clock = clock
         self._lock = threading.Lock()
         self._answered_mono = float("-inf")
-        self._stumbling: OrderedDict[bytes, int] = OrderedDict()  # by meter
-        self._visits: OrderedDict[bytes, int] = OrderedDict()  # by telegram
+        self._senseless = 0  # since the last one that made sense
+        self._visits: OrderedDict[bytes, tuple[float, int]] = OrderedDict()  # by telegram: the last one, how many count
 
-    def answered(self, raw: bytes) -> None:
-        """The service does its work: it has read this telegram, or says why that cannot be."""
-        self._answered_mono = self._clock.mono()
-        if self._stumbling or self._visits:
-            with self._lock:
-                self._stumbling.pop(_meter(raw), None)
-                self._visits.pop(raw, None)
+    @property
+    def answered(self) -> bool:
+        """Whether the service ever answered."""
+        return self._answered_mono > float("-inf")
 
-    def answered_since(self, mono: float) -> bool:
-        """Whether it has answered a telegram since then."""
-        return self._answered_mono > mono
+    @property
+    def astray(self) -> LobaroUnavailableError | None:
+        """That what answers is not the parser (a login page, maintenance), or out of order, when it looks so."""
+        if self._senseless < ASTRAY:
+            return None
+        return LobaroUnavailableError(
+            f"its last {self._senseless} answers made no sense, and each has failed its telegram",
+            hint="does something else answer at lobaro.url? `mbusgw telegrams replay` reads them once it is right",
+        )
 
-    def is_usual(self, raw: bytes) -> bool:
-        """Whether it stumbled over the last telegrams of this meter too, and has answered others just now: then it need
-        not be asked twice."""
-        usual = self._stumbling.get(_meter(raw), 0) >= USUAL
-        return usual and self.answered_since(self._clock.mono() - RECENT_S)
+    def judge(self, raw: bytes, outcome: Outcome) -> Outcome:
+        """``outcome`` of all tries for a telegram, or in the end that it is this telegram's trouble.
 
-    def stumbled(self, raw: bytes, how: str) -> LobaroBadRequestError:
-        """It stumbles over this telegram, and answers others."""
-        with self._lock:
-            self._stumbling[_meter(raw)] = self._stumbling.pop(_meter(raw), 0) + 1
-            if len(self._stumbling) > REMEMBERED:
-                self._stumbling.popitem(last=False)
-        return LobaroBadRequestError(f"Lobaro answers others, and for this telegram has {how}")
-
-    def of_visit(self, raw: bytes, outcome: Outcome, begun_mono: float) -> Outcome:
-        """``outcome`` of all tries since ``begun_mono``; of a telegram over which the service hangs or breaks off each
-        time, while it answers others, in the end that it is its own.
-
-        One such time may be bad luck, or too much work there. It must not be tried for ever and keep others waiting.
+        It must not be tried for ever, and not hold others up.
         """
-        troubled = isinstance(outcome, (LobaroTimeoutError, LobaroUnavailableError))
-        if not troubled or not self.answered_since(begun_mono):
-            return outcome
         with self._lock:
-            visits = self._visits[raw] = self._visits.pop(raw, 0) + 1
-            if visits < VISITS:
-                if len(self._visits) > REMEMBERED:
-                    self._visits.popitem(last=False)
+            if isinstance(outcome, Senseless):
+                self._senseless += 1
+            if not isinstance(outcome, MbusgwError):
+                self._answered_mono, self._senseless = self._clock.mono(), 0
+            is_open = isinstance(outcome, (LobaroTimeoutError, LobaroUnavailableError))
+            if not is_open or isinstance(outcome, ServerSaysParse):
+                self._visits.pop(raw, None)
                 return outcome
-            del self._visits[raw]
-        return LobaroBadRequestError(f"Lobaro answers others, and never this telegram: {outcome}")
-
-
-def _meter(raw: bytes) -> bytes:
-    """The sender's address in the link layer, as sent."""
-    return raw[2:10]
+            now_mono = self._clock.mono()
+            last_mono, count = self._visits.pop(raw, (now_mono, 0))
+            count += self._answered_mono > last_mono
+            if count >= (STUMBLES if isinstance(outcome, ServerError) else VISITS):
+                return LobaroBadRequestError(f"Lobaro answers others, and never this telegram: {outcome}")
+            self._visits[raw] = (now_mono, count)
+            if len(self._visits) > REMEMBERED:
+                self._visits.popitem(last=False)
+        return outcome

@@ -12,6 +12,7 @@ from mbusgw.model.errors import (
     LobaroTimeoutError,
     LobaroUnavailableError,
     MbusgwError,
+    ParserError,
 )
 from mbusgw.runtime import exactjson
 
@@ -19,34 +20,40 @@ from mbusgw.runtime import exactjson
 Outcome = dict[str, object] | MbusgwError
 
 _ABOUT_THE_KEY = re.compile(r"decrypt|\bkey\b", re.IGNORECASE)
-#: All that is in an object that only says what is wrong.
-_WORDS_OF_AN_ERROR = frozenset(
-    ("code", "detail", "error", "errors", "message", "path", "status", "statuscode", "success", "timestamp", "title")
-)
 
 
-class Doubtful(LobaroUnavailableError):
-    """Nothing that the parser says about a telegram that it has read, or refuses.
+class Senseless(LobaroBadRequestError):
+    """Not an answer of the parser's that says anything: it has stumbled over this telegram."""
 
-    It stumbles over this telegram, or it is out of order, or it was not the parser that answered (a proxy, a login
-    page, maintenance). One such answer does not tell which.
-    """
+
+class ServerSaysParse(LobaroUnavailableError):
+    """A 500 that speaks of the telegram: tried again like an outage, but in the end it is this telegram's."""
+
+
+class ServerError(LobaroUnavailableError):
+    """A 500 that says nothing: an outage, or a telegram that makes the service stumble."""
 
 
 class NoTurn(LobaroRateLimitError):
     """Our own limits kept us from asking."""
 
 
-def is_proper(outcome: Outcome) -> bool:
-    """Whether the parser does its work: it has read a telegram, or says why that one cannot be read."""
-    return not isinstance(outcome, MbusgwError) or not outcome.retryable
+_PLAIN: dict[type[ParserError], type[ParserError]] = {
+    Senseless: LobaroBadRequestError,
+    ServerSaysParse: LobaroBadRequestError,
+    ServerError: LobaroUnavailableError,
+    NoTurn: LobaroRateLimitError,
+}
 
 
 def settled(outcome: Outcome) -> Outcome:
     """``outcome`` as the rest of the house knows it. Any thread."""
-    if not isinstance(outcome, NoTurn):
-        return outcome
-    return LobaroRateLimitError(str(outcome), retry_after_s=outcome.retry_after_s, hint=outcome.hint)
+    for kind, plain in _PLAIN.items():
+        if isinstance(outcome, kind):
+            error = plain(str(outcome), hint=outcome.hint)
+            error.retry_after_s = outcome.retry_after_s
+            return error
+    return outcome
 
 
 def result_of(outcome: Outcome) -> str:
@@ -57,31 +64,28 @@ def result_of(outcome: Outcome) -> str:
         return "rate_limit"
     if isinstance(outcome, LobaroTimeoutError):
         return "timeout"
-    if isinstance(outcome, Doubtful):
-        return "doubtful"
     if isinstance(outcome, LobaroUnavailableError):
         return "unavailable"
     return "bad_request" if isinstance(outcome, MbusgwError) else "ok"
 
 
 def json_object(body: bytes) -> Outcome:
-    """The JSON object of a 200. The parser itself says ``null`` or nothing when it has stumbled."""
+    """The JSON object of a 200; anything else means that the parser failed on this telegram."""
     if not body.strip():
-        return Doubtful("an empty answer")
+        return Senseless("Lobaro gave an empty answer for this telegram")
     try:
         document = exactjson.loads(body)
     except (ValueError, RecursionError):
-        return Doubtful("an answer that is not JSON")
+        return Senseless("Lobaro's answer for this telegram is not JSON")
     if not isinstance(document, dict):
-        return Doubtful(f"{'null' if document is None else f'a {type(document).__name__}'} instead of an object")
-    if {word.casefold() for word in document} <= _WORDS_OF_AN_ERROR:
-        return Doubtful("an object with nothing of a telegram in it")
+        said = "null" if document is None else f"a {type(document).__name__}"
+        return Senseless(f"Lobaro's answer for this telegram is {said} and not an object")
     return document
 
 
 def refused(status: int, text: str, key: bytes | None) -> MbusgwError:
-    """A 4xx that speaks of this telegram; with the endpoint meterData a wrong key ends here."""
-    if _ABOUT_THE_KEY.search(text):
+    """A 4xx for this telegram; with the endpoint meterData a wrong key ends here."""
+    if status != 404 and _ABOUT_THE_KEY.search(text):
         if key is None:
             return KeyMissing(f"Lobaro cannot decrypt this telegram without a key (HTTP {status})")
         return KeyWrong(f"Lobaro cannot decrypt this telegram with the key given (HTTP {status})")

@@ -68,7 +68,6 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "empty": Behaviour(200, b""),
     "html": Behaviour(200, b"<!doctype html><title>Lobaro</title>", "text/html"),
     "list": Behaviour(200, b"[]"),
-    "error_object": Behaviour(200, b'{"status":"error","message":"closed for maintenance"}'),
     "truncated": Behaviour(200, b'{"IdString":"12345678","Body":{"Da'),
     "nan": Behaviour(200, b'{"Value":NaN}'),
     "deep": Behaviour(200, b"[" * 100_000),

@@ -12,16 +12,18 @@ from mbusgw.runtime.breaker import CircuitBreaker
 from mbusgw.runtime.clock import SystemClock
 from mbusgw.simulator.lobaro import StandInLobaro
 from mbusgw.simulator.radio import RadioMeter, telegram
-from mbusgw.store import telegrams
+from mbusgw.store import archive, telegrams
 from mbusgw.store.telegrams import Status
 from mbusgw.store.writer import Store
 from tests.fakes.clock import FakeClock
+from tests.fakes.stores import write
 from tests.ingest.conftest import Lane, submission
 from tests.wait import PATIENCE_S
 
 HOUR_S = 3600.0
-#: What others say in its place, and what it says itself when it stumbles.
-STUMBLES = ("html", "null", "empty", "huge", "truncated", "error_object", "error", "not_found")
+#: An outage for everybody, and what it says of a telegram over which it stumbles.
+OUTAGES = ("error", "unavailable", "bad_gateway", "reset", "redirect")
+STUMBLES = ("html", "null", "empty", "huge", "truncated", "parse_error")
 
 
 @pytest.fixture
@@ -75,7 +77,7 @@ def hours(served: Lane, clock: FakeClock) -> Callable[[int], list[str]]:
     return pass_by
 
 
-@pytest.mark.parametrize("behaviour", STUMBLES)
+@pytest.mark.parametrize("behaviour", OUTAGES)
 def test_what_everybody_gets_for_hours_costs_no_reading(
     served: Lane, service: StandInLobaro, hours: Callable[[int], list[str]], behaviour: str
 ) -> None:
@@ -108,12 +110,24 @@ def test_what_one_telegram_gets_fails_that_one_at_once_and_keeps_no_other_waitin
 def test_a_telegram_the_service_cannot_read_fails_when_an_outage_is_over_and_not_before(
     served: Lane, service: StandInLobaro, hours: Callable[[int], list[str]]
 ) -> None:
-    service.poison[raw(1)] = "null"
-    service.behave("html")
+    service.behave("unavailable")
     (bad,) = hand_in(served, 1)
     waiting = hours(1)
     assert served.status(bad) == Status.DEFERRED
+    service.poison[raw(1)] = "null"
     service.behave("ok")
     read = hours(1)
     assert served.status(bad) == Status.FAILED
     assert {served.status(ingest_id) for ingest_id in waiting + read} == {Status.PARSED}
+
+
+def test_what_failed_while_something_else_answered_is_read_when_it_is_replayed(
+    store: Store, served: Lane, service: StandInLobaro, hours: Callable[[int], list[str]]
+) -> None:
+    service.behave("html")
+    ids = hours(1)
+    assert {served.status(ingest_id) for ingest_id in ids} == {Status.FAILED}
+    service.behave("ok")
+    write(store, lambda connection: archive.replay(connection, ids))
+    served.work()
+    assert {served.status(ingest_id) for ingest_id in ids} == {Status.PARSED}

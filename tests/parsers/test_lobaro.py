@@ -23,8 +23,8 @@ from mbusgw.model.errors import (
     MbusgwError,
 )
 from mbusgw.parsers.base import ParsedTelegram
-from mbusgw.parsers.lobaro import AUTH_PAUSE_S, SAMPLE, LobaroBackend
-from mbusgw.parsers.lobaro_blame import RECENT_S, USUAL, VISITS
+from mbusgw.parsers.lobaro import AUTH_PAUSE_S, LobaroBackend
+from mbusgw.parsers.lobaro_blame import ASTRAY, VISITS
 from mbusgw.parsers.local import decode_telegram
 from mbusgw.parsers.mapping import MappingFile
 from mbusgw.parsers.settings import LobaroSettings
@@ -79,7 +79,6 @@ def make(service: StandInLobaro) -> Iterator[Callable[..., LobaroBackend]]:
         token: str | None = TOKEN,
         url: str | None = None,
         timeout_s: float = 5,
-        tries: int = 3,
         parallel: int = 8,
         per_second: float = 1000,
         patience_s: float = 10,
@@ -90,7 +89,6 @@ def make(service: StandInLobaro) -> Iterator[Callable[..., LobaroBackend]]:
             token,
             endpoint,
             timeout_s,
-            tries=tries,
             parallel=parallel,
             per_second=per_second,
             patience_s=patience_s,
@@ -173,12 +171,6 @@ def test_a_wrong_key_is_told_apart_from_a_missing_one(make: Callable[..., Lobaro
 
 
 # ------------------------------------------------------------------ the service's trouble, and the telegram's
-#: What the parser says when it stumbles over a telegram, and what others say in its place.
-DOUBTFUL = (
-    "null empty html list error_object truncated nan deep huge error parse_error not_found refused_in_html".split()
-)
-
-
 @pytest.mark.parametrize(
     "behaviour,error,requests,result",
     [
@@ -189,17 +181,28 @@ DOUBTFUL = (
         ("rate_limit_minutes", LobaroRateLimitError, 1, "rate_limit"),
         ("rate_limit_date", LobaroRateLimitError, 1, "rate_limit"),
         ("bad_request", LobaroBadRequestError, 1, "bad_request"),
+        ("not_found", LobaroUnavailableError, 3, "unavailable"),
         ("unprocessable", LobaroBadRequestError, 1, "bad_request"),
+        ("error", LobaroUnavailableError, 3, "unavailable"),
+        ("parse_error", LobaroBadRequestError, 3, "unavailable"),
         ("bad_gateway", LobaroUnavailableError, 3, "unavailable"),
         ("unavailable", LobaroUnavailableError, 3, "unavailable"),
         ("gateway_timeout", LobaroUnavailableError, 3, "unavailable"),
         ("redirect", LobaroUnavailableError, 3, "unavailable"),
         ("reset", LobaroUnavailableError, 3, "unavailable"),
         ("cut", LobaroUnavailableError, 3, "unavailable"),
+        ("null", LobaroBadRequestError, 1, "bad_request"),
+        ("empty", LobaroBadRequestError, 1, "bad_request"),
+        ("html", LobaroBadRequestError, 1, "bad_request"),
+        ("list", LobaroBadRequestError, 1, "bad_request"),
+        ("nan", LobaroBadRequestError, 1, "bad_request"),
+        ("deep", LobaroBadRequestError, 1, "bad_request"),
+        ("huge", LobaroBadRequestError, 1, "bad_request"),
+        ("truncated", LobaroBadRequestError, 1, "bad_request"),
+        ("refused_in_html", LobaroBadRequestError, 1, "bad_request"),
         ("decrypt_error", KeyWrong, 1, "bad_request"),
         ("no_records", LobaroBadRequestError, 1, "ok"),
-    ]
-    + [(behaviour, LobaroUnavailableError, 3, "doubtful") for behaviour in DOUBTFUL],
+    ],
 )
 def test_each_way_to_fail_has_its_error_and_its_number_of_tries(
     make: Callable[..., LobaroBackend],
@@ -335,7 +338,7 @@ def test_an_outage_opens_the_breaker_and_a_bad_telegram_does_not(
 ) -> None:
     breaker = CircuitBreaker(CLOCK, failures=2)
     backend = make(breaker=breaker)
-    service.behave("bad_request")
+    service.behave("null")
     for _ in range(5):
         failure(backend)
     assert breaker.state.value == "closed"
@@ -377,137 +380,35 @@ def test_settings_and_back_end_do_not_show_the_token(make: Callable[..., LobaroB
 OTHER = bytes.fromhex("2e44931578563412330378") + bytes.fromhex("0c1427048502" * 6)[:36]
 
 
-@pytest.mark.parametrize("behaviour", DOUBTFUL)
-def test_an_answer_of_that_kind_for_one_telegram_fails_that_one_and_the_others_go_on(
-    make: Callable[..., LobaroBackend], service: StandInLobaro, behaviour: str
-) -> None:
-    breaker = CircuitBreaker(CLOCK, failures=2)
-    backend = make(breaker=breaker)
-    service.poison[OMS_GAS] = behaviour
-    for _ in range(3):
-        assert type(failure(backend)) is LobaroBadRequestError
-    assert breaker.state.value == "closed"
-    assert backend.parse(received(OTHER), None).decoded is not None
-
-
-@pytest.mark.parametrize("endpoint", ["mbus", "meterData"])
-@pytest.mark.parametrize("behaviour", DOUBTFUL)
-def test_an_answer_of_that_kind_for_everybody_fails_nobody_and_opens_the_breaker(
-    make: Callable[..., LobaroBackend], service: StandInLobaro, behaviour: str, endpoint: str
-) -> None:
-    breaker = CircuitBreaker(CLOCK, failures=5)
-    backend = make(endpoint, breaker=breaker)
-    backend.parse(received(OTHER), None)
-    service.behave(behaviour)
-    for _ in range(5):
-        error = failure(backend)
-        assert type(error) is LobaroUnavailableError and error.hint
-    assert breaker.state.value == "open"
-
-
-def test_others_that_are_answered_meanwhile_are_the_proof(
-    make: Callable[..., LobaroBackend], service: StandInLobaro
-) -> None:
-    others = make()
-    backend = make(wait=lambda seconds: bool(backend.parse(received(OTHER), None).differences))
-    service.poison[OMS_GAS] = "null"
-    assert others.parse(received(OTHER), None).decoded is not None
-    service.seen.clear()
-    assert type(failure(backend)) is LobaroBadRequestError
-    assert [request.with_key for request in service.seen] == [True, False, True, False, True], "nothing else was asked"
-
-
-def test_where_no_other_is_asked_about_the_service_is_asked_about_a_sample(
-    make: Callable[..., LobaroBackend], service: StandInLobaro
-) -> None:
-    service.poison[OMS_GAS] = "null"
-    assert type(failure(make())) is LobaroBadRequestError
-    assert [request.with_key for request in service.seen] == [True, True, False, True]
-    sample = decode_telegram(SAMPLE, None)
-    assert sample.header.meter and sample.header.meter.id == "00000000"
-    assert sample.records == decode_telegram(OMS_GAS, KEY).records, "those of the published example"
-
-
-class TurningClock(FixedClock):
-    """Monotonic time may be put forward."""
-
-    ahead_s = 0.0
-
-    def mono(self) -> float:
-        return super().mono() + self.ahead_s
-
-
-def test_a_meter_whose_telegrams_always_make_the_service_stumble_is_asked_about_once(
-    make: Callable[..., LobaroBackend], service: StandInLobaro
-) -> None:
-    clock = TurningClock()
-    backend = make(clock=clock)
-    service.poison[OMS_GAS] = "null"
-    for _ in range(USUAL):
-        service.seen.clear()
-        assert type(failure(backend)) is LobaroBadRequestError
-        assert len(service.seen) > 1
-    service.seen.clear()
-    assert type(failure(backend)) is LobaroBadRequestError
-    assert len(service.seen) == 1
-    service.behave("html")
-    clock.ahead_s += RECENT_S
-    assert type(failure(backend)) is LobaroUnavailableError, "nobody was answered of late: it may be an outage"
-
-
-def test_a_meter_that_was_read_since_is_put_to_the_proof_again(
+def test_an_unknown_address_is_the_configurations_trouble_until_something_was_answered(
     make: Callable[..., LobaroBackend], service: StandInLobaro
 ) -> None:
     backend = make()
-    service.poison[OMS_GAS] = "null"
-    for _ in range(USUAL):
-        assert type(failure(backend)) is LobaroBadRequestError
-    del service.poison[OMS_GAS]
-    parsed(backend)
-    service.seen.clear()
-    service.behave("html", times=2)
-    assert parsed(backend).decoded is not None and len(service.seen) == 4, "with the sample"
+    service.behave("not_found")
+    assert isinstance(failure(backend), LobaroUnavailableError)
+    service.behave("ok")
+    backend.parse(received(OMS_GAS), KEY)
+    service.behave("not_found")
+    assert type(failure(backend)) is LobaroBadRequestError
 
 
-def test_a_telegram_that_is_answered_after_the_proof_is_read(
+def test_a_telegram_that_makes_the_service_stumble_fails_and_the_others_go_on(
     make: Callable[..., LobaroBackend], service: StandInLobaro
 ) -> None:
-    service.behave("html", times=2)
-    assert parsed(make()).decoded is not None
+    backend = make()
+    service.poison[OMS_GAS] = "error"
+    assert type(failure(backend)) is LobaroUnavailableError  # it may be an outage: it is tried again later
+    assert type(failure(backend)) is LobaroUnavailableError
+    assert backend.parse(received(OTHER), None).decoded is not None
+    assert type(failure(backend)) is LobaroBadRequestError
 
 
-@pytest.mark.parametrize(
-    "behaviour,error",
-    [
-        ("unauthorized", LobaroAuthError),
-        ("rate_limit_minutes", LobaroRateLimitError),
-        ("reset", LobaroUnavailableError),
-        ("html", LobaroUnavailableError),
-    ],
-)
-def test_what_the_proof_meets_is_what_is_wrong(
-    make: Callable[..., LobaroBackend], service: StandInLobaro, behaviour: str, error: type[MbusgwError]
-) -> None:
-    service.behave(behaviour)
-    service.poison[OMS_GAS] = "null"
-    assert type(failure(make())) is error
-
-
-def test_a_single_try_is_followed_by_a_second_one_where_the_first_is_doubtful(
-    make: Callable[..., LobaroBackend], service: StandInLobaro
-) -> None:
-    service.poison[OMS_GAS] = "null"
-    assert type(failure(make(tries=1))) is LobaroBadRequestError
-    assert len(service.seen) == 3, "with the sample"
-
-
-def test_a_proof_that_gets_no_turn_fails_nobody_and_opens_no_breaker(
-    make: Callable[..., LobaroBackend], service: StandInLobaro
-) -> None:
-    breaker = CircuitBreaker(CLOCK, failures=1)
-    service.poison[OMS_GAS] = "null"
-    error = failure(make(per_second=2, patience_s=0.1, breaker=breaker))
-    assert type(error) is LobaroRateLimitError and breaker.state.value == "closed"
+def test_an_outage_never_fails_a_telegram(make: Callable[..., LobaroBackend], service: StandInLobaro) -> None:
+    backend = make()
+    backend.parse(received(OTHER), None)
+    service.behave("error")
+    for _ in range(5):
+        assert type(failure(backend)) is LobaroUnavailableError
 
 
 @pytest.mark.parametrize("behaviour", [pytest.param("hang", marks=pytest.mark.slow), "reset", "bad_gateway"])
@@ -515,25 +416,57 @@ def test_a_telegram_over_which_the_service_breaks_off_each_time_is_given_up_in_t
     make: Callable[..., LobaroBackend], service: StandInLobaro, behaviour: str
 ) -> None:
     service.poison[OMS_GAS] = behaviour
-    others_too = make(timeout_s=0.3, wait=lambda seconds: bool(others_too.parse(received(OTHER), None).differences))
-    for _ in range(VISITS - 1):
-        assert failure(others_too).retryable
-    assert type(failure(others_too)) is LobaroBadRequestError
-    alone = make(timeout_s=0.3)
+    backend = make(timeout_s=0.3)
     for _ in range(VISITS):
+        assert failure(backend).retryable
+        assert backend.parse(received(OTHER), None).decoded is not None
+    assert type(failure(backend)) is LobaroBadRequestError
+    alone = make(timeout_s=0.3)
+    for _ in range(VISITS + 2):
         assert failure(alone).retryable, "it may be an outage: nobody else was answered"
 
 
 def test_a_telegram_that_is_answered_at_last_begins_anew(
     make: Callable[..., LobaroBackend], service: StandInLobaro
 ) -> None:
-    backend = make(wait=lambda seconds: bool(backend.parse(received(OTHER), None).differences))
+    backend = make()
     for _ in range(2):
         service.poison[OMS_GAS] = "reset"
-        for _ in range(VISITS - 1):
+        for _ in range(VISITS):
             assert failure(backend).retryable
+            backend.parse(received(OTHER), None)
         del service.poison[OMS_GAS]
         assert parsed(backend).decoded is not None
+
+
+@pytest.mark.parametrize("behaviour", ["html", "null", "empty", "huge"])
+def test_when_nobody_gets_an_answer_that_makes_sense_there_is_an_alarm_with_its_end(
+    make: Callable[..., LobaroBackend], service: StandInLobaro, behaviour: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend = make()
+    service.behave(behaviour)
+    for _ in range(ASTRAY - 1):
+        failure(backend)
+    assert caplog.records == []
+    for _ in range(3):
+        failure(backend)
+    (alarm,) = caplog.records
+    assert alarm.levelname == "ERROR" and "lobaro.url" in alarm.getMessage()
+    service.behave("ok")
+    with caplog.at_level("INFO"):
+        parsed(backend)
+    assert "telegrams replay --status failed" in caplog.records[-1].getMessage()
+
+
+def test_a_meter_whose_telegrams_make_it_stumble_is_no_alarm_while_others_are_answered(
+    make: Callable[..., LobaroBackend], service: StandInLobaro, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.poison[OMS_GAS] = "null"
+    backend = make()
+    for _ in range(ASTRAY + 1):
+        assert type(failure(backend)) is LobaroBadRequestError
+        backend.parse(received(OTHER), None)
+    assert caplog.records == []
 
 
 # ------------------------------------------------------------------ our own limits
