@@ -20,6 +20,8 @@ from mbusgw.model.address import SecondaryAddress
 PRIMARY_ADDRESSES = tuple(range(251))
 #: How many of the standard's answer windows a meter is given that was heard too late.
 LATE_PATIENCE = 4
+#: A late answer may come when so many addresses after its meter's are asked.
+LATE_AFTER = 2
 
 LATE = "answers later than the standard allows"
 
@@ -59,7 +61,7 @@ class PrimarySweep:
         self._total = max(1, len(self._left))
         self._late: list[int] = []
         self._seen: set[int] = set()
-        self._silent: int | None = None  # the last one that kept silent
+        self._silent: list[int] = []  # the last ones that kept silent
 
     @property
     def done(self) -> bool:
@@ -103,9 +105,10 @@ class PrimarySweep:
         while not self._is_clear(session, answers, answer) and answers.tries < answers.most_tries:
             before, answer = session.knock(address, again=answers.tries % 2 == 1)
             self._note_late(before, address)
-        if answers.is_mixed and self._silent is not None:  # it may have been a late answer that spoilt this one
-            self._remember_late(self._silent)
-            self._silent = None
+        if answers.is_mixed:  # it may have been a late answer that spoilt this one
+            for silent in self._silent:
+                self._remember_late(silent)
+            self._silent = []
         return self._seen_at(address, answers.verdict(session))
 
     def _is_clear(self, session: Session, answers: Answers, answer: bytes) -> bool:
@@ -129,7 +132,7 @@ class PrimarySweep:
         return sightings
 
     def _nobody_at(self, address: int) -> list[Sighting]:
-        self._silent = address
+        self._silent = [*self._silent[1 - LATE_AFTER :], address]
         return []
 
     # -------------------------------------------------- those that answer too late

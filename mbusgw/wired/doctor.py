@@ -14,6 +14,7 @@ WORTH_SAYING = 0.02
 MOST = 0.5
 #: Said of the line where many meters have the same trouble; it is not said of each of them then.
 OF_MANY = "are damaged now and then"
+NOT_ITSELF = "it calls itself otherwise, or another meter has this address too: `mbusgw scan` tells who is there"
 DOUBLED = "two meters may have this address: `mbusgw scan --secondary` tells them apart; or its wiring is bad"
 
 
@@ -116,6 +117,8 @@ def _of_a_meter(meter: Examined, meters: Sequence[Examined], *, common: bool) ->
 
 def _who_disturbs(tally: Tally, late: Sequence[str]) -> str:
     """The likeliest cause of answers that are damaged, or another's."""
+    if tally.unexpected > tally.spoilt and not late:
+        return NOT_ITSELF
     if tally.spoilt + tally.unexpected >= MOST * tally.requests or tally.unexpected and not late:
         return DOUBLED
     return "its wiring, or a disturbance near it" + (f"; or {', '.join(late)}, late, talked into it" if late else "")

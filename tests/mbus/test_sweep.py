@@ -119,11 +119,15 @@ def test_a_meter_in_the_middle_of_several_telegrams_begins_anew_for_its_reader()
     assert len(room.session.read_user_data(1).frames) == 3
 
 
-@pytest.mark.parametrize("delay_s", [0.2, 0.3, 0.5])
-def test_a_late_meter_is_found_though_its_answer_comes_into_that_of_the_next(delay_s: float) -> None:
+@pytest.mark.parametrize(
+    ("next_one", "delay_s", "baudrate"), [(3, 0.2, 2400), (3, 0.3, 2400), (3, 0.5, 2400), (4, 0.5, 2400), (4, 0.2, 9600)]
+)
+def test_a_late_meter_is_found_though_its_answer_comes_into_that_of_the_next(
+    next_one: int, delay_s: float, baudrate: int
+) -> None:
     late = meter(2)
     late.fault = Fault(FaultKind.LATE, delay_s=delay_s)
-    room = wired([late, meter(3), meter(4)])
+    room = wired([late, meter(next_one), meter(5)], baudrate=baudrate)
     sightings = room.finish(PrimarySweep(range(1, 10)))
     assert {one.primary: one.identity for one in sightings} == {m.address: m.identity for m in room.cable.meters}
     assert [one.note for one in sightings if one.primary == 2] == [LATE]
