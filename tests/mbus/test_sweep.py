@@ -120,7 +120,8 @@ def test_a_meter_in_the_middle_of_several_telegrams_begins_anew_for_its_reader()
 
 
 @pytest.mark.parametrize(
-    ("next_one", "delay_s", "baudrate"), [(3, 0.2, 2400), (3, 0.3, 2400), (3, 0.5, 2400), (4, 0.5, 2400), (4, 0.2, 9600)]
+    ("next_one", "delay_s", "baudrate"),
+    [(3, 0.2, 2400), (3, 0.3, 2400), (3, 0.5, 2400), (4, 0.5, 2400), (4, 0.2, 9600)],
 )
 def test_a_late_meter_is_found_though_its_answer_comes_into_that_of_the_next(
     next_one: int, delay_s: float, baudrate: int
