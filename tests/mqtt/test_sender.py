@@ -1,6 +1,7 @@
 """From the outbox to a real broker and back."""
 from __future__ import annotations
 
+import random
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -432,6 +433,36 @@ def test_a_broker_that_takes_nothing_at_all_makes_no_message_guilty(tmp_path: Pa
         assert one.store.count("set_aside") == 0 and one.store.count("outbox") == 3
         bad.answer = accept
         wait_until(lambda: one.store.count("outbox") == 0)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("window", "protocol"), [(100, 5), (3, 4)])
+def test_a_broker_that_refuses_some_and_ends_connections_at_random_gets_all_in_order(
+    tmp_path: Path, window: int, protocol: int
+) -> None:
+    chance, refused = random.Random(1), set[str]()
+
+    def whim(taken: Taken) -> int | None:
+        if chance.random() < 0.006:
+            raise Close
+        if protocol == 5 and taken.topic == "t/readings" and chance.random() < 0.01:
+            refused.add(taken.payload)
+            return 0x87
+        return 0
+
+    with BadBroker(whim, properties=b"\x21\x00\x14") as bad:
+        one = Lane(tmp_path / "test.db", bad.port, window=window, protocol=protocol)
+        announced(one)
+        try:
+            one.put(*numbered(250), Message("t/#", "x", retain=False), *numbered(500)[250:])
+            wait_until(lambda: one.store.count("outbox") == 0)
+            arrived = [int(taken.payload) for taken in bad.taken if taken.topic == "t/readings"]
+            assert list(dict.fromkeys(arrived)) == list(range(500)) and bad.connections > 1
+            assert {payload for payload, in rows(one.store, "SELECT payload FROM set_aside")} <= {"x", *refused}
+            assert rows(one.store, "SELECT count(*) FROM set_aside WHERE payload = 'x'") == [(1,)]
+        finally:
+            one.close()
 
 
 @pytest.mark.slow
