@@ -54,12 +54,12 @@ def choose_bus(config: Config, wanted: str | None, *, option: str = "--bus ") ->
         if wanted.startswith("tty"):
             unknown.hint = f"a port is written with its whole name: /dev/{wanted}"
         raise unknown
-    return _unnamed(wanted)
+    return _unnamed(wanted, option)
 
 
-def _unnamed(port: str) -> BusConfig:
+def _unnamed(port: str, option: str) -> BusConfig:
     text = "buses: [{name: %s, port: '%s'}]" % (UNNAMED, port.replace("'", "''"))
     try:
         return loads(text, {}, source="--bus").buses[0]
     except ConfigError as error:
-        raise RequestError(400, "bad_request", f"--bus {port}: {error.problems[0].message}") from None
+        raise RequestError(400, "bad_request", f"{option}{port}: {error.problems[0].message}") from None

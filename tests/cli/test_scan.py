@@ -114,6 +114,7 @@ def test_adopting_from_a_port_writes_its_bus_too(tmp_path: Path, segment: Segmen
     [
         (["cellar"], "no bus 'cellar'"),
         (["ttyUSB0"], "with its whole name: /dev/ttyUSB0"),
+        (["ftp://x"], "mbusgw: ftp://x: a URL begins with socket://"),
         (["--mask", "12XX"], "up to 16 hex digits"),
         (["--primary", "--mask", "12"], "a mask is for the search by secondary address"),
         (["--resume", "--hex"], "hex cannot be chosen"),
