@@ -10,7 +10,7 @@ from mbusgw.config.models import Config
 from mbusgw.model.guests import Guest, GuestList
 from mbusgw.mqtt.states import StateRecorder
 from mbusgw.mqtt.topics import Topics
-from mbusgw.registry import quarantine_log
+from mbusgw.registry import presence_log, quarantine_log
 from mbusgw.registry.changes import DeadBands
 from mbusgw.registry.plausibility import Guard
 from mbusgw.registry.registry import Registry
@@ -58,6 +58,7 @@ def build_base(config: Config, clock: Clock) -> Base:
         guard=Guard(config.plausibility),
         dead_bands=DeadBands(config.changes.dead_bands),
     )
+    registry.observe(presence_log.changed)
     registry.observe(quarantine_log.changed)
     registry.expect_guests()
     registry.observe(UnmetWishes().changed)

@@ -1,7 +1,6 @@
 """What is published because time passes: devices that went offline, and the heartbeat."""
 from __future__ import annotations
 
-import logging
 import threading
 
 from mbusgw.mqtt.client import Broker, Incoming
@@ -11,8 +10,6 @@ from mbusgw.registry.registry import Registry
 from mbusgw.runtime.clock import Clock
 from mbusgw.runtime.worker import Worker
 from mbusgw.store.writer import Store
-
-log = logging.getLogger(__name__)
 
 #: With more than this waiting, a heartbeat would only delay the news.
 BUSY_OUTBOX = 2_000
@@ -78,8 +75,6 @@ class Pulse(Worker):
         """One second."""
         self._bell.clear()
         for change in self._registry.expire():
-            state = change.after
-            log.warning("%s is offline: %s", state.device_id, state.last_error or "it was not heard in time")
             self._recorder.publish_change(change)
         for change in self._registry.untold():
             self._recorder.publish_change(change)
