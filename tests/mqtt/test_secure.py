@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives import serialization
 from mbusgw.config.models import MqttConfig
 from mbusgw.model.errors import OutputError
 from mbusgw.mqtt.client import Broker
+from mbusgw.mqtt.window import Window
 from mbusgw.runtime.clock import SystemClock
+from mbusgw.store.outbox import Waiting
 from tests.certificates import KeyAndCertificate, issue, write_certificate
 from tests.fakes.websocket import WebsocketProxy
 from tests.mosquitto import Mosquitto
@@ -156,5 +158,25 @@ def test_messages_go_over_websockets_too(world: World, mosquitto: Mosquitto, sch
         assert one.publish("t", "x" * 10_000, retain=False) is not None
         wait_until(lambda: one.acks)
         assert one.acks[0].refused is None and proxy.protocols == ["mqtt"]
+        drain(one)
         one.stop()
         assert one.join(PATIENCE_S)
+
+
+def test_what_waits_goes_as_fast_as_it_is_acknowledged_when_it_is_encrypted(world: World) -> None:
+    world.start()
+    one = world.connect(ca_file=world.ca_file)
+    wait_until(lambda: one.connected)
+    drain(one)
+
+
+def drain(one: Broker) -> None:
+    """What paho's thread hands over by itself is gathered in packets below TLS and websockets."""
+    window = Window(one)
+    one.acks.clear()
+    one.on_ack = window.answered
+    window.renew(0.0)
+    window.feed(Waiting(number, "t", str(number), False) for number in range(1, 301))
+    assert window.fill(0.0) is None
+    wait_until(lambda: len(one.acks) == 300)
+    assert not any(ack.refused for ack in one.acks)
