@@ -98,6 +98,7 @@ def test_unplugging_is_seen_and_plugging_in_makes_it_work_again(tmp_path: Path) 
         with pytest.raises(TransportLost):
             port.read(1, PATIENCE_S)
         port.close()
+        wait_until(lambda: not segment.connected)  # its end is heard before the link to it is taken away
         segment.plug()
         wait_until(lambda: segment.connected)
         port = open_port(segment.port, baudrate=38400)
