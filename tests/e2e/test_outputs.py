@@ -79,14 +79,15 @@ def test_every_reading_reaches_every_output_through_kills_and_outages(
     assert len(took) - len(set(took)) < len(made)
     points = {(point.tags["device"], point.time) for body in influx.bodies() for point in parse(body)}
     assert len(points) >= len(made) - 2
-    state = daemon.get("/state")[1]["outputs"]
-    assert state["dead"]["trouble"] == "no connection" and state["dead"]["waiting"] >= len(made)
+    wait_until(lambda: daemon.get("/state")[1]["outputs"]["dead"]["trouble"] == "no connection")
+    assert daemon.get("/state")[1]["outputs"]["dead"]["waiting"] >= len(made)
     wait_until(lambda: daemon.get("/health")[1]["components"]["output dead"]["status"] == "degraded")
     health = daemon.get("/health")[1]
     assert health["components"]["output webhook"] == {"status": "healthy", "detail": "takes readings"}
     assert health["status"] == "degraded"
+    sent = 'mbusgw_output_readings_total{output="webhook",result="sent"}'
+    wait_until(lambda: sent in daemon.get("/metrics")[1], what="the first of this run")
     metrics = daemon.get("/metrics")[1]
-    assert 'mbusgw_output_readings_total{output="webhook",result="sent"}' in metrics
     assert 'mbusgw_output_requests_total{output="dead",result="away"}' in metrics
     assert 'mbusgw_output_waiting{output="dead"}' in metrics and 'mbusgw_output_lost{output="dead"} 0.0' in metrics
     assert "hook-token" not in daemon.log and "influx-token" not in daemon.log and "/hook" not in daemon.log
