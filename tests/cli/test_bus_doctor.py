@@ -65,6 +65,7 @@ def test_a_number_of_rounds_that_makes_no_sense_is_refused(
     assert "rounds is a whole number from 0 to 100" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_meter_that_is_told_its_speed_is_examined_at_that_speed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

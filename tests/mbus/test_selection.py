@@ -63,6 +63,7 @@ def test_a_meter_is_reset_once_and_then_selected_before_each_readout_with_a_fres
     assert len({answer.frames[0] for answer in answers}) == 3, "each answer is a new one"
 
 
+@pytest.mark.slow
 def test_all_meters_of_a_bus_are_read_one_after_the_other_beside_primary_addresses() -> None:
     with running_segment(TcpLine(), meters=5) as segment, session_on(segment) as session:
         for _ in range(2):

@@ -212,6 +212,7 @@ def test_what_changes_nothing_in_the_announcement_withholds_no_value(
     assert len(told.payloads(DOCUMENT)) == 1
 
 
+@pytest.mark.slow
 def test_a_document_that_waits_for_the_broker_stays_before_the_values_that_wait_behind_it(
     house: Callable[..., House], told: Subscriber, mosquitto: Mosquitto
 ) -> None:
@@ -558,6 +559,7 @@ def test_a_birth_of_a_large_fleets_home_assistant_is_answered_with_states_when_a
     assert last < first
 
 
+@pytest.mark.slow
 def test_while_the_broker_takes_nothing_no_more_is_put_behind_and_it_goes_on_when_it_does(
     house: Callable[..., House], mosquitto: Mosquitto
 ) -> None:

@@ -84,6 +84,7 @@ def test_at_the_start_nothing_is_told_twice(house: House, mosquitto: Mosquitto) 
         assert told.payloads("mbus/meter_1/availability") == ["online"]
 
 
+@pytest.mark.slow
 def test_a_forgotten_meter_that_comes_back_has_a_heartbeat_of_its_own(house: House, mosquitto: Mosquitto) -> None:
     def next_round() -> None:
         for _ in range(2):  # when the second is denied, the round of the first is over
