@@ -128,13 +128,14 @@ class LobaroBackend:
             pause_s = self._pause_s(outcome, pauses)
             if pause_s is None or attempt == self._settings.tries or self._wait(pause_s):
                 break
-        if not isinstance(outcome, NoTurn):
-            judged = self._blame.judge(raw, outcome)
-            self._say_astray(judged)
-            outcome = settled(judged)
-            self._say(outcome)
-            self._tell_breaker(outcome)
-        return settled(outcome)
+        if isinstance(outcome, NoTurn):
+            return settled(outcome)
+        judged = self._blame.judge(raw, outcome)
+        self._say_astray(judged)
+        outcome = settled(judged)
+        self._say(outcome)
+        self._tell_breaker(outcome)
+        return outcome
 
     def _no_turn(self) -> MbusgwError:
         self._on_result("throttled")

@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 
 from mbusgw.model.submission import Accepted
 from mbusgw.model.telegram import ReceivedTelegram
-from mbusgw.store import arrivals, telegrams
+from mbusgw.store import arrivals, readings, telegrams
+from mbusgw.store.readings import KeptReading
 from mbusgw.store.writer import Store
 from tests.fakes.clock import START
 from tests.fakes.stores import write
+from tests.store.conftest import Opened
 
 KEY = bytes(range(16))
 WINDOW_S = 300.0
@@ -34,3 +36,15 @@ def load(store: Store, ingest_id: str = "t1") -> tuple[ReceivedTelegram, int] | 
 
 def settle(store: Store, ingest_id: str, state: str, meter_id: str | None = None, at: datetime | None = None) -> None:
     write(store, telegrams.settle(ingest_id, state, meter_id=meter_id, retry_at=at))
+
+
+def reading_of_schema(schema: int, opened: Opened) -> KeptReading:
+    """A reading that was kept by a database of ``schema``, as it is read now."""
+    with opened(schema) as connection:
+        connection.execute(
+            "INSERT INTO readings (device_id, read_at, fields_json)"
+            " VALUES ('meter_1', '2026-03-01T12:00:00.000Z', '{}')"
+        )
+    with opened() as connection:
+        (kept,) = readings.after(connection, 0, 10)
+    return kept
